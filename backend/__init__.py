@@ -1,0 +1,1 @@
+"""What runs: search, self-play, replay, training, evaluation, workers, supervisor. No terminal."""

@@ -1,0 +1,81 @@
+"""What a network is made of, as data. Imports no torch, so any process may read it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Orientation = Literal["mover", "white"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The shape of a ChessNet. Every preset is an instance of this one class."""
+
+    orientation: Orientation = "mover"
+    """Whose side the board is seen from: the side to move, or always White (as the earlier program)."""
+    channels: int = 320
+    """Width of the trunk."""
+    blocks: int = 24
+    """Residual blocks in the trunk."""
+    board_features: bool = True
+    """Learned position encoding and two residual convolutions between stem and tower."""
+    attention_every: int = 3
+    """An attention layer after every n-th block; 0 means none."""
+    attention_heads: int = 20
+    """Heads of one attention layer; channels must be a multiple."""
+    se_ratio: int = 4
+    """Squeeze-excitation bottleneck is channels / se_ratio; 0 means no squeeze-excitation."""
+    policy_head: Literal["conv", "lowrank"] = "lowrank"
+    """conv: 3x3 convolution, then 1x1 to the 73 move planes. lowrank: the earlier program's linear pair."""
+    policy_rank: int = 128
+    """Width of the low-rank policy bottleneck; unused by the conv head."""
+    value_head: Literal["wdl", "scalar"] = "wdl"
+    """wdl: logits of win, draw, loss for the mover. scalar: tanh, as the earlier program."""
+    value_channels: int = 64
+    """Channels of the 1x1 convolution in front of the value head."""
+    value_hidden: int = 320
+    """Width of the value head's first linear layer; the second has half."""
+    aux_policy_heads: bool = True
+    """The earlier program's from-square and move-type heads (used by its checkpoints)."""
+    ssl_piece_head: bool = True
+    """13 classes for each square, trained on a board with masked squares."""
+
+    def __post_init__(self) -> None:
+        positive = {
+            "channels": self.channels,
+            "blocks": self.blocks,
+            "policy_rank": self.policy_rank,
+            "value_channels": self.value_channels,
+            "value_hidden": self.value_hidden,
+        }
+        for name, number in positive.items():
+            if number < 1:
+                raise ValueError(f"{name} = {number!r} must be at least 1")
+        if self.channels % 16:
+            raise ValueError(f"channels = {self.channels!r} must be a multiple of 16 (GroupNorm)")
+        if self.attention_every < 0:
+            raise ValueError(f"attention_every = {self.attention_every!r} must not be negative")
+        if self.attention_every and self.channels % self.attention_heads:
+            raise ValueError(
+                f"channels = {self.channels!r} must be a multiple of "
+                f"attention_heads = {self.attention_heads!r}"
+            )
+        if self.se_ratio < 0:
+            raise ValueError(f"se_ratio = {self.se_ratio!r} must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SslConfig:
+    """The self-supervised task: name the piece on squares that were hidden from the network."""
+
+    enabled: bool = True
+    """Train the SSL heads at all."""
+    piece_weight: float = 0.1
+    """Weight of the masked-piece loss in the total."""
+    mask_frac: float = 0.15
+    """Share of the 64 squares that are hidden (0 to 1)."""
+
+    def __post_init__(self) -> None:
+        if self.piece_weight < 0:
+            raise ValueError(f"piece_weight = {self.piece_weight!r} must not be negative")
+        if not 0 < self.mask_frac < 1:
+            raise ValueError(f"mask_frac = {self.mask_frac!r} must lie between 0 and 1")
