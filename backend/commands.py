@@ -1,0 +1,91 @@
+"""Orders: from the supervisor to its workers, and from a front end to the supervisor."""
+
+from typing import get_args
+
+import msgspec
+
+
+class CommandBase(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    pass
+
+
+# Supervisor to worker (one JSON line each on the worker's stdin) ------------------------------------
+
+
+class UseNetwork(CommandBase, frozen=True, kw_only=True):
+    """Self-play: play with this checkpoint from the next move on."""
+
+    name: str
+
+
+class AddShard(CommandBase, frozen=True, kw_only=True):
+    """Trainer: this admitted shard may be drawn from; saying it twice does no harm."""
+
+    name: str
+
+
+class SaveCheckpoint(CommandBase, frozen=True, kw_only=True):
+    """Trainer: finish the step and save."""
+
+    reason: str
+
+
+class PlayMatch(CommandBase, frozen=True, kw_only=True):
+    """Evaluator: play and report. Opponent is a checkpoint or a baseline (random, greedy)."""
+
+    match: str
+    candidate: str
+    opponent: str
+    games: int
+    simulations: int
+    seed: int
+
+
+class Pause(CommandBase, frozen=True, kw_only=True):
+    """Finish what cannot be interrupted, then wait for Resume."""
+
+
+class Resume(CommandBase, frozen=True, kw_only=True):
+    pass
+
+
+class Stop(CommandBase, frozen=True, kw_only=True):
+    """Finish the step or move, save what must be saved, exit 0."""
+
+
+WorkerCommand = UseNetwork | AddShard | SaveCheckpoint | PlayMatch | Pause | Resume | Stop
+
+# Front end to supervisor (over the socket) ---------------------------------------------------------
+
+
+class PauseRun(CommandBase, frozen=True, kw_only=True):
+    pass
+
+
+class ResumeRun(CommandBase, frozen=True, kw_only=True):
+    pass
+
+
+class CheckpointNow(CommandBase, frozen=True, kw_only=True):
+    pass
+
+
+class EvaluateNow(CommandBase, frozen=True, kw_only=True):
+    """Play the newest checkpoint against the best."""
+
+
+class Promote(CommandBase, frozen=True, kw_only=True):
+    """Make a checkpoint the best by hand."""
+
+    name: str
+    reason: str
+
+
+class StopRun(CommandBase, frozen=True, kw_only=True):
+    pass
+
+
+ClientCommand = PauseRun | ResumeRun | CheckpointNow | EvaluateNow | Promote | StopRun
+
+WORKER_COMMANDS: tuple[type[CommandBase], ...] = get_args(WorkerCommand)
+CLIENT_COMMANDS: tuple[type[CommandBase], ...] = get_args(ClientCommand)

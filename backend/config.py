@@ -1,0 +1,264 @@
+"""Every setting of a run as frozen dataclasses; `config.toml` shows the same with defaults and units.
+
+Loading and writing TOML lives in `backend/settings.py`, the presets in `backend/presets.py`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from model.config import ModelConfig, SslConfig
+
+
+def _require(condition: bool, name: str, value: object, rule: str) -> None:
+    if not condition:
+        raise ValueError(f"{name} = {value!r} {rule}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceConfig:
+    """Where tensors live and how many threads a process may use."""
+
+    kind: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """auto takes cuda, then mps, then cpu."""
+    threads: int = 1
+    """CPU threads of torch in each process; 1 is best where several workers share the cores."""
+    memory_limit_gib: float = 14.0
+    """Ceiling for one process on its device, GiB; shown as the limit line."""
+
+    def __post_init__(self) -> None:
+        _require(self.threads >= 1, "threads", self.threads, "must be at least 1")
+        _require(
+            self.memory_limit_gib > 0, "memory_limit_gib", self.memory_limit_gib, "must be > 0"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """Tree search: which rule chooses at the root, and how much it explores."""
+
+    root: Literal["gumbel", "puct"] = "gumbel"
+    """gumbel: sequential halving over sampled moves (Danihelka 2022). puct: AlphaZero."""
+    simulations: int = 64
+    """Leaf evaluations for one move."""
+    gumbel_considered: int = 16
+    """Moves sampled at the root by the gumbel rule."""
+    gumbel_c_visit: float = 50.0
+    """Visit constant of sigma(q); no unit."""
+    gumbel_c_scale: float = 0.1
+    """Scale of sigma(q); 0.1 as in mctx, measured best for chess."""
+    c_puct: float = 1.5
+    """Weight of the prior in the puct rule; no unit."""
+    c_puct_base: float = 19652.0
+    """Visits at which c_puct has grown noticeably."""
+    c_puct_factor: float = 1.0
+    """Growth: c = c_puct + factor * ln((visits + base + 1) / base); 0 keeps c constant."""
+    fpu_reduction: float = 0.25
+    """An unvisited move is taken for parent value - reduction * sqrt(visited policy mass)."""
+    dirichlet_alpha: float = 0.3
+    """Concentration of the root noise of the puct rule."""
+    dirichlet_frac: float = 0.25
+    """Share of the root noise in the prior (0 to 1); used in self-play only."""
+    mate_check: bool = True
+    """Look for a mate in one at every expanded node; its value is then exact."""
+
+    def __post_init__(self) -> None:
+        _require(self.simulations >= 1, "simulations", self.simulations, "must be at least 1")
+        _require(
+            self.gumbel_considered >= 1, "gumbel_considered", self.gumbel_considered, "must be >= 1"
+        )
+        _require(self.c_puct > 0, "c_puct", self.c_puct, "must be > 0")
+        _require(self.c_puct_base > 0, "c_puct_base", self.c_puct_base, "must be > 0")
+        _require(self.dirichlet_alpha > 0, "dirichlet_alpha", self.dirichlet_alpha, "must be > 0")
+        _require(
+            0 <= self.dirichlet_frac <= 1, "dirichlet_frac", self.dirichlet_frac, "must be in 0..1"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfPlayConfig:
+    """How games are made."""
+
+    workers: int = 0
+    """Self-play processes; 0 means one for a GPU, one for each CPU core without a GPU."""
+    games: int = 128
+    """Games in lock-step in one worker; this is also the batch of the network."""
+    temperature: float = 1.0
+    """Moves are drawn with probability visits^(1/temperature) in the opening."""
+    temperature_plies: int = 30
+    """After this many plies the best move is played."""
+    opening_plies: int = 4
+    """Uniformly random plies at the start of a game, drawn anew from 0 to this number."""
+    max_plies: int = 300
+    """A longer game is cut and flagged as truncated: it gets no result."""
+
+    def __post_init__(self) -> None:
+        _require(self.workers >= 0, "workers", self.workers, "must not be negative")
+        _require(self.games >= 1, "games", self.games, "must be at least 1")
+        _require(self.temperature > 0, "temperature", self.temperature, "must be > 0")
+        _require(
+            self.temperature_plies >= 0, "temperature_plies", self.temperature_plies, "must be >= 0"
+        )
+        _require(self.opening_plies >= 0, "opening_plies", self.opening_plies, "must be >= 0")
+        _require(self.max_plies >= 1, "max_plies", self.max_plies, "must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayConfig:
+    """Which of the recorded positions the trainer draws from."""
+
+    window_positions: int = 1_000_000
+    """The most recent positions that are kept for training."""
+    min_positions: int = 20_000
+    """The trainer waits until this many positions are there."""
+    samples_per_position: float = 2.0
+    """Credits: presentations bought by each admitted position; the trainer waits without."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.window_positions >= 1, "window_positions", self.window_positions, "must be >= 1"
+        )
+        _require(self.min_positions >= 1, "min_positions", self.min_positions, "must be >= 1")
+        _require(
+            0 < self.samples_per_position <= 4,
+            "samples_per_position",
+            self.samples_per_position,
+            "must be above 0 and at most 4 (the hard cap)",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """The optimiser, its schedule and the mix of losses."""
+
+    batch_size: int = 384
+    """Positions in one optimiser step."""
+    learning_rate: float = 1e-3
+    """Peak rate of AdamW."""
+    warmup_steps: int = 500
+    """Steps over which the rate rises from 0."""
+    decay_steps: int = 100_000
+    """Steps over which the rate falls along a cosine after the warm-up."""
+    final_lr_frac: float = 0.1
+    """The rate after the decay, as a share of the peak (0 to 1)."""
+    weight_decay: float = 1e-4
+    """Decoupled decay of matrices and kernels; norms and biases have none."""
+    clip_norm: float = 1.0
+    """Gradients are scaled down to this total L2 norm."""
+    ema_decay: float = 0.999
+    """Decay of the moving average of the weights; the averaged network plays."""
+    policy_weight: float = 1.0
+    """Weight of the policy loss in the total."""
+    value_weight: float = 1.0
+    """Weight of the value loss in the total."""
+    search_value_frac: float = 0.25
+    """Share of the search's root value in the value target; the rest is the game's result."""
+    steps_per_cycle: int = 1000
+    """Steps between two candidates; each candidate is evaluated and ends a cycle."""
+    metrics_every: int = 10
+    """Steps between two reported points of the loss curves."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "decay_steps", "steps_per_cycle", "metrics_every"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+        for name in ("learning_rate", "clip_norm"):
+            _require(getattr(self, name) > 0, name, getattr(self, name), "must be > 0")
+        for name in ("warmup_steps", "weight_decay", "policy_weight", "value_weight"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "must not be negative")
+        for name in ("final_lr_frac", "search_value_frac"):
+            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "must be in 0..1")
+        _require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "must be in 0..1, below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """Candidate against best, and the ladder that needs no engine."""
+
+    games: int = 200
+    """Games of candidate against best; each opening is played twice with colours swapped."""
+    simulations: int = 0
+    """Leaf evaluations for one move; 0 means as in [search]."""
+    opening_plies: int = 6
+    """Random plies of an opening; the same opening is never used for two pairs."""
+    max_plies: int = 300
+    """A longer game is cut: a draw by adjudication, counted apart."""
+    gate_score: float = 0.5
+    """The candidate is promoted when it scores more than this share (0 to 1)."""
+    baseline_games: int = 40
+    """Games against each of the random and the greedy mover; 0 leaves the ladder out."""
+    parallel_games: int = 64
+    """Games in lock-step; the batch of the network."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.games >= 2 and self.games % 2 == 0, "games", self.games, "must be even, 2 or more"
+        )
+        _require(self.simulations >= 0, "simulations", self.simulations, "must not be negative")
+        _require(self.opening_plies >= 1, "opening_plies", self.opening_plies, "must be >= 1")
+        _require(self.max_plies >= 1, "max_plies", self.max_plies, "must be at least 1")
+        _require(
+            0 <= self.gate_score < 1, "gate_score", self.gate_score, "must be in 0..1, below 1"
+        )
+        _require(
+            self.baseline_games >= 0 and self.baseline_games % 2 == 0,
+            "baseline_games",
+            self.baseline_games,
+            "must be even, 0 or more",
+        )
+        _require(self.parallel_games >= 1, "parallel_games", self.parallel_games, "must be >= 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisorConfig:
+    """How workers are watched, restarted and stopped."""
+
+    heartbeat_s: float = 1.0
+    """Seconds between two signs of life of a worker."""
+    stall_s: float = 60.0
+    """A worker silent for this long is killed and restarted."""
+    startup_s: float = 300.0
+    """The same, while it loads or compiles."""
+    backoff_s: float = 1.0
+    """First delay before a restart; doubles each time, with jitter."""
+    backoff_max_s: float = 60.0
+    """Longest delay before a restart."""
+    max_crashes: int = 5
+    """This many abnormal exits within ten minutes and the worker is given up, aloud."""
+    stop_grace_s: float = 20.0
+    """Seconds between asking a worker to stop and killing it."""
+    keep_checkpoints: int = 5
+    """The last ones; the best and the first are always kept."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "heartbeat_s",
+            "stall_s",
+            "startup_s",
+            "backoff_s",
+            "backoff_max_s",
+            "stop_grace_s",
+        ):
+            _require(getattr(self, name) > 0, name, getattr(self, name), "must be > 0")
+        _require(self.max_crashes >= 1, "max_crashes", self.max_crashes, "must be at least 1")
+        _require(
+            self.keep_checkpoints >= 1, "keep_checkpoints", self.keep_checkpoints, "must be >= 1"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One run, whole."""
+
+    seed: int = 0
+    """Seed of every random generator of the run."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    ssl: SslConfig = field(default_factory=SslConfig)
+    device: DeviceConfig = field(default_factory=DeviceConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    selfplay: SelfPlayConfig = field(default_factory=SelfPlayConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.seed >= 0, "seed", self.seed, "must not be negative")

@@ -1,0 +1,76 @@
+"""The errors a caller may want to treat differently, and the exit codes they become."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a process of Matrix0 says when it ends; documented in docs/protocol.md."""
+
+    DONE = 0
+    """The work was finished, or stopped cleanly on request."""
+    FAILED = 1
+    """A result that was asked for was not reached (a check, an assertion on a figure)."""
+    USAGE = 2
+    """The command line could not be understood."""
+    CONFIG = 64
+    """Configuration, run directory or preset is wrong; starting again will not help."""
+    BAD_DATA = 65
+    """A file is damaged or not what it claims to be."""
+    INTERNAL = 70
+    """A bug, or a worker that could not be kept alive."""
+    DEVICE = 71
+    """The device was lost or ran out of memory."""
+    LOCKED = 73
+    """Another process holds the run directory."""
+    RESTART = 75
+    """Please start me again (recycled on purpose)."""
+
+
+class Matrix0Error(Exception):
+    """Something went wrong that can be said in one line."""
+
+    exit_code = ExitCode.INTERNAL
+
+
+class ConfigError(Matrix0Error):
+    """A setting, preset or command-line value cannot be used."""
+
+    exit_code = ExitCode.CONFIG
+
+
+class RunDirectoryError(Matrix0Error):
+    """The run directory cannot be created, read or written."""
+
+    exit_code = ExitCode.CONFIG
+
+
+class RunLockedError(Matrix0Error):
+    """Another supervisor holds the run."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class CheckpointError(Matrix0Error):
+    """A checkpoint is missing, incomplete, damaged or of another shape."""
+
+    exit_code = ExitCode.BAD_DATA
+
+
+class ReplayError(Matrix0Error):
+    """A shard is missing, damaged, or holds something that is not chess."""
+
+    exit_code = ExitCode.BAD_DATA
+
+
+class WorkerError(Matrix0Error):
+    """A worker broke the protocol or could not be kept alive."""
+
+
+class NonFiniteError(Matrix0Error):
+    """A loss, gradient or network output is NaN or infinite; nothing was changed."""
+
+
+class DeviceError(Matrix0Error):
+    """The device is absent, lost or out of memory."""
+
+    exit_code = ExitCode.DEVICE

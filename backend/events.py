@@ -1,0 +1,374 @@
+"""What has happened, said by workers and by the supervisor: one frozen struct for each fact or reading.
+
+Facts (a shard, a checkpoint, a match, a decision) can be re-derived from files and are never dropped.
+Telemetry (heartbeats, progress, boards) may be dropped by a slow reader and is only ever shown.
+`docs/protocol.md` lists them all; a test compares.
+"""
+
+from typing import Literal, get_args
+
+import msgspec
+
+Role = Literal["selfplay", "trainer", "evaluator"]
+Level = Literal["debug", "info", "warning", "error"]
+Verdict = Literal["promoted", "rejected", "inconclusive"]
+
+
+class EventBase(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    at: float = 0.0
+    """Wall clock when it happened, seconds since 1970; for display only."""
+
+
+# Workers, about themselves -----------------------------------------------------------------------
+
+
+class WorkerReady(EventBase, frozen=True, kw_only=True):
+    """A worker has loaded its libraries and says what it runs on."""
+
+    worker: str
+    role: Role
+    pid: int
+    device: str
+    reason: str
+    """Why this device and precision were chosen."""
+
+
+class Heartbeat(EventBase, frozen=True, kw_only=True):
+    """A sign of life; sent at least every `heartbeat_s`."""
+
+    worker: str
+    phase: str
+    """starting, loading, compiling, playing, training, saving, evaluating, waiting, paused."""
+    detail: str = ""
+    """Why it waits, or what it is at; empty when the phase says it all."""
+    rss_mib: float = 0.0
+    device_mib: float | None = None
+    """Memory of the device that tensors hold; None where the device cannot tell."""
+    device_limit_mib: float | None = None
+
+
+class SelfPlayProgress(EventBase, frozen=True, kw_only=True):
+    """Speed of one self-play worker since its last report."""
+
+    worker: str
+    network: str
+    """Checkpoint that plays, for example step-00001500."""
+    games_running: int
+    mean_ply: float
+    positions_per_s: float
+    evaluations_per_s: float
+    network_frac: float
+    """Share of wall time spent inside the network (0 to 1)."""
+    batch_frac: float
+    """Mean filling of the network's batch (0 to 1)."""
+
+
+class MoveSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One candidate move of a shown search."""
+
+    san: str
+    prior: float
+    visits: int
+    q: float
+    """Value for the mover, -1 to 1."""
+
+
+class BoardSeen(EventBase, frozen=True, kw_only=True):
+    """The board of one running game, about once a second."""
+
+    worker: str
+    game: str
+    fen: str
+    ply: int
+    last_move: str = ""
+    """UCI text of the move that led here; empty at the start."""
+    wdl: tuple[float, float, float] = (0.0, 1.0, 0.0)
+    """Search's win, draw, loss for the side that moved last."""
+    moves: tuple[MoveSeen, ...] = ()
+    """Moves of the search that chose `last_move`, best first, at most 5."""
+
+
+class WorkerFailed(EventBase, frozen=True, kw_only=True):
+    """A worker says why it is about to exit with an error."""
+
+    worker: str
+    error: str
+    exit_code: int
+
+
+class LogLine(EventBase, frozen=True, kw_only=True):
+    source: str
+    level: Level
+    text: str
+
+
+# Data ----------------------------------------------------------------------------------------------
+
+
+class ShardWritten(EventBase, frozen=True, kw_only=True):
+    """A self-play worker has committed a shard of finished games."""
+
+    worker: str
+    name: str
+    sha256: str
+    games: int
+    positions: int
+
+
+class ShardAdmitted(EventBase, frozen=True, kw_only=True):
+    """Its hash and every result in it were re-derived; it now counts."""
+
+    name: str
+    games: int
+    positions: int
+    """Positions with a policy and value target."""
+    truncated: int
+    white_wins: int
+    draws: int
+    black_wins: int
+    plies: int
+
+
+class ShardRejected(EventBase, frozen=True, kw_only=True):
+    """It was moved to quarantine/."""
+
+    name: str
+    reason: str
+
+
+# Training ------------------------------------------------------------------------------------------
+
+
+class TrainingStep(EventBase, frozen=True, kw_only=True):
+    """A point of the curves."""
+
+    step: int
+    metrics: dict[str, float]
+    """policy_loss, policy_kl, value_loss, piece_loss, piece_accuracy, grad_norm, learning_rate, samples_per_s, …
+    Always finite: a non-finite step is an Alert, not a point."""
+
+
+class TrainerProgress(EventBase, frozen=True, kw_only=True):
+    """What the trainer has and what it waits for."""
+
+    step: int
+    window_positions: int
+    admitted_positions: int
+    """Over the whole run."""
+    presented_samples: int
+    """Over the whole run."""
+    credits: float
+    """Presentations it may still make."""
+    waiting: str = ""
+    """Empty while it trains."""
+
+
+class CheckpointSaved(EventBase, frozen=True, kw_only=True):
+    name: str
+    step: int
+    sha256: str
+    """Of the manifest, which holds the hashes of the other files."""
+    size_mib: float
+    reason: str
+    """initial, cycle, requested, stopping."""
+    metrics: dict[str, float] = {}
+
+
+# Evaluation ----------------------------------------------------------------------------------------
+
+
+class MatchStarted(EventBase, frozen=True, kw_only=True):
+    match: str
+    candidate: str
+    opponent: str
+    """A checkpoint, or the name of a baseline: random, greedy."""
+    games: int
+    simulations: int
+
+
+class MatchProgress(EventBase, frozen=True, kw_only=True):
+    match: str
+    played: int
+    wins: int
+    draws: int
+    losses: int
+
+
+class MatchFinished(EventBase, frozen=True, kw_only=True):
+    """A whole match, the candidate's view."""
+
+    match: str
+    candidate: str
+    opponent: str
+    wins: int
+    draws: int
+    losses: int
+    truncated: int
+    """Games cut at the ply limit; they are among the draws."""
+    pairs: tuple[int, int, int, int, int]
+    """Pairs of games in which the candidate scored 0, 0.5, 1, 1.5, 2."""
+    elo: float
+    elo_low: float
+    elo_high: float
+    """95 % interval from the pairs; JSON has no infinity, so all three are cut at ±1200."""
+    simulations: int
+    seconds: float
+    pgn: str = ""
+    """File under games/ that holds them."""
+
+
+class GateDecided(EventBase, frozen=True, kw_only=True):
+    """The end of a cycle."""
+
+    cycle: int
+    candidate: str
+    best: str
+    """The network that the candidate was measured against."""
+    verdict: Verdict
+    score: float
+    elo: float
+    elo_low: float
+    elo_high: float
+    reason: str
+
+
+class Promoted(EventBase, frozen=True, kw_only=True):
+    name: str
+    previous: str
+    """Empty for the first network of a run."""
+    reason: str
+
+
+# The supervisor, about workers and the run --------------------------------------------------------
+
+
+class WorkerStarted(EventBase, frozen=True, kw_only=True):
+    worker: str
+    role: Role
+    pid: int
+
+
+class WorkerExited(EventBase, frozen=True, kw_only=True):
+    worker: str
+    code: int
+    """Exit status; negative means killed by that signal."""
+    expected: bool
+    reason: str
+
+
+class WorkerBackoff(EventBase, frozen=True, kw_only=True):
+    worker: str
+    delay_s: float
+    crashes: int
+
+
+class WorkerGivenUp(EventBase, frozen=True, kw_only=True):
+    worker: str
+    reason: str
+
+
+class RunStarted(EventBase, frozen=True, kw_only=True):
+    run: str
+    directory: str
+    preset: str
+    version: str
+    pid: int
+    cycles: int
+    """Stop after this many cycles of the run; 0 means never."""
+    steps_per_cycle: int
+    samples_per_position: float
+    min_positions: int
+    memory_limit_gib: float
+
+
+class Recovered(EventBase, frozen=True, kw_only=True):
+    """What the start found on disk."""
+
+    shards: int
+    adopted_shards: int
+    """On disk without a row in the database: they count now."""
+    checkpoints: int
+    swept: int
+    """Half-written leftovers that were removed."""
+    quarantined: int
+    best: str
+    cycle: int
+    games: int = 0
+    positions: int = 0
+
+
+class PauseChanged(EventBase, frozen=True, kw_only=True):
+    paused: bool
+
+
+class CycleFinished(EventBase, frozen=True, kw_only=True):
+    cycle: int
+    step: int
+    games: int
+    positions: int
+    """Of the run so far."""
+    seconds: float
+    """Length of this cycle."""
+    policy_loss: float
+    value_loss: float
+    piece_loss: float
+    verdict: Verdict
+    elo: float
+    elo_low: float
+    elo_high: float
+    random_score: float | None = None
+    """Share scored against the random mover; None when not played."""
+    greedy_score: float | None = None
+
+
+class Alert(EventBase, frozen=True, kw_only=True):
+    level: Level
+    text: str
+
+
+class RunStopping(EventBase, frozen=True, kw_only=True):
+    reason: str
+
+
+class RunStopped(EventBase, frozen=True, kw_only=True):
+    reason: str
+    exit_code: int
+
+
+Event = (
+    WorkerReady
+    | Heartbeat
+    | SelfPlayProgress
+    | BoardSeen
+    | WorkerFailed
+    | LogLine
+    | ShardWritten
+    | ShardAdmitted
+    | ShardRejected
+    | TrainingStep
+    | TrainerProgress
+    | CheckpointSaved
+    | MatchStarted
+    | MatchProgress
+    | MatchFinished
+    | GateDecided
+    | Promoted
+    | WorkerStarted
+    | WorkerExited
+    | WorkerBackoff
+    | WorkerGivenUp
+    | RunStarted
+    | Recovered
+    | PauseChanged
+    | CycleFinished
+    | Alert
+    | RunStopping
+    | RunStopped
+)
+
+EVENT_TYPES: tuple[type[EventBase], ...] = get_args(Event)
+
+TELEMETRY: frozenset[type[EventBase]] = frozenset(
+    {Heartbeat, SelfPlayProgress, BoardSeen, TrainerProgress, MatchProgress, TrainingStep}
+)
+"""May be dropped (and counted) when a reader is slow; everything else is a fact."""

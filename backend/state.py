@@ -1,0 +1,448 @@
+"""The run as everyone sees it: one immutable value, changed only by folding events into it."""
+
+from typing import Any, assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from backend import events as e
+
+MAX_POINTS = 2000
+"""A curve longer than this is thinned to every second point."""
+MAX_LOG = 500
+MAX_ALERTS = 100
+MAX_MATCHES = 200
+
+
+class _State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    pass
+
+
+class WorkerView(_State, frozen=True, kw_only=True):
+    """One row of the worker table."""
+
+    worker: str
+    role: e.Role
+    state: str = "starting"
+    """starting, running, paused, backoff, failed, exited."""
+    phase: str = ""
+    detail: str = ""
+    pid: int = 0
+    device: str = ""
+    reason: str = ""
+    restarts: int = 0
+    retry_at: float | None = None
+    """Wall clock of the next start while in back-off."""
+    beat_at: float = 0.0
+    rss_mib: float = 0.0
+    device_mib: float | None = None
+    device_limit_mib: float | None = None
+    progress: e.SelfPlayProgress | None = None
+
+
+class CheckpointView(_State, frozen=True, kw_only=True):
+    name: str
+    step: int
+    size_mib: float
+    saved_at: float
+    reason: str
+    metrics: dict[str, float] = {}
+    verdict: str = ""
+    """promoted, rejected, inconclusive, or empty before a decision."""
+    elo: float | None = None
+    elo_low: float | None = None
+    elo_high: float | None = None
+    versus: str = ""
+    """The network that Elo is measured against."""
+
+
+class MatchView(_State, frozen=True, kw_only=True):
+    match: str
+    candidate: str
+    opponent: str
+    games: int
+    played: int = 0
+    wins: int = 0
+    draws: int = 0
+    losses: int = 0
+    finished: e.MatchFinished | None = None
+
+    @property
+    def score(self) -> float:
+        """Candidate's share of the points so far (0 to 1); 0 before the first game."""
+        return (self.wins + self.draws / 2) / self.played if self.played else 0.0
+
+
+class Totals(_State, frozen=True, kw_only=True):
+    """Of the whole run, over all starts."""
+
+    shards: int = 0
+    games: int = 0
+    positions: int = 0
+    plies: int = 0
+    truncated: int = 0
+    white_wins: int = 0
+    draws: int = 0
+    black_wins: int = 0
+    rejected_shards: int = 0
+
+
+class RunState(_State, frozen=True, kw_only=True):
+    run: str = ""
+    directory: str = ""
+    preset: str = ""
+    version: str = ""
+    pid: int = 0
+    phase: str = "starting"
+    """starting, running, paused, stopping, stopped."""
+    started_at: float = 0.0
+    now: float = 0.0
+    """Wall clock of the newest event."""
+    cycle: int = 0
+    """Finished cycles of the run."""
+    cycles: int = 0
+    """Stop after this many; 0 means never."""
+    cycle_started_at: float = 0.0
+    cycle_start_step: int = 0
+    steps_per_cycle: int = 0
+    samples_per_position: float = 0.0
+    min_positions: int = 0
+    memory_limit_gib: float = 0.0
+    totals: Totals = Totals()
+    trainer: e.TrainerProgress | None = None
+    step: int = 0
+    metrics: dict[str, tuple[tuple[float, float], ...]] = {}
+    """Curves: name -> (step, value) points, oldest first; NaN marks a gap."""
+    metric_stride: dict[str, int] = {}
+    """Every how many reports a point is kept, by curve."""
+    metric_seen: dict[str, int] = {}
+    memory: tuple[tuple[float, float], ...] = ()
+    """(wall clock, MiB): device memory of all workers, or their RSS where the device cannot tell."""
+    workers: dict[str, WorkerView] = {}
+    checkpoints: tuple[CheckpointView, ...] = ()
+    """Oldest first."""
+    best: str = ""
+    match: MatchView | None = None
+    """The match being played."""
+    matches: tuple[MatchView, ...] = ()
+    """Finished ones, oldest first."""
+    board: e.BoardSeen | None = None
+    """The game that is followed: always the same worker's until it stops."""
+    cycles_done: tuple[e.CycleFinished, ...] = ()
+    log: tuple[e.LogLine, ...] = ()
+    alerts: tuple[e.Alert, ...] = ()
+    stop_reason: str = ""
+    exit_code: int | None = None
+
+    @property
+    def positions_per_s(self) -> float:
+        """Of all self-play workers together."""
+        views = self.workers.values()
+        return sum(w.progress.positions_per_s for w in views if w.progress and w.state == "running")
+
+    @property
+    def evaluations_per_s(self) -> float:
+        views = self.workers.values()
+        return sum(
+            w.progress.evaluations_per_s for w in views if w.progress and w.state == "running"
+        )
+
+    def latest(self, metric: str) -> float | None:
+        """Newest value of a curve; None before the first."""
+        points = self.metrics.get(metric)
+        return points[-1][1] if points else None
+
+
+def fold(state: RunState, event: e.Event) -> RunState:
+    """The state after an event. Pure: the same events always give the same state."""
+    if event.at > state.now:
+        state = replace(state, now=event.at)
+    match event:
+        case e.WorkerReady():
+            return _worker(
+                state,
+                event.worker,
+                role=event.role,
+                state="running",
+                phase="loading",
+                pid=event.pid,
+                device=event.device,
+                reason=event.reason,
+                beat_at=event.at,
+            )
+        case e.Heartbeat():
+            return _heartbeat(state, event)
+        case e.SelfPlayProgress():
+            return _worker(state, event.worker, progress=event)
+        case e.BoardSeen():
+            return _board(state, event)
+        case e.WorkerFailed():
+            return _log(state, event.at, event.worker, "error", event.error)
+        case e.LogLine():
+            return replace(state, log=(*state.log[-(MAX_LOG - 1) :], event))
+        case e.ShardWritten():
+            return state
+        case e.ShardAdmitted():
+            return replace(state, totals=_admit(state.totals, event))
+        case e.ShardRejected():
+            totals = replace(state.totals, rejected_shards=state.totals.rejected_shards + 1)
+            state = replace(state, totals=totals)
+            return _alert(state, event.at, "error", f"shard {event.name} refused: {event.reason}")
+        case e.TrainingStep():
+            return _training_step(state, event)
+        case e.TrainerProgress():
+            return replace(state, trainer=event, step=event.step)
+        case e.CheckpointSaved():
+            return _checkpoint_saved(state, event)
+        case e.MatchStarted():
+            view = MatchView(
+                match=event.match,
+                candidate=event.candidate,
+                opponent=event.opponent,
+                games=event.games,
+            )
+            return replace(state, match=view)
+        case e.MatchProgress():
+            return _match_progress(state, event)
+        case e.MatchFinished():
+            return _match_finished(state, event)
+        case e.GateDecided():
+            return _gate_decided(state, event)
+        case e.Promoted():
+            text = f"{event.name} is the best network: {event.reason}"
+            return _log(replace(state, best=event.name), event.at, "gate", "info", text)
+        case e.WorkerStarted():
+            known = state.workers.get(event.worker)
+            return _worker(
+                state,
+                event.worker,
+                role=event.role,
+                state="starting",
+                phase="starting",
+                detail="",
+                pid=event.pid,
+                retry_at=None,
+                beat_at=event.at,
+                restarts=known.restarts + 1 if known else 0,
+            )
+        case e.WorkerExited():
+            return _worker_exited(state, event)
+        case e.WorkerBackoff():
+            return _worker(state, event.worker, state="backoff", retry_at=event.at + event.delay_s)
+        case e.WorkerGivenUp():
+            state = _worker(state, event.worker, state="failed", detail=event.reason)
+            return _alert(state, event.at, "error", f"{event.worker} given up: {event.reason}")
+        case e.RunStarted():
+            return _run_started(state, event)
+        case e.Recovered():
+            return _recovered(state, event)
+        case e.PauseChanged():
+            return replace(state, phase="paused" if event.paused else "running")
+        case e.CycleFinished():
+            return _cycle_finished(state, event)
+        case e.Alert():
+            return _alert(state, event.at, event.level, event.text)
+        case e.RunStopping():
+            state = replace(state, phase="stopping", stop_reason=event.reason)
+            return _log(state, event.at, "run", "info", f"stopping: {event.reason}")
+        case e.RunStopped():
+            state = replace(
+                state, phase="stopped", stop_reason=event.reason, exit_code=event.exit_code
+            )
+            return _log(state, event.at, "run", "info", f"stopped: {event.reason}")
+        case _:
+            assert_never(event)
+
+
+def _worker(run: RunState, worker: str, /, **changes: Any) -> RunState:
+    view = run.workers.get(worker)
+    if view is None:
+        view = WorkerView(worker=worker, role=changes.pop("role", "selfplay"))
+    return replace(run, workers={**run.workers, worker: replace(view, **changes)})
+
+
+def _heartbeat(state: RunState, event: e.Heartbeat) -> RunState:
+    state = _worker(
+        state,
+        event.worker,
+        state="paused" if event.phase == "paused" else "running",
+        phase=event.phase,
+        detail=event.detail,
+        beat_at=event.at,
+        rss_mib=event.rss_mib,
+        device_mib=event.device_mib,
+        device_limit_mib=event.device_limit_mib,
+    )
+    if state.memory and event.at - state.memory[-1][0] < 1.0:
+        return state
+    live = [w for w in state.workers.values() if w.state in ("running", "paused", "starting")]
+    total = sum(w.rss_mib if w.device_mib is None else w.device_mib for w in live)
+    points = (*state.memory, (event.at, total))
+    return replace(state, memory=points if len(points) <= MAX_POINTS else points[::2])
+
+
+def _board(state: RunState, event: e.BoardSeen) -> RunState:
+    followed = state.board.worker if state.board else event.worker
+    view = state.workers.get(followed)
+    if event.worker == followed or view is None or view.state != "running":
+        return replace(state, board=event)
+    return state
+
+
+def _admit(totals: Totals, event: e.ShardAdmitted) -> Totals:
+    return replace(
+        totals,
+        shards=totals.shards + 1,
+        games=totals.games + event.games,
+        positions=totals.positions + event.positions,
+        plies=totals.plies + event.plies,
+        truncated=totals.truncated + event.truncated,
+        white_wins=totals.white_wins + event.white_wins,
+        draws=totals.draws + event.draws,
+        black_wins=totals.black_wins + event.black_wins,
+    )
+
+
+def _training_step(state: RunState, event: e.TrainingStep) -> RunState:
+    metrics = dict(state.metrics)
+    stride = dict(state.metric_stride)
+    seen = dict(state.metric_seen)
+    for name, value in event.metrics.items():
+        seen[name] = seen.get(name, 0) + 1
+        every = stride.get(name, 1)
+        if (seen[name] - 1) % every:
+            continue
+        points = (*metrics.get(name, ()), (float(event.step), value))
+        if len(points) > MAX_POINTS:
+            points = points[::2]
+            stride[name] = every * 2
+        metrics[name] = points
+    step = max(state.step, event.step)
+    return replace(state, metrics=metrics, metric_stride=stride, metric_seen=seen, step=step)
+
+
+def _checkpoint_saved(state: RunState, event: e.CheckpointSaved) -> RunState:
+    view = CheckpointView(
+        name=event.name,
+        step=event.step,
+        size_mib=event.size_mib,
+        saved_at=event.at,
+        reason=event.reason,
+        metrics=event.metrics,
+    )
+    others = [c for c in state.checkpoints if c.name != event.name]
+    checkpoints = tuple(sorted([*others, view], key=lambda c: c.step))
+    text = f"checkpoint {event.name} saved ({event.reason}), {event.size_mib:.1f} MiB"
+    return _log(replace(state, checkpoints=checkpoints), event.at, "trainer", "info", text)
+
+
+def _match_progress(state: RunState, event: e.MatchProgress) -> RunState:
+    if state.match is None or state.match.match != event.match:
+        return state
+    view = replace(
+        state.match,
+        played=event.played,
+        wins=event.wins,
+        draws=event.draws,
+        losses=event.losses,
+    )
+    return replace(state, match=view)
+
+
+def _match_finished(state: RunState, event: e.MatchFinished) -> RunState:
+    played = event.wins + event.draws + event.losses
+    view = MatchView(
+        match=event.match,
+        candidate=event.candidate,
+        opponent=event.opponent,
+        games=played,
+        played=played,
+        wins=event.wins,
+        draws=event.draws,
+        losses=event.losses,
+        finished=event,
+    )
+    running = None if state.match and state.match.match == event.match else state.match
+    state = replace(state, match=running, matches=(*state.matches[-(MAX_MATCHES - 1) :], view))
+    text = (
+        f"{event.candidate} against {event.opponent}: +{event.wins} ={event.draws} -{event.losses}, "
+        f"Elo {event.elo:+.0f} [{event.elo_low:+.0f}, {event.elo_high:+.0f}]"
+    )
+    return _log(state, event.at, "evaluator", "info", text)
+
+
+def _gate_decided(state: RunState, event: e.GateDecided) -> RunState:
+    checkpoints = tuple(
+        replace(
+            c,
+            verdict=event.verdict,
+            elo=event.elo,
+            elo_low=event.elo_low,
+            elo_high=event.elo_high,
+            versus=event.best,
+        )
+        if c.name == event.candidate
+        else c
+        for c in state.checkpoints
+    )
+    text = f"{event.candidate} {event.verdict}: {event.reason}"
+    return _log(replace(state, checkpoints=checkpoints), event.at, "gate", "info", text)
+
+
+def _worker_exited(state: RunState, event: e.WorkerExited) -> RunState:
+    state = _worker(
+        state, event.worker, state="exited", phase="", detail=event.reason, progress=None
+    )
+    if event.expected:
+        return state
+    text = f"{event.worker} ended with {event.code}: {event.reason}"
+    return _alert(state, event.at, "warning", text)
+
+
+def _run_started(state: RunState, event: e.RunStarted) -> RunState:
+    return replace(
+        state,
+        run=event.run,
+        directory=event.directory,
+        preset=event.preset,
+        version=event.version,
+        pid=event.pid,
+        phase="running",
+        started_at=event.at,
+        cycle_started_at=event.at,
+        cycles=event.cycles,
+        steps_per_cycle=event.steps_per_cycle,
+        samples_per_position=event.samples_per_position,
+        min_positions=event.min_positions,
+        memory_limit_gib=event.memory_limit_gib,
+    )
+
+
+def _recovered(state: RunState, event: e.Recovered) -> RunState:
+    text = (
+        f"found {event.shards} shards ({event.adopted_shards} adopted), "
+        f"{event.checkpoints} checkpoints, cycle {event.cycle}"
+    )
+    state = replace(state, best=event.best, cycle=event.cycle)
+    return _log(state, event.at, "run", "info", text)
+
+
+def _cycle_finished(state: RunState, event: e.CycleFinished) -> RunState:
+    return replace(
+        state,
+        cycle=event.cycle,
+        cycle_started_at=event.at,
+        cycle_start_step=event.step,
+        cycles_done=(*state.cycles_done, event),
+    )
+
+
+def _alert(state: RunState, at: float, level: e.Level, text: str) -> RunState:
+    alert = e.Alert(at=at, level=level, text=text)
+    state = replace(state, alerts=(*state.alerts[-(MAX_ALERTS - 1) :], alert))
+    return _log(state, at, "alert", level, text)
+
+
+def _log(state: RunState, at: float, source: str, level: e.Level, text: str) -> RunState:
+    line = e.LogLine(at=at, source=source, level=level, text=text)
+    return replace(state, log=(*state.log[-(MAX_LOG - 1) :], line))

@@ -1,0 +1,114 @@
+"""JSON lines: how events and commands cross a process boundary, with versions and size limits."""
+
+from typing import Final
+
+import msgspec
+
+from backend.commands import ClientCommand, WorkerCommand
+from backend.errors import WorkerError
+from backend.events import Event
+from backend.state import RunState
+
+PROTOCOL: Final = 1
+"""Version of everything in this file; the first line a server sends carries it."""
+MAX_LINE_BYTES: Final = 32 * 1024
+"""Longest line a worker may write."""
+READER_LIMIT: Final = 8 * 1024 * 1024
+"""Buffer of a StreamReader; a snapshot is the longest line."""
+
+
+class Request(msgspec.Struct, frozen=True, tag="request"):
+    """Client to supervisor."""
+
+    id: int
+    command: ClientCommand
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello", kw_only=True):
+    """First line of a connection: the whole state."""
+
+    protocol: int
+    seq: int
+    """Number of the last event that `state` contains."""
+    state: RunState
+
+
+class Happened(msgspec.Struct, frozen=True, tag="event"):
+    """One event after the snapshot, numbered without gaps unless telemetry was dropped."""
+
+    seq: int
+    event: Event
+
+
+class Reply(msgspec.Struct, frozen=True, tag="reply", omit_defaults=True):
+    """Answer to a request: done, or refused with the reason."""
+
+    id: int
+    refused: str = ""
+    text: str = ""
+    """What was done, for a toast."""
+
+
+ServerMessage = Hello | Happened | Reply
+
+_encoder = msgspec.json.Encoder()
+_event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_worker_decoder: msgspec.json.Decoder[WorkerCommand] = msgspec.json.Decoder(WorkerCommand)
+_request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_server_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
+
+
+def encode(message: Event | WorkerCommand | Request | ServerMessage) -> bytes:
+    """One line, newline included."""
+    return _encoder.encode(message) + b"\n"
+
+
+def decode_event(line: bytes) -> Event:
+    try:
+        return _event_decoder.decode(line)
+    except msgspec.MsgspecError as error:
+        raise WorkerError(f"not an event: {error}: {line[:200]!r}") from error
+
+
+def decode_worker_command(line: bytes) -> WorkerCommand:
+    try:
+        return _worker_decoder.decode(line)
+    except msgspec.MsgspecError as error:
+        raise WorkerError(f"not a command: {error}: {line[:200]!r}") from error
+
+
+def decode_request(line: bytes) -> Request:
+    try:
+        return _request_decoder.decode(line)
+    except msgspec.MsgspecError as error:
+        raise WorkerError(f"not a request: {error}: {line[:200]!r}") from error
+
+
+def decode_server_message(line: bytes) -> ServerMessage:
+    try:
+        return _server_decoder.decode(line)
+    except msgspec.MsgspecError as error:
+        raise WorkerError(f"not a server message: {error}: {line[:200]!r}") from error
+
+
+_CLEAN = {
+    code: "�"
+    for code in (
+        *range(0x20),
+        0x7F,
+        *range(0x80, 0xA0),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    )
+    if chr(code) != "\n"
+}
+
+
+def clean(text: str, limit: int = 2000) -> str:
+    """Text from outside without control characters, at most `limit` characters long.
+
+    C0 except newline, DEL, C1 and bidirectional controls become U+FFFD, so that no file, engine or
+    traceback can speak to the terminal.
+    """
+    text = text[:limit]
+    return text if text.isprintable() else text.translate(_CLEAN)
