@@ -1,0 +1,159 @@
+"""The trunk's layers: stem, board features, residual block, attention.
+
+Attribute names are the state-dict names of the earlier program, so that its checkpoints load
+without renaming.
+
+Shapes: B batch, C channels, H heads, D head dimension, S 64 squares in plane row order (row 0 is
+rank 8).
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Layers are made on the "meta" device, without values: torch's own initialisation would draw from
+# the global generator, and `model.net.initialise` sets every weight from the one it is given.
+
+NUM_PLANES = 19
+"""Planes of the input, as `model.encoding` makes them."""
+
+BATCH_NORM_MOMENTUM = 0.1
+"""Share of the newest batch in the running statistics. The earlier program used 0.9, which makes
+the statistics of evaluation those of the last batch or two; its outputs in evaluation mode do not
+depend on it."""
+
+MASKED_SHARE = 0.8
+"""Weight of the attention over reachable squares; the rest goes to attention over all squares."""
+
+SCORE_LIMIT = 50.0
+UNREACHABLE_SCORE = -1e4
+
+
+def num_groups(channels: int) -> int:
+    """The largest divisor of `channels` that leaves at least 16 channels to a group; at least 1."""
+    return max(
+        (n for n in range(1, channels // 16 + 1) if channels % n == 0),
+        default=1,
+    )
+
+
+def conv(num_in: int, num_out: int, size: int, *, bias: bool = False) -> nn.Conv2d:
+    """A convolution that keeps 8x8; its weights are not yet set (see `model.net.initialise`)."""
+    layer = nn.Conv2d(num_in, num_out, size, padding=size // 2, bias=bias, device="meta")
+    return layer.to_empty(device=torch.get_default_device())
+
+
+def linear(num_in: int, num_out: int) -> nn.Linear:
+    """A linear layer with bias; its weights are not yet set (see `model.net.initialise`)."""
+    layer = nn.Linear(num_in, num_out, device="meta")
+    return layer.to_empty(device=torch.get_default_device())
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-5, momentum=BATCH_NORM_MOMENTUM)
+
+
+def norm_silu(num_in: int, num_out: int, size: int) -> list[nn.Module]:
+    """Convolution, GroupNorm, SiLU: the opening of the stem and of most heads."""
+    return [
+        conv(num_in, num_out, size),
+        nn.GroupNorm(num_groups(num_out), num_out),
+        nn.SiLU(),
+    ]
+
+
+def reachable_squares() -> Tensor:
+    """bool[64, 64]: a piece on an empty board goes from one square to the other, or both are one.
+
+    Lines and diagonals contain the king's steps. The relation is symmetric and does not change when
+    ranks are flipped, so it serves plane row order as it serves a1 = 0.
+    """
+    square = torch.arange(64)
+    rank, file = square // 8, square % 8
+    ranks = (rank[:, None] - rank[None, :]).abs()
+    files = (file[:, None] - file[None, :]).abs()
+    line = (ranks == 0) | (files == 0)
+    diagonal = ranks == files
+    knight = (torch.minimum(ranks, files) == 1) & (torch.maximum(ranks, files) == 2)
+    return line | diagonal | knight
+
+
+class BoardFeatures(nn.Module):
+    """A learned position encoding and two residual convolutions between stem and tower."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.position_encoding = nn.Parameter(torch.empty(1, channels, 8, 8))
+        self.pst_conv = conv(channels, channels, 1)
+        self.pst_norm = batch_norm(channels)
+        self.interaction_conv = conv(channels, channels, 3)
+        self.interaction_norm = batch_norm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.position_encoding
+        x = x + F.relu(self.pst_norm(self.pst_conv(x)))
+        out: Tensor = x + F.relu(self.interaction_norm(self.interaction_conv(x)))
+        return out
+
+
+class ResidualBlock(nn.Module):
+    """Pre-activation block: BN, SiLU, conv, BN, SiLU, conv, squeeze-excitation, plus the input."""
+
+    def __init__(self, channels: int, se_ratio: int) -> None:
+        super().__init__()
+        self.conv1 = conv(channels, channels, 3)
+        self.bn1 = batch_norm(channels)
+        self.conv2 = conv(channels, channels, 3)
+        self.bn2 = batch_norm(channels)
+        self.se_fc1: nn.Linear | None = None
+        self.se_fc2: nn.Linear | None = None
+        if se_ratio:
+            squeezed = max(1, channels // se_ratio)
+            self.se_fc1 = linear(channels, squeezed)
+            self.se_fc2 = linear(squeezed, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch: Tensor = self.conv1(F.silu(self.bn1(x)))
+        branch = self.conv2(F.silu(self.bn2(branch)))
+        if self.se_fc1 is not None and self.se_fc2 is not None:
+            pooled = F.adaptive_avg_pool2d(branch, 1).flatten(1)
+            gate = torch.sigmoid(self.se_fc2(F.silu(self.se_fc1(pooled))))
+            # One fused pass instead of a product and a sum.
+            return torch.addcmul(x, branch, gate[:, :, None, None])
+        return x + branch
+
+
+class Attention(nn.Module):
+    """Self-attention over squares: 0.8 of it sees reachable squares only, 0.2 all; post-LayerNorm.
+
+    The scores are clamped after the bias is added, which no fused attention kernel offers, and both
+    softmaxes share one score matrix: 64 x 64 a head, so writing it out costs little.
+    """
+
+    reachable: Tensor
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.rel_bias = nn.Parameter(torch.empty(1, heads, 64, 64))
+        self.qkv = conv(channels, 3 * channels, 1)
+        self.proj = conv(channels, channels, 1)
+        self.norm = nn.LayerNorm(channels)
+        self.register_buffer("reachable", reachable_squares(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, _, _ = x.shape
+        head_dim = channels // self.heads
+        q_BHDS, k_BHDS, v_BHDS = (
+            self.qkv(x).reshape(batch, 3, self.heads, head_dim, 64).unbind(dim=1)
+        )
+        scores = q_BHDS.transpose(2, 3) @ k_BHDS / math.sqrt(head_dim) + self.rel_bias
+        scores = scores.clamp(-SCORE_LIMIT, SCORE_LIMIT)
+        masked = scores.masked_fill(~self.reachable, UNREACHABLE_SCORE).softmax(dim=-1)
+        weights = torch.lerp(scores.softmax(dim=-1), masked, MASKED_SHARE)
+        mixed_BHDS = v_BHDS @ weights.transpose(2, 3)
+        x = x + self.proj(mixed_BHDS.reshape(batch, channels, 8, 8))
+        normed: Tensor = self.norm(x.permute(0, 2, 3, 1))
+        return normed.permute(0, 3, 1, 2)
