@@ -1,0 +1,59 @@
+"""How Matrix0 starts itself again as a child: command line, environment, detached supervisor."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from backend.errors import WorkerError
+from backend.rundir import RunDirectory
+
+THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Set to 1 in children where the user has not chosen: several workers share the cores."""
+
+
+def child_command(*args: str) -> list[str]:
+    """The argument list that starts `matrix0 ARGS…` with the interpreter of this process."""
+    return [sys.executable, "-m", "matrix0", *args]
+
+
+def child_environment() -> dict[str, str]:
+    """Our environment, with the directory that holds the `matrix0` package first on PYTHONPATH."""
+    environment = dict(os.environ)
+    search = environment.get("PYTHONPATH")
+    home = str(package_home())
+    environment["PYTHONPATH"] = f"{home}{os.pathsep}{search}" if search else home
+    environment["PYTHONUNBUFFERED"] = "1"
+    for name in THREAD_LIMITS:
+        environment.setdefault(name, "1")
+    return environment
+
+
+def package_home() -> Path:
+    """The directory that contains the `matrix0` package: the checkout's root, or site-packages.
+
+    Raises WorkerError when there is no such package, which means a broken installation.
+    """
+    spec = find_spec("matrix0")
+    if spec is None or spec.origin is None:
+        raise WorkerError("the package 'matrix0' cannot be found; is the installation complete?")
+    return Path(spec.origin).resolve().parent.parent
+
+
+def start_detached(run: RunDirectory, *, cycles: int = 0) -> int:
+    """Starts the supervisor of a prepared run outside our terminal's session; returns its pid.
+
+    Its output goes to logs/supervisor.log. Closing the terminal does not end it.
+    """
+    command = child_command("supervise", "--run", str(run.path), "--cycles", str(cycles))
+    with run.log_file("supervisor").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=child_environment(),
+            start_new_session=True,
+        )
+    return process.pid

@@ -1,0 +1,196 @@
+"""The directory of one run: what lies where, who may hold it, and which settings it keeps."""
+
+import errno
+import fcntl
+import os
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from backend.config import Config
+from backend.errors import ConfigError, RunDirectoryError, RunLockedError
+from backend.settings import dump_config, load_config
+
+RUN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+"""Names of runs and workers: harmless in every file system, URL and terminal."""
+
+FOLDERS: Final = ("replay", "checkpoints", "games", "logs", "quarantine", "backups")
+
+
+class RunDirectory:
+    """Paths of a run. Holding one promises nothing about the disk; `create` and `lock` do."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(os.path.abspath(path))
+        self.name = self.path.name
+        self.config_file = self.path / "config.toml"
+        self.preset_file = self.path / "preset"
+        self.database = self.path / "matrix0.db"
+        self.journal = self.path / "journal.jsonl"
+        self.lock_file = self.path / "lock"
+        self.socket_file = self.path / "socket"
+        self.replay = self.path / "replay"
+        self.checkpoints = self.path / "checkpoints"
+        self.games = self.path / "games"
+        self.logs = self.path / "logs"
+        self.quarantine = self.path / "quarantine"
+        self.backups = self.path / "backups"
+
+    def log_file(self, source: str) -> Path:
+        """logs/<source>.log, where the stderr of a process goes."""
+        return self.logs / f"{source}.log"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was ever prepared here: its settings are saved."""
+        return self.config_file.is_file()
+
+    def create(self) -> None:
+        """Makes the directory and its folders, private to this user; harmless when they are there.
+
+        Raises RunDirectoryError for a name outside the grammar or a place that cannot be written.
+        """
+        if not RUN_NAME.fullmatch(self.name):
+            raise RunDirectoryError(
+                f"{self.path}: the last part must be a run name: 1 to 64 of a-z 0-9 . _ - "
+                f"and not start with . _ or -, not {self.name!r}"
+            )
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in FOLDERS:
+                (self.path / folder).mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise _unusable(self.path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+    def read_config(self) -> Config:
+        """The settings this run keeps. Raises ConfigError when they are missing or unusable."""
+        if not self.exists:
+            raise ConfigError(f"{self.config_file}: not there; {self.path} holds no run")
+        return load_config(self.config_file)
+
+    def read_preset(self) -> str:
+        """The preset the run was made from; empty when none was named. For display only."""
+        return self.preset_file.read_text("utf-8").strip() if self.preset_file.is_file() else ""
+
+    def settle(self, asked: Config | None, preset: str = "") -> tuple[Config, list[str]]:
+        """The settings in force, and how what is asked for differs from them.
+
+        A new run takes and saves what is asked. A run that exists keeps its own settings, since
+        its networks and shards were made by them; each difference is one line for the user.
+        """
+        if self.exists:
+            kept = self.read_config()
+            return kept, config_differences(kept, asked) if asked is not None else []
+        config = asked or Config()
+        _write_private(self.preset_file, preset + "\n")
+        _write_private(self.config_file, dump_config(config))
+        return config, []
+
+    def lock(self) -> "RunLock":
+        """Holds the run until released or until this process is gone.
+
+        Raises RunLockedError, naming the holder, when another process has it.
+        """
+        try:
+            fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(fd, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(fd)
+            raise RunLockedError(
+                f"{self.path}: this run is in use by process {holder}; "
+                "stop it first, or attach to it with matrix0-tui"
+            ) from error
+        except OSError as error:
+            os.close(fd)
+            raise RunDirectoryError(f"{self.path}: no lock here: {error.strerror}") from error
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
+        return RunLock(fd)
+
+    def holder(self) -> int | None:
+        """Process that holds the run; None when nobody does."""
+        try:
+            fd = os.open(self.lock_file, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = os.read(fd, 32).strip()
+            return int(text) if text.isdigit() else 0
+        finally:
+            os.close(fd)
+        return None
+
+
+class RunLock:
+    """An exclusive hold on a run directory."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd: int | None = fd
+
+    def release(self) -> None:
+        """Lets go; harmless when done twice."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def __enter__(self) -> "RunLock":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def config_differences(kept: Config, asked: Config) -> list[str]:
+    """One line for each setting in which they differ, for example `training.batch_size: …`."""
+    lines = []
+    for table in fields(kept):
+        ours, theirs = getattr(kept, table.name), getattr(asked, table.name)
+        if not is_dataclass(ours):
+            if ours != theirs:
+                lines.append(_difference(table.name, ours, theirs))
+            continue
+        for key in fields(ours):
+            mine, wanted = getattr(ours, key.name), getattr(theirs, key.name)
+            if mine != wanted:
+                lines.append(_difference(f"{table.name}.{key.name}", mine, wanted))
+    return lines
+
+
+def _difference(name: str, kept: object, asked: object) -> str:
+    return f"{name}: the run keeps {kept!r}, asked was {asked!r}"
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Replaces a small file whole, durably."""
+    beside = path.with_name(f"{path.name}.tmp.{os.getpid()}")
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+    parent = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
+
+
+def _unusable(path: Path, error: OSError) -> RunDirectoryError:
+    reason = error.strerror or str(error)
+    return RunDirectoryError(f"{path}: cannot be used as a run directory: {reason}")

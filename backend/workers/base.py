@@ -1,0 +1,324 @@
+"""The part every worker shares: orders in, events out, a heartbeat, an end that leaves no orphan.
+
+A role is one module `backend/workers/<role>.py` with `main(io, run, config) -> None`; it returns
+when it has obeyed `Stop`, and raises to fail. It knows neither pipes nor signals:
+
+    for command in io.poll(): ...          # between two steps; also says "I am getting on"
+    io.set_phase("training")               # shown on screen; each phase has its own deadline
+    io.emit(CheckpointSaved(...))          # a fact: returns once the supervisor's pipe has it
+    io.emit(TrainingStep(...))             # telemetry: never blocks, dropped and counted when slow
+
+Stdout carries events, so file descriptor 1 is turned into stderr: a stray print reaches the log.
+"""
+
+import ctypes
+import faulthandler
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+import psutil
+from msgspec.structs import replace
+
+from backend.commands import Stop, WorkerCommand
+from backend.config import Config
+from backend.errors import ExitCode, Matrix0Error, WorkerError
+from backend.events import TELEMETRY, Event, Heartbeat, Level, LogLine, Role, WorkerFailed
+from backend.rundir import RunDirectory
+from backend.wire import MAX_LINE_BYTES, clean, decode_worker_command, encode
+
+PATIENT_PHASES: Final = frozenset({"starting", "loading", "compiling", "saving"})
+"""Phases that have the long deadline `startup_s` instead of `stall_s`."""
+MAX_TELEMETRY: Final = 256
+"""Readings that may wait for a slow supervisor; the oldest goes first."""
+ORPHAN_GRACE_S: Final = 1.0
+"""Time between the supervisor's death (end of stdin) and our own."""
+SETTLING_POLLS: Final = 3
+"""So many polls of a phase are taken as its warm-up, with the long deadline."""
+
+WorkerMain = Callable[["WorkerIO", RunDirectory, Config], None]
+DeviceMemory = Callable[[], tuple[float | None, float | None]]
+"""Memory that tensors hold and its limit, MiB; None where the device cannot tell."""
+
+
+class _Outgoing:
+    """A line on its way to the supervisor; compared by identity."""
+
+    def __init__(self, line: bytes, *, is_fact: bool) -> None:
+        self.line = line
+        self.is_fact = is_fact
+        self.is_written = False
+
+
+class WorkerIO:
+    """The worker's end of both pipes. Any thread may emit; one thread polls."""
+
+    def __init__(self, worker: str, role: Role, *, commands_fd: int, events_fd: int) -> None:
+        self.worker = worker
+        self.role = role
+        self.heartbeat_s = 1.0
+        self.stall_s = 60.0
+        self.startup_s = 300.0
+        self.device_memory: DeviceMemory | None = None
+        """Set by the role once it knows its device; called from the heartbeat thread."""
+        self._commands_fd = commands_fd
+        self._events_fd = events_fd
+        self._commands: queue.SimpleQueue[WorkerCommand] = queue.SimpleQueue()
+        self._outbox: deque[_Outgoing] = deque()
+        self._telemetry_waiting = 0
+        self._dropped = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        self._beat_now = threading.Event()
+        self._phase = "starting"
+        self._detail = ""
+        self._polls = 0
+        self._longest_gap_s = 0.0
+        self._progress_at = time.monotonic()
+
+    @classmethod
+    def on_standard_streams(cls, worker: str, role: Role) -> "WorkerIO":
+        """Takes stdin and stdout for itself; after this fd 0 is empty and fd 1 is stderr."""
+        commands_fd, events_fd = os.dup(0), os.dup(1)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        os.dup2(2, 1)
+        return cls(worker, role, commands_fd=commands_fd, events_fd=events_fd)
+
+    def start(self) -> None:
+        """Starts reading, writing and beating, each in a daemon thread."""
+        for target in (self._read_commands, self._write_events, self._beat):
+            threading.Thread(target=target, name=target.__name__, daemon=True).start()
+
+    # Orders ---------------------------------------------------------------------------------------
+
+    def poll(self) -> list[WorkerCommand]:
+        """The orders that have come since; call it between two steps: it counts as progress."""
+        self.progress()
+        commands = []
+        while True:
+            try:
+                commands.append(self._commands.get_nowait())
+            except queue.Empty:
+                return commands
+
+    def wait(self, timeout: float) -> WorkerCommand | None:
+        """The next order, or None after `timeout` seconds."""
+        self.progress()
+        try:
+            return self._commands.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        finally:
+            self.progress()
+
+    def order(self, command: WorkerCommand) -> None:
+        """Puts an order into the queue from within; safe in a signal handler."""
+        self._commands.put(command)
+
+    def _read_commands(self) -> None:
+        rest = b""
+        while chunk := self._read_chunk():
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in filter(None, lines):
+                try:
+                    self.order(decode_worker_command(line))
+                except WorkerError as error:
+                    self.log(str(error), "error")
+        # The supervisor is gone: finish what takes no time, then go, whatever the main thread does.
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self.order(Stop())
+        time.sleep(ORPHAN_GRACE_S)
+        os._exit(ExitCode.INTERNAL)
+
+    def _read_chunk(self) -> bytes:
+        try:
+            return os.read(self._commands_fd, 65536)
+        except OSError:
+            return b""
+
+    # Events ---------------------------------------------------------------------------------------
+
+    def emit(self, event: Event) -> None:
+        """Sends an event, stamped with the time. A fact blocks until written, telemetry never does.
+
+        Raises WorkerError when the line would be longer than the protocol allows.
+        """
+        if not event.at:
+            event = replace(event, at=time.time())
+        line = encode(event)
+        if len(line) > MAX_LINE_BYTES:
+            raise WorkerError(f"{type(event).__name__} of {len(line)} bytes is too long to send")
+        if type(event) in TELEMETRY:
+            self._offer(line)
+        else:
+            self._deliver(line)
+
+    def _offer(self, line: bytes) -> None:
+        with self._changed:
+            if self._closed:
+                return
+            if self._telemetry_waiting >= MAX_TELEMETRY:
+                self._outbox.remove(next(out for out in self._outbox if not out.is_fact))
+                self._telemetry_waiting -= 1
+                self._dropped += 1
+            self._outbox.append(_Outgoing(line, is_fact=False))
+            self._telemetry_waiting += 1
+            self._changed.notify_all()
+
+    def _deliver(self, line: bytes) -> None:
+        """Returns when the line is written, or nobody will read it any more: files are the truth."""
+        with self._changed:
+            out = _Outgoing(line, is_fact=True)
+            self._outbox.append(out)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closed or out.is_written)
+
+    def _write_events(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or bool(self._outbox))
+                if self._closed:
+                    return
+                out = self._outbox.popleft()
+                if not out.is_fact:
+                    self._telemetry_waiting -= 1
+                dropped, self._dropped = self._dropped, 0
+            line = out.line
+            if dropped:
+                text = f"{dropped} readings were dropped: the supervisor did not keep up"
+                line = encode(self._log_line("warning", text)) + line
+            try:
+                while line:
+                    line = line[os.write(self._events_fd, line) :]
+            except OSError as error:
+                print(f"the supervisor does not listen any more: {error}", file=sys.stderr)
+                with self._changed:
+                    self._closed = True
+                    self._changed.notify_all()
+                return
+            with self._changed:
+                out.is_written = True
+                self._changed.notify_all()
+
+    def _log_line(self, level: Level, text: str) -> LogLine:
+        return LogLine(at=time.time(), source=self.worker, level=level, text=clean(text))
+
+    def log(self, text: str, level: Level = "info") -> None:
+        """A line in the run's log, cleaned."""
+        self.emit(self._log_line(level, text))
+
+    # Signs of life --------------------------------------------------------------------------------
+
+    def set_phase(self, phase: str, detail: str = "") -> None:
+        """Says what is being done now; `detail` says why it waits. Sent at once when it changed."""
+        self.progress()
+        if (phase, detail) == (self._phase, self._detail):
+            return
+        if phase != self._phase:
+            self._polls = 0
+            self._longest_gap_s = 0.0
+        self._phase, self._detail = phase, detail
+        self._beat_now.set()
+
+    def progress(self) -> None:
+        """The main thread is getting on. A heartbeat without this is no sign of life."""
+        now = time.monotonic()
+        self._polls += 1
+        if self._polls > SETTLING_POLLS:
+            self._longest_gap_s = max(self._longest_gap_s, now - self._progress_at)
+        self._progress_at = now
+
+    def _patience_s(self) -> float:
+        """How long the main thread may be silent: ten times its longest step, or `stall_s`."""
+        if self._phase in PATIENT_PHASES or self._polls <= SETTLING_POLLS:
+            return max(self.startup_s, self.stall_s)
+        return max(self.stall_s, 10 * self._longest_gap_s)
+
+    def _beat(self) -> None:
+        process = psutil.Process()
+        told = False
+        while not self._closed:
+            silent_s = time.monotonic() - self._progress_at
+            if silent_s <= self._patience_s():
+                told = False
+                self._send_beat(process)
+            elif not told:
+                told = True
+                self.log(f"no step for {silent_s:.0f} s in phase {self._phase!r}", "error")
+            self._beat_now.wait(self.heartbeat_s)
+            self._beat_now.clear()
+
+    def _send_beat(self, process: psutil.Process) -> None:
+        used, limit = self.device_memory() if self.device_memory else (None, None)
+        beat = Heartbeat(
+            worker=self.worker,
+            phase=self._phase,
+            detail=clean(self._detail, 200),
+            rss_mib=process.memory_info().rss / 2**20,
+            device_mib=used,
+            device_limit_mib=limit,
+        )
+        self.emit(beat)
+
+
+def run_worker(main: WorkerMain, *, role: Role, directory: Path, worker: str) -> int:
+    """Runs a role to its end and returns the exit code: the outermost frame of a worker process."""
+    io = WorkerIO.on_standard_streams(worker, role)
+    _set_up_process(io)
+    io.start()
+    try:
+        run = RunDirectory(directory)
+        config = run.read_config()
+        io.heartbeat_s = config.supervisor.heartbeat_s
+        io.stall_s = config.supervisor.stall_s
+        io.startup_s = config.supervisor.startup_s
+        main(io, run, config)
+    except Matrix0Error as error:
+        return _failed(io, str(error), error.exit_code)
+    except MemoryError as error:
+        return _failed(io, f"out of memory: {error}", ExitCode.DEVICE)
+    except Exception as error:  # noqa: BLE001 - the outermost frame: reported, then exit non-zero
+        return _failed(io, f"{type(error).__name__}: {error}", ExitCode.INTERNAL)
+    io.log("ended as asked", "debug")
+    return ExitCode.DONE
+
+
+def launch(role: Role, directory: Path, worker: str) -> int:
+    """`matrix0 worker ROLE --run DIR --worker NAME`; beats while the role's libraries load."""
+
+    def main(io: WorkerIO, run: RunDirectory, config: Config) -> None:
+        module = import_module(f"backend.workers.{role}")
+        module.main(io, run, config)
+
+    return run_worker(main, role=role, directory=directory, worker=worker)
+
+
+def _failed(io: WorkerIO, text: str, code: ExitCode) -> int:
+    traceback.print_exc()
+    io.emit(WorkerFailed(worker=io.worker, error=clean(text), exit_code=code))
+    return code
+
+
+def _set_up_process(io: WorkerIO) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor to answer.
+    signal.signal(signal.SIGTERM, lambda *_: io.order(Stop()))
+    if hasattr(faulthandler, "register"):
+        faulthandler.enable()
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+    if sys.platform == "linux":
+        # End of stdin already ends us; this also reaches a process that is stopped or stuck in C.
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
