@@ -1,0 +1,295 @@
+"""Settings in TOML: strict reading with helpful errors, layering, and writing with every sentence.
+
+The dataclasses of `backend/config.py` are the truth about names, types, defaults and ranges. A
+layer (preset, file, `--set`) may only change what they know, and every complaint names the layer
+that is wrong, the table, the key, and the nearest thing that exists.
+"""
+
+import ast
+import difflib
+import functools
+import inspect
+import itertools
+import math
+import textwrap
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+
+from backend.config import Config
+from backend.errors import ConfigError
+from backend.presets import PRESETS
+
+TOP_LEVEL: Final = ""
+"""Name of the table that holds the keys above the first [table]."""
+
+Tables = dict[str, dict[str, Any]]
+
+
+def load_config(path: Path) -> Config:
+    """The defaults changed by one file. Raises ConfigError."""
+    return build_config(file=path)
+
+
+def build_config(
+    preset: str | None = None,
+    file: Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    base: Config | None = None,
+) -> Config:
+    """`base` (the defaults), then the preset, then the file, then `table.key=value` texts.
+
+    Raises ConfigError for an unknown preset, table or key, a wrong type, and a value out of range.
+    """
+    layers = _Layers(base or Config())
+    if preset is not None:
+        layers.add(f"preset {preset!r}", _preset_tables(preset))
+    if file is not None:
+        layers.add(file.name, _file_tables(file))
+    for text in overrides:
+        layers.add(f"--set {text}", _override_tables(text))
+    return layers.build()
+
+
+def dump_config(config: Config, *, comments: bool = True) -> str:
+    """TOML that loads as `config`; with comments, a sentence over each key and defaults beside."""
+    lines: list[str] = []
+    if comments:
+        lines += [*_HEADER, ""]
+    lines += _dump_table(TOP_LEVEL, config, comments)
+    for name, cls in _tables().items():
+        lines.append("")
+        if comments:
+            lines += _comment(inspect.getdoc(cls) or "")
+        lines.append(f"[{name}]")
+        lines += _dump_table(name, getattr(config, name), comments)
+    return "\n".join(lines) + "\n"
+
+
+_HEADER: Final = (
+    "# Every setting of Matrix0. Values are in force; where the default differs, it is named.",
+    "# A new run takes: defaults, preset, --config file, --set table.key=value, in this order.",
+    "# A file of your own needs only what it changes. Unknown tables, keys and types are errors.",
+)
+
+
+# Layers -------------------------------------------------------------------------------------------
+
+
+class _Layers:
+    """Values on top of a base, each remembered with the layer that set it."""
+
+    def __init__(self, base: Config) -> None:
+        self._values: Tables = {TOP_LEVEL: _plain_values(base)}
+        for name in _tables():
+            self._values[name] = _plain_values(getattr(base, name))
+        self._origins: dict[tuple[str, str], str] = {}
+
+    def add(self, origin: str, tables: Mapping[str, Mapping[str, Any]]) -> None:
+        for table, entries in tables.items():
+            if table != TOP_LEVEL and table not in _tables():
+                near = difflib.get_close_matches(table, list(_tables()), n=1)
+                hint = f"; did you mean [{near[0]}]?" if near else ""
+                raise ConfigError(f"{origin}: no table [{table}]{hint}")
+            for key, value in entries.items():
+                types = _types(table)
+                if key not in types:
+                    raise ConfigError(f"{_place(origin, table)}: {_unknown_key(table, key)}")
+                checked = _checked(value, types[key], key, _place(origin, table))
+                self._values[table][key] = checked
+                self._origins[table, key] = origin
+
+    def build(self) -> Config:
+        parts: dict[str, Any] = {
+            name: self._construct(name, cls) for name, cls in _tables().items()
+        }
+        config = self._construct(TOP_LEVEL, functools.partial(Config, **parts))
+        assert isinstance(config, Config)
+        return config
+
+    def _construct(self, table: str, cls: Any) -> object:
+        try:
+            return cls(**self._values[table])
+        except ValueError as error:
+            # The range checks begin with the key: it tells which layer is to blame. A key that no
+            # layer touched conflicts with one that some layer changed in the same table.
+            key = str(error).split(" ", 1)[0]
+            touched = [o for (where, _), o in self._origins.items() if where == table]
+            origin = self._origins.get((table, key)) or (touched[-1] if touched else "settings")
+            raise ConfigError(f"{_place(origin, table)}: {error}") from error
+
+
+def _preset_tables(preset: str) -> Tables:
+    if preset not in PRESETS:
+        known = ", ".join(PRESETS)
+        raise ConfigError(f"no preset {preset!r}{_nearest(preset, PRESETS)} (there are: {known})")
+    return PRESETS[preset]
+
+
+def _file_tables(path: Path) -> Tables:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text: {error.reason}") from error
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of 5000 digits
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
+    tables: Tables = {TOP_LEVEL: {}}
+    for name, value in data.items():
+        if isinstance(value, dict):
+            if name not in _tables() and name in _types(TOP_LEVEL):
+                raise ConfigError(f"{path.name}: {name} is a setting, not a table")
+            tables[name] = value
+        elif name in _tables():
+            raise ConfigError(f"{path.name}: {name} must be a table: write [{name}]")
+        else:
+            tables[TOP_LEVEL][name] = value
+    return tables
+
+
+def _override_tables(text: str) -> Tables:
+    path, equals, value_text = text.partition("=")
+    table, _, key = path.strip().rpartition(".")
+    if not equals or not key:
+        raise ConfigError(f"--set {text}: expected table.key=value, as in search.simulations=32")
+    return {table: {key: _override_value(value_text.strip())}}
+
+
+def _override_value(text: str) -> Any:
+    """TOML if it is TOML, else the bare text, so that `device.kind=cpu` needs no quotes."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return parsed["value"] if list(parsed) == ["value"] else text
+
+
+# Names and types ----------------------------------------------------------------------------------
+
+
+@functools.cache
+def _tables() -> dict[str, type]:
+    """The tables of the file in order, each with its dataclass."""
+    hints = get_type_hints(Config)
+    return {f.name: hints[f.name] for f in fields(Config) if is_dataclass(hints[f.name])}
+
+
+@functools.cache
+def _types(table: str) -> dict[str, Any]:
+    """The keys of one table in order, each with its type."""
+    cls = _tables()[table] if table else Config
+    hints = get_type_hints(cls)
+    return {f.name: hints[f.name] for f in fields(cls) if f.name not in _tables()}
+
+
+def _plain_values(settings: Any) -> dict[str, Any]:
+    return {f.name: getattr(settings, f.name) for f in fields(settings) if f.name not in _tables()}
+
+
+def _place(origin: str, table: str) -> str:
+    return f"{origin} [{table}]" if table else origin
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _unknown_key(table: str, key: str) -> str:
+    homes = [name for name in _tables() if key in _types(name)]
+    here = _nearest(key, _types(table))
+    if homes and not here:
+        return f"no setting {key!r}; it belongs to [{homes[0]}]"
+    return f"no setting {key!r}{here}"
+
+
+def _checked(value: Any, kind: Any, key: str, place: str) -> Any:
+    """`value` as the field's type, or ConfigError. A whole number is welcome where a float is."""
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        if value not in choices or isinstance(value, bool):
+            listed = ", ".join(repr(choice) for choice in choices)
+            near = _nearest(value, choices) if isinstance(value, str) else ""
+            raise ConfigError(f"{place}: {key} = {value!r} must be one of {listed}{near}")
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value) if abs(value) < 2**1023 else math.inf
+    if type(value) is not kind:
+        wanted = _WORDS[kind]
+        raise ConfigError(f"{place}: {key} = {value!r} must be {wanted}")
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{place}: {key} = {value!r} must be finite")
+    return value
+
+
+_WORDS: Final[dict[type, str]] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+}
+
+
+# Writing ------------------------------------------------------------------------------------------
+
+
+def _dump_table(table: str, settings: Any, comments: bool) -> list[str]:
+    cls: type = type(settings)
+    default = cls()
+    sentences = field_docs(cls) if comments else {}
+    types = _types(table)
+    lines: list[str] = []
+    for name, value in _plain_values(settings).items():
+        if comments:
+            lines += _comment(_choices_first(sentences.get(name, ""), types[name]))
+        was = getattr(default, name)
+        note = f"  # default {_toml(was)}" if comments and value != was else ""
+        lines.append(f"{name} = {_toml(value)}{note}")
+    return lines
+
+
+def _choices_first(sentence: str, kind: Any) -> str:
+    """The possible words in front, unless each of them is explained in the sentence already."""
+    words = [str(word) for word in get_args(kind)] if get_origin(kind) is Literal else []
+    if all(word in sentence for word in words):
+        return sentence
+    return f"{' | '.join(words)}. {sentence}"
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return f"{value:_}" if abs(value) >= 10_000 else str(value)
+        case float():
+            return repr(value)
+        case str():
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+            return f'"{escaped}"'
+        case _:
+            raise TypeError(f"a setting of type {type(value).__name__} has no TOML form here")
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, 98, initial_indent="# ", subsequent_indent="# ")
+
+
+@functools.cache
+def field_docs(cls: type) -> dict[str, str]:
+    """The string under each field of a dataclass, in one line; read from the source."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    body = next(node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    docs: dict[str, str] = {}
+    for field, below in itertools.pairwise(body):
+        match field, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                docs[name] = " ".join(text.split())
+    return docs
