@@ -1,0 +1,94 @@
+"""The losses against sums worked out by hand, and their gradients."""
+
+import math
+
+import pytest
+import torch
+
+from model.losses import piece_loss, policy_loss, scalar_value_loss, wdl_loss
+
+ONES = torch.ones(2)
+
+
+def test_policy_loss_counts_legal_moves_only() -> None:
+    logits = torch.full((2, 4672), 50.0)  # illegal moves shout
+    logits[0, [7, 4671]] = torch.tensor([0.0, math.log(3)])
+    logits[1, 100] = -2.0
+    loss = policy_loss(
+        logits.requires_grad_(),
+        torch.tensor([[7, 4671, -1], [100, -1, 9_999]]),
+        torch.tensor([[0.5, 0.5, 9.0], [1.0, 9.0, 9.0]]),
+        torch.tensor([2, 1]),
+        ONES,
+    )
+    first = -0.5 * math.log(1 / 4) - 0.5 * math.log(3 / 4)
+    assert loss.cross_entropy.item() == pytest.approx(first / 2)
+    assert loss.kl.item() == pytest.approx((first - math.log(2)) / 2)
+    entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
+    assert loss.entropy.item() == pytest.approx(entropy / 2)
+    loss.cross_entropy.backward()
+    assert logits.grad is not None
+    touched = logits.grad.nonzero().tolist()
+    assert touched == [[0, 7], [0, 4671]]
+    assert logits.grad[0, 7].item() == pytest.approx((0.25 - 0.5) / 2)
+
+
+def test_policy_loss_equals_the_target_entropy_when_the_net_agrees() -> None:
+    target = torch.tensor([[0.2, 0.3, 0.5], [0.0, 0.25, 0.75]])
+    logits = torch.zeros(2, 4672)
+    logits[:, :3] = target.clamp_min(1e-12).log()
+    index = torch.arange(3).expand(2, 3)
+    loss = policy_loss(logits, index, target, torch.tensor([3, 3]), ONES)
+    assert loss.kl.item() == pytest.approx(0, abs=1e-6)
+    assert loss.top1.item() == 1
+
+
+def test_weights_choose_what_counts() -> None:
+    logits = torch.zeros(2, 3)
+    logits[1, 0] = 5.0
+    target = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    assert wdl_loss(logits, target, torch.tensor([1.0, 0.0])).item() == pytest.approx(math.log(3))
+    value = torch.tensor([0.5, 0.0])
+    assert scalar_value_loss(value, target, torch.tensor([3.0, 1.0])).item() == pytest.approx(
+        (3 * 0.25 + 1 * 1.0) / 4
+    )
+
+
+def test_wdl_loss_prefers_the_mover_to_win_when_the_target_says_so() -> None:
+    logits = torch.zeros(1, 3, requires_grad=True)
+    wdl_loss(logits, torch.tensor([[1.0, 0.0, 0.0]]), torch.ones(1)).backward()
+    assert logits.grad is not None
+    win, draw, loss = (-logits.grad[0]).tolist()
+    assert win > 0 > draw == loss
+
+
+def test_piece_loss_looks_at_masked_squares_only_and_has_a_gradient() -> None:
+    logits = torch.zeros(2, 13, 64)
+    logits[0, 4, 10] = math.log(12)  # the masked square: probability 1/2 for class 4
+    logits[1, 3, 20] = 99.0  # an open square, wrongly named
+    target = torch.zeros(2, 64, dtype=torch.int64)
+    target[0, 10] = 4
+    masked = torch.zeros(2, 64, dtype=torch.bool)
+    masked[0, 10] = True
+    loss = piece_loss(logits.requires_grad_(), target, masked)
+    assert loss.cross_entropy.item() == pytest.approx(math.log(2))
+    assert loss.accuracy.item() == 1
+    loss.cross_entropy.backward()
+    assert logits.grad is not None
+    assert {tuple(row) for row in logits.grad.nonzero()[:, [0, 2]].tolist()} == {(0, 10)}
+
+
+def test_guessing_pieces_costs_ln_13() -> None:
+    masked = torch.ones(2, 64, dtype=torch.bool)
+    loss = piece_loss(torch.zeros(2, 13, 64), torch.zeros(2, 64, dtype=torch.int64), masked)
+    assert loss.cross_entropy.item() == pytest.approx(math.log(13))
+
+
+def test_a_nan_in_the_logits_reaches_the_loss() -> None:
+    """Nothing is masked away: the trainer must see it."""
+    logits = torch.zeros(1, 4672)
+    logits[0, 3] = torch.nan
+    loss = policy_loss(
+        logits, torch.tensor([[3, 4]]), torch.tensor([[0.5, 0.5]]), torch.tensor([2]), torch.ones(1)
+    )
+    assert loss.cross_entropy.isnan()
