@@ -1,0 +1,132 @@
+"""A game as its maker hands it over, and the targets that follow from how it ended.
+
+Every target that depends on the result is derived here and nowhere else, from the game's own
+result and the side to move of each position. Whoever makes games records positions and policies
+and says, once for each game, who won. Knows no files.
+
+Shapes: P positions of one game, n legal moves of one position.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import ReplayError
+
+WHITE_WON: Final = 1
+DRAW: Final = 0
+BLACK_WON: Final = -1
+NO_RESULT: Final = 2
+"""`GameRecord.result` of a game that was cut or never finished; never counted as a draw."""
+
+TRUNCATED: Final = 255
+"""`GameRecord.outcome` of a game cut at the ply limit."""
+EXTERNAL: Final = 254
+"""`GameRecord.outcome` of a game decided away from the board (resignation, time, adjudication)."""
+
+FULL_SEARCH: Final = 0
+CHEAP_SEARCH: Final = 1
+PLAYED_MOVE: Final = 2
+"""`SampleRecord.kind`: whose opinion the policy is."""
+
+UNKNOWN_PLIES: Final = -1
+"""`plies_left` of a game without a result."""
+
+MAX_PLIES: Final = 4096
+"""Longest game that is stored (int16 columns; no sensible game comes near)."""
+MAX_LEGAL_MOVES: Final = 218
+"""No legal position has more."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRecord:
+    """One position that can be learned from."""
+
+    position: NDArray[np.uint64]
+    """uint64[8] before the move, repetition bits filled."""
+    policy_index: NDArray[np.int16]
+    """int16[n]: policy indices of all legal moves, in move order, in the run's orientation."""
+    policy_prob: NDArray[np.float32]
+    """float32[n]: the target; sums to 1."""
+    root_wdl: NDArray[np.float32] | None
+    """float32[3]: the search's win, draw, loss for the mover; None when nothing was searched."""
+    kind: int
+    """FULL_SEARCH, CHEAP_SEARCH or PLAYED_MOVE."""
+    ply: int
+    """Plies played since the game's start; `moves[ply]` was played here."""
+
+
+@dataclass(frozen=True, slots=True)
+class GameRecord:
+    """One finished or truncated game. `moves` holds every ply, sampled or not."""
+
+    start: NDArray[np.uint64]
+    """uint64[8]: the position before the first move."""
+    moves: Sequence[int]
+    """Move codes (from | to << 6 | promotion << 12), castling as king takes rook."""
+    samples: Sequence[SampleRecord]
+    """In the order of play; any subset of the plies."""
+    outcome: int
+    """Outcome of the rules, or TRUNCATED, or EXTERNAL."""
+    result: int
+    """WHITE_WON, DRAW, BLACK_WON or NO_RESULT."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultTargets:
+    """What the end of a game says about each of its P samples."""
+
+    wdl: NDArray[np.float32]
+    """float32[P, 3]: one-hot win, draw, loss for the mover; zeros without a result."""
+    has_result: NDArray[np.uint8]
+    """uint8[P]."""
+    plies_left: NDArray[np.int16]
+    """int16[P]: plies to the end of the game; UNKNOWN_PLIES without a result."""
+
+
+def result_targets(game: GameRecord) -> ResultTargets:
+    """Targets of the game's samples, in their order.
+
+    The mover is read from each position, never counted from the end: with skipped plies the
+    parity of the stored samples says nothing.
+    """
+    num = len(game.samples)
+    wdl = np.zeros((num, 3), np.float32)
+    if game.result == NO_RESULT:
+        return ResultTargets(
+            wdl, np.zeros(num, np.uint8), np.full(num, UNKNOWN_PLIES, dtype=np.int16)
+        )
+    black_moves = np.array([int(s.position[7]) & 1 for s in game.samples], dtype=np.int64)
+    mover_score = np.where(black_moves == 1, -game.result, game.result)
+    wdl[np.arange(num), 1 - mover_score] = 1.0
+    plies = np.array([s.ply for s in game.samples], dtype=np.int16)
+    return ResultTargets(
+        wdl, np.ones(num, np.uint8), (len(game.moves) - plies).astype(np.int16, copy=False)
+    )
+
+
+def check_record(game: GameRecord) -> None:
+    """ReplayError when the parts of a record do not belong together."""
+    if game.result not in (WHITE_WON, DRAW, BLACK_WON, NO_RESULT):
+        raise ReplayError(f"result = {game.result!r} is none of 1, 0, -1, 2")
+    if (game.outcome == TRUNCATED) and game.result != NO_RESULT:
+        raise ReplayError(f"a truncated game has no result, got {game.result!r}")
+    if len(game.moves) > MAX_PLIES:
+        raise ReplayError(f"a game of {len(game.moves)} plies; at most {MAX_PLIES} can be stored")
+    previous = -1
+    for sample in game.samples:
+        if not previous < sample.ply < len(game.moves):
+            raise ReplayError(
+                f"sample at ply {sample.ply!r} after ply {previous} in a game of "
+                f"{len(game.moves)} plies"
+            )
+        previous = sample.ply
+        num = len(sample.policy_index)
+        if len(sample.policy_prob) != num or not 1 <= num <= MAX_LEGAL_MOVES:
+            raise ReplayError(
+                f"ply {sample.ply}: {num} policy indices and {len(sample.policy_prob)} "
+                f"probabilities; 1 to {MAX_LEGAL_MOVES} of each are needed"
+            )

@@ -1,0 +1,175 @@
+"""The columns of a shard: their types, how their lengths hang together, and what may be in them.
+
+    P positions, N policy entries (all legal moves of all positions), G games, M moves
+
+    position p owns policy_index[policy_offset[p] : policy_offset[p + 1]]
+    game g     owns game_moves[game_move_offset[g] : game_move_offset[g + 1]]
+
+`docs/data.md` shows the same table.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import ReplayError
+from backend.replay import records
+
+SCHEMA_VERSION: Final = 1
+NUM_POLICY_INDICES: Final = 4672
+
+Array = NDArray[Any]
+
+COLUMNS: Final[dict[str, tuple[str, tuple[str | int, ...]]]] = {
+    "positions": ("uint64", ("P", 8)),
+    "num_moves": ("int16", ("P",)),
+    "policy_offset": ("int64", ("P+1",)),
+    "policy_index": ("int16", ("N",)),
+    "policy_prob": ("float16", ("N",)),
+    "root_wdl": ("float32", ("P", 3)),
+    "result_wdl": ("float32", ("P", 3)),
+    "has_result": ("uint8", ("P",)),
+    "plies_left": ("int16", ("P",)),
+    "kind": ("uint8", ("P",)),
+    "game_of_position": ("int32", ("P",)),
+    "ply": ("int16", ("P",)),
+    "game_start": ("uint64", ("G", 8)),
+    "game_move_offset": ("int64", ("G+1",)),
+    "game_moves": ("uint16", ("M",)),
+    "game_result": ("int8", ("G",)),
+    "game_outcome": ("uint8", ("G",)),
+}
+"""Name -> numpy type and shape; a letter is the same number in every column."""
+
+MAX_POSITIONS: Final = 1 << 20
+MAX_GAMES: Final = 1 << 17
+PROBABILITY_TOLERANCE: Final = 4e-3
+"""Distance of a float16 policy's sum from 1; rounding 218 entries moves it by at most 5e-4."""
+_WDL_TOLERANCE: Final = 1e-3
+_OUTCOMES: Final = (1, 2, 3, 4, 5, records.EXTERNAL, records.TRUNCATED)
+
+
+def check_columns(columns: Mapping[str, Array]) -> None:
+    """ReplayError unless names, types, shapes and ragged offsets are those of the schema."""
+    if columns.keys() != COLUMNS.keys():
+        missing = sorted(COLUMNS.keys() - columns.keys())
+        unknown = sorted(columns.keys() - COLUMNS.keys())
+        raise ReplayError(f"columns missing {missing}, unknown {unknown}")
+    sizes: dict[str, int] = {}
+    for name, (dtype, shape) in COLUMNS.items():
+        _check_shape(name, columns[name], dtype, shape, sizes)
+    if sizes["P"] > MAX_POSITIONS or sizes["G"] > MAX_GAMES:
+        raise ReplayError(
+            f"{sizes['P']} positions and {sizes['G']} games; at most {MAX_POSITIONS} and "
+            f"{MAX_GAMES} fit a shard"
+        )
+    _check_offsets("policy_offset", columns["policy_offset"], sizes["N"])
+    _check_offsets("game_move_offset", columns["game_move_offset"], sizes["M"])
+    if sizes["P"]:
+        _check_games(columns, sizes["G"])
+    _check_codes(columns)
+
+
+def check_targets(columns: Mapping[str, Array]) -> None:
+    """ReplayError naming game and ply when a policy or value target is not a distribution."""
+    if not len(columns["positions"]):
+        return
+    index = columns["policy_index"]
+    owner = np.repeat(np.arange(len(columns["num_moves"])), columns["num_moves"])
+    _refuse(
+        columns,
+        _owners(owner, (index < 0) | (index >= NUM_POLICY_INDICES)),
+        f"a policy index is outside 0..{NUM_POLICY_INDICES - 1}",
+    )
+    prob = columns["policy_prob"].astype(np.float32)
+    _refuse(columns, _owners(owner, ~np.isfinite(prob)), "the policy is not finite")
+    _refuse(columns, _owners(owner, prob < 0), "the policy has a negative probability")
+    total = np.add.reduceat(prob, columns["policy_offset"][:-1])
+    wrong = np.abs(total - 1) > PROBABILITY_TOLERANCE
+    _refuse(columns, np.flatnonzero(wrong), "the policy does not sum to 1")
+
+    unsearched = np.isnan(columns["root_wdl"]).all(axis=1)
+    searched_kind = columns["kind"] != records.PLAYED_MOVE
+    _refuse(columns, np.flatnonzero(unsearched & searched_kind), "the search value is missing")
+    bad_root = ~_is_distribution(columns["root_wdl"]) & ~unsearched
+    _refuse(columns, np.flatnonzero(bad_root), "the search value is not a distribution")
+    has_result = columns["has_result"] == 1
+    bad_result = has_result & ~_is_distribution(columns["result_wdl"])
+    _refuse(columns, np.flatnonzero(bad_result), "the result is not a distribution")
+
+
+def where(columns: Mapping[str, Array], position: int) -> str:
+    """'game 3, ply 17': how errors name a position."""
+    game = int(columns["game_of_position"][position])
+    return f"game {game}, ply {int(columns['ply'][position])}"
+
+
+def _check_shape(
+    name: str, column: Array, dtype: str, shape: tuple[str | int, ...], sizes: dict[str, int]
+) -> None:
+    if column.dtype != np.dtype(dtype):
+        raise ReplayError(f"column {name} is {column.dtype}, not {dtype}")
+    if column.ndim != len(shape):
+        raise ReplayError(f"column {name} has {column.ndim} dimensions, not {len(shape)}")
+    for length, wanted in zip(column.shape, shape, strict=True):
+        if isinstance(wanted, str):
+            extra = 1 if wanted.endswith("+1") else 0
+            wanted = sizes.setdefault(wanted.removesuffix("+1"), length - extra) + extra
+        if length != wanted:
+            raise ReplayError(f"column {name} has length {length}, not {wanted}")
+
+
+def _check_offsets(name: str, offsets: Array, end: int) -> None:
+    if offsets[0] != 0 or offsets[-1] != end or (np.diff(offsets) < 0).any():
+        raise ReplayError(f"{name} does not rise from 0 to {end}")
+
+
+def _check_games(columns: Mapping[str, Array], num_games: int) -> None:
+    widths = np.diff(columns["policy_offset"])
+    if (widths != columns["num_moves"]).any():
+        raise ReplayError("num_moves and policy_offset disagree")
+    if widths.min() < 1 or widths.max() > records.MAX_LEGAL_MOVES:
+        raise ReplayError(f"a position has {widths.min()} or {widths.max()} legal moves")
+    game = columns["game_of_position"]
+    if (np.diff(game) < 0).any() or game[0] < 0 or game[-1] >= num_games:
+        raise ReplayError(f"game_of_position does not rise within 0..{num_games - 1}")
+    plies = np.diff(columns["game_move_offset"])
+    if (columns["ply"] < 0).any() or (columns["ply"] >= plies[game]).any():
+        raise ReplayError("a position's ply lies outside its game")
+    same_game = np.diff(game) == 0
+    if (np.diff(columns["ply"].astype(np.int32))[same_game] <= 0).any():
+        raise ReplayError("the positions of a game are not in the order of play")
+
+
+def _check_codes(columns: Mapping[str, Array]) -> None:
+    allowed: dict[str, tuple[int, ...]] = {
+        "kind": (records.FULL_SEARCH, records.CHEAP_SEARCH, records.PLAYED_MOVE),
+        "has_result": (0, 1),
+        "game_result": (
+            records.WHITE_WON,
+            records.DRAW,
+            records.BLACK_WON,
+            records.NO_RESULT,
+        ),
+        "game_outcome": _OUTCOMES,
+    }
+    for name, codes in allowed.items():
+        if not np.isin(columns[name], codes).all():
+            raise ReplayError(f"column {name} holds a value that is none of {codes}")
+
+
+def _is_distribution(wdl: Array) -> Array:
+    finite = np.isfinite(wdl).all(axis=1)
+    close = np.abs(wdl.sum(axis=1) - 1) <= _WDL_TOLERANCE
+    return np.asarray(finite & (wdl >= 0).all(axis=1) & close)
+
+
+def _owners(owner: Array, is_bad: Array) -> Array:
+    return owner[is_bad]
+
+
+def _refuse(columns: Mapping[str, Array], positions: Array, reason: str) -> None:
+    if len(positions):
+        raise ReplayError(f"{where(columns, int(positions[0]))}: {reason}")

@@ -1,0 +1,303 @@
+"""Shards: finished games with their training targets, one safetensors file each.
+
+A file's name ends in the first 16 digits of its SHA-256, so a reader can tell a damaged file
+without asking anybody. Files are read whole, never mapped: a mapped file that shrinks kills the
+process, and a shard of one game is 30 kB. Never rewritten, only removed.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from backend.commit import commit_file
+from backend.errors import ReplayError
+from backend.replay import records, schema
+from backend.replay.records import GameRecord
+from backend.replay.schema import Array
+from model.config import Orientation
+
+MAX_SHARD_BYTES: Final = 512 * 1024 * 1024
+_HASH_DIGITS: Final = 16
+_NAME: Final = re.compile(r"(?P<prefix>.+)-(?P<seq>\d{6,})-(?P<hash>[0-9a-f]{16})\.safetensors")
+_METADATA_KEY: Final = "matrix0"
+
+
+class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The JSON text in the safetensors header."""
+
+    schema: int
+    producer: str
+    """Who made it: a worker's name, or pgn."""
+    network: str
+    """Checkpoint that played; empty for imports."""
+    orientation: Orientation
+    """In which the policy indices are written."""
+    created: float
+    """Seconds since 1970; for display only."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One shard in memory, its hash and every structural promise checked."""
+
+    name: str
+    """File name."""
+    sha256: str
+    metadata: ShardMetadata
+    columns: dict[str, Array]
+    """As `schema.COLUMNS` says; read-only."""
+
+    @property
+    def num_positions(self) -> int:
+        return len(self.columns["positions"])
+
+    @property
+    def num_games(self) -> int:
+        return len(self.columns["game_result"])
+
+    @cached_property
+    def stem(self) -> str:
+        return self.name.removesuffix(".safetensors")
+
+    def game_id(self, game: int) -> str:
+        return f"{self.stem}:{game}"
+
+    def moves(self, game: int) -> Array:
+        """uint16: every ply of a game."""
+        offset = self.columns["game_move_offset"]
+        return self.columns["game_moves"][offset[game] : offset[game + 1]]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenShard:
+    """What a writer may announce: the file is on disk and will survive a power cut."""
+
+    path: Path
+    sha256: str
+    num_games: int
+    num_positions: int
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+class ShardWriter:
+    """Numbers and commits the shards of one producer in one directory."""
+
+    def __init__(
+        self,
+        directory: Path,
+        prefix: str,
+        *,
+        producer: str,
+        orientation: Orientation,
+        network: str = "",
+    ) -> None:
+        """`prefix` as in sp-selfplay-0; numbering goes on after the files that are there."""
+        self.network = network
+        """Said in the next shard; set it when the network changes."""
+        self._directory = directory
+        self._prefix = prefix
+        self._producer = producer
+        self._orientation: Orientation = orientation
+        self._next_seq = _next_seq(directory, prefix)
+
+    def write(self, games: Sequence[GameRecord]) -> WrittenShard:
+        """Commit these games as one file. They are safe when this returns.
+
+        ReplayError when a record contradicts itself; errors of the commit pass through.
+        """
+        written = write_shard(
+            self._directory,
+            self._prefix,
+            self._next_seq,
+            games,
+            producer=self._producer,
+            network=self.network,
+            orientation=self._orientation,
+        )
+        self._next_seq += 1
+        return written
+
+
+def write_shard(
+    directory: Path,
+    prefix: str,
+    seq: int,
+    games: Sequence[GameRecord],
+    *,
+    producer: str,
+    network: str,
+    orientation: Orientation,
+) -> WrittenShard:
+    """Commit `games` as `<prefix>-<seq>-<hash>.safetensors` in `directory`."""
+    columns = build_columns(games)
+    schema.check_columns(columns)
+    schema.check_targets(columns)
+    metadata = ShardMetadata(
+        schema=schema.SCHEMA_VERSION,
+        producer=producer,
+        network=network,
+        orientation=orientation,
+        created=time.time(),
+    )
+    content = encode_shard(columns, metadata)
+    digest = hashlib.sha256(content).hexdigest()
+    path = directory / f"{prefix}-{seq:06d}-{digest[:_HASH_DIGITS]}.safetensors"
+    committed, _ = commit_file(path, content)
+    return WrittenShard(committed, digest, len(games), len(columns["positions"]))
+
+
+def read_shard(path: Path) -> Shard:
+    """Load and verify a shard. ReplayError names the file and what is wrong with it."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SHARD_BYTES + 1)
+    except OSError as error:
+        raise ReplayError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(content) > MAX_SHARD_BYTES:
+        raise ReplayError(f"{path}: larger than {MAX_SHARD_BYTES} bytes; not a shard of Matrix0")
+    digest = hashlib.sha256(content).hexdigest()
+    promised = hash_in_name(path.name)
+    if not digest.startswith(promised):
+        raise ReplayError(
+            f"{path}: damaged: SHA-256 begins {digest[:_HASH_DIGITS]}, the name says {promised}"
+        )
+    try:
+        metadata, columns = decode_shard(content)
+        schema.check_columns(columns)
+        schema.check_targets(columns)
+    except ReplayError as error:
+        raise ReplayError(f"{path}: {error}") from error
+    return Shard(path.name, digest, metadata, columns)
+
+
+def hash_in_name(name: str) -> str:
+    """The 16 digits that a shard's name promises; ReplayError when it is not a shard's name."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ReplayError(f"{name!r}: not a shard's name (prefix-000123-<16 digits>.safetensors)")
+    return match["hash"]
+
+
+def list_shards(directory: Path, prefix: str = "") -> list[Path]:
+    """Shards in `directory` whose name starts with `prefix`, in the order of their names."""
+    return sorted(
+        path
+        for path in directory.glob("*.safetensors")
+        if path.name.startswith(prefix) and _NAME.fullmatch(path.name)
+    )
+
+
+def build_columns(games: Sequence[GameRecord]) -> dict[str, Array]:
+    """The columns of these games. ReplayError names the game whose record is inconsistent."""
+    for number, game in enumerate(games):
+        try:
+            records.check_record(game)
+        except ReplayError as error:
+            raise ReplayError(f"game {number}: {error}") from error
+    samples = [sample for game in games for sample in game.samples]
+    targets = [records.result_targets(game) for game in games]
+    num_moves = np.array([len(s.policy_index) for s in samples], dtype=np.int16)
+    no_search = np.full(3, np.nan, dtype=np.float32)
+    return {
+        "positions": _stack([s.position for s in samples], np.uint64, 8),
+        "num_moves": num_moves,
+        "policy_offset": _offsets(num_moves),
+        "policy_index": _join([s.policy_index for s in samples], np.int16),
+        "policy_prob": _join([s.policy_prob for s in samples], np.float16),
+        "root_wdl": _stack(
+            [no_search if s.root_wdl is None else s.root_wdl for s in samples], np.float32, 3
+        ),
+        "result_wdl": _join([t.wdl for t in targets], np.float32).reshape(-1, 3),
+        "has_result": _join([t.has_result for t in targets], np.uint8),
+        "plies_left": _join([t.plies_left for t in targets], np.int16),
+        "kind": np.array([s.kind for s in samples], dtype=np.uint8),
+        "game_of_position": np.repeat(
+            np.arange(len(games), dtype=np.int32), [len(game.samples) for game in games]
+        ),
+        "ply": np.array([s.ply for s in samples], dtype=np.int16),
+        "game_start": _stack([game.start for game in games], np.uint64, 8),
+        "game_move_offset": _offsets(np.array([len(game.moves) for game in games], np.int64)),
+        "game_moves": _join([np.asarray(game.moves, np.uint16) for game in games], np.uint16),
+        "game_result": np.array([game.result for game in games], dtype=np.int8),
+        "game_outcome": np.array([game.outcome for game in games], dtype=np.uint8),
+    }
+
+
+def encode_shard(columns: dict[str, Array], metadata: ShardMetadata) -> bytes:
+    text = msgspec.json.encode(metadata).decode()
+    contiguous = {name: np.ascontiguousarray(column) for name, column in columns.items()}
+    return safetensors.numpy.save(contiguous, {_METADATA_KEY: text})
+
+
+def decode_shard(content: bytes) -> tuple[ShardMetadata, dict[str, Array]]:
+    """Metadata and columns; ReplayError when it is no safetensors file or another schema."""
+    try:
+        tensors: list[tuple[str, dict[str, Any]]]
+        tensors = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
+        header = msgspec.json.decode(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        text = header["__metadata__"][_METADATA_KEY]
+        metadata = msgspec.json.decode(text, type=ShardMetadata)
+    except (safetensors.SafetensorError, msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise ReplayError(f"not a shard of Matrix0: {error!r}") from error
+    if metadata.schema != schema.SCHEMA_VERSION:
+        raise ReplayError(
+            f"schema {metadata.schema}; this program reads schema {schema.SCHEMA_VERSION}"
+        )
+    columns: dict[str, Array] = {}
+    for name, tensor in tensors:
+        dtype = _DTYPES.get(tensor["dtype"])
+        if dtype is None:
+            raise ReplayError(f"column {name} has type {tensor['dtype']}")
+        column = np.frombuffer(tensor["data"], dtype).reshape(tensor["shape"])
+        column.flags.writeable = False
+        columns[name] = column
+    return metadata, columns
+
+
+_DTYPES: Final = {
+    "U8": np.dtype("<u1"),
+    "I8": np.dtype("<i1"),
+    "U16": np.dtype("<u2"),
+    "I16": np.dtype("<i2"),
+    "I32": np.dtype("<i4"),
+    "I64": np.dtype("<i8"),
+    "U64": np.dtype("<u8"),
+    "F16": np.dtype("<f2"),
+    "F32": np.dtype("<f4"),
+}
+
+
+def _next_seq(directory: Path, prefix: str) -> int:
+    taken = [-1]
+    for path in list_shards(directory, prefix):
+        match = _NAME.fullmatch(path.name)
+        if match is not None and match["prefix"] == prefix:
+            taken.append(int(match["seq"]))
+    return max(taken) + 1
+
+
+def _offsets(lengths: Array) -> Array:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+
+
+def _join(parts: Sequence[Array], dtype: type[np.generic]) -> Array:
+    if not parts:
+        return np.empty(0, dtype)
+    return np.concatenate([np.asarray(part, dtype) for part in parts])
+
+
+def _stack(rows: Sequence[Array], dtype: type[np.generic], width: int) -> Array:
+    return np.array(rows, dtype=dtype).reshape(-1, width)
