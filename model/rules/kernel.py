@@ -1,0 +1,107 @@
+"""The one decorator behind every compiled function, and where their machine code is kept.
+
+Numba stores compiled functions by the time stamp of *their own* source file, so it does not notice
+that a function they call has changed. The cache folder here is therefore named after the content of
+every kernel file: an edit anywhere starts an empty folder, and going back finds the old one again.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar, cast
+
+import llvmlite
+import numba
+from numba.core import config as numba_config
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_MARKER = b"@kernel"
+_NUM_KEPT_FOLDERS = 8
+_PACKAGES_ROOT = Path(__file__).resolve().parents[2]
+"""The folder that holds `model` and `backend`: a checkout's root, or `matrix0/` in a wheel."""
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile `function` on first use; no bounds checks, no Python, the lock released.
+
+    A kernel is private to its thread and must not be given an index out of range. Unsigned and
+    signed integers are never mixed inside one: Numba would fall back to floats.
+    """
+    if _CACHE_FOLDER is None:
+        return cast(Callable[P, R], numba.njit(**_OPTIONS)(function))
+    # The folder is read when caching is switched on for a function, so other users of Numba in
+    # this process, and child processes, keep their own setting.
+    others = numba_config.CACHE_DIR
+    numba_config.CACHE_DIR = str(_CACHE_FOLDER)
+    try:
+        return cast(Callable[P, R], numba.njit(cache=True, **_OPTIONS)(function))
+    finally:
+        numba_config.CACHE_DIR = others
+
+
+def cache_folder() -> Path | None:
+    """Where compiled kernels are kept; None if no folder is writable and each start compiles."""
+    return _CACHE_FOLDER
+
+
+def source_hash(packages_root: Path) -> str:
+    """Name the content of every kernel file below `packages_root`, and the compiler's version."""
+    digest = hashlib.sha256()
+    digest.update(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
+    for folder in ("model", "backend/search"):
+        for path in sorted((packages_root / folder).rglob("*.py")):
+            content = path.read_bytes()
+            if _MARKER in content:
+                digest.update(path.relative_to(packages_root).as_posix().encode() + b"\0")
+                digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()[:16]
+
+
+def _user_cache_root() -> Path:
+    """The user's folder for things that can be made again: `NUMBA_CACHE_DIR` wins if set."""
+    if numba_config.CACHE_DIR:
+        return Path(numba_config.CACHE_DIR)
+    if platform.system() == "Darwin":
+        return Path.home() / "Library" / "Caches" / "matrix0"
+    if platform.system() == "Windows" and "LOCALAPPDATA" in os.environ:
+        return Path(os.environ["LOCALAPPDATA"]) / "matrix0"
+    xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "matrix0"
+
+
+def _prepare_cache_folder() -> Path | None:
+    """Make the folder of these sources and drop all but the newest few of their predecessors."""
+    try:
+        folder = _user_cache_root() / f"numba-{source_hash(_PACKAGES_ROOT)}"
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            _drop_old_folders(folder)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(f"{folder} is not writable")
+    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home directory
+        warnings.warn(
+            f"compiled chess kernels cannot be kept ({error}); every start will compile them "
+            "again. Set NUMBA_CACHE_DIR to a writable folder.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return folder
+
+
+def _drop_old_folders(newest: Path) -> None:
+    siblings = [path for path in newest.parent.glob("numba-*") if path != newest]
+    siblings.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in siblings[_NUM_KEPT_FOLDERS - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+_OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+_CACHE_FOLDER = _prepare_cache_folder()
