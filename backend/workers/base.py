@@ -34,10 +34,9 @@ from backend.config import Config
 from backend.errors import ExitCode, Matrix0Error, WorkerError
 from backend.events import TELEMETRY, Event, Heartbeat, Level, LogLine, Role, WorkerFailed
 from backend.rundir import RunDirectory
+from backend.supervision import PATIENT_PHASES
 from backend.wire import MAX_LINE_BYTES, clean, decode_worker_command, encode
 
-PATIENT_PHASES: Final = frozenset({"starting", "loading", "compiling", "saving"})
-"""Phases that have the long deadline `startup_s` instead of `stall_s`."""
 MAX_TELEMETRY: Final = 256
 """Readings that may wait for a slow supervisor; the oldest goes first."""
 ORPHAN_GRACE_S: Final = 1.0
@@ -179,7 +178,7 @@ class WorkerIO:
             self._changed.notify_all()
 
     def _deliver(self, line: bytes) -> None:
-        """Returns when the line is written, or nobody will read it any more: files are the truth."""
+        """Returns once written, or when nobody will read it any more: files are the truth."""
         with self._changed:
             out = _Outgoing(line, is_fact=True)
             self._outbox.append(out)
