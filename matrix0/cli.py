@@ -1,0 +1,67 @@
+"""The two command lines, `matrix0` and `matrix0-tui`, and the outermost frame of their processes.
+
+The commands themselves are in `matrix0/commands/`, one file a subject. Libraries are imported where
+a command needs them: `--help` must not wait for torch, and the screen's process never loads it.
+"""
+
+import sys
+import traceback
+from typing import Any
+
+import typer
+
+from backend.errors import ExitCode, Matrix0Error
+from backend.wire import clean
+from matrix0 import __version__
+from matrix0.commands import network, processes, rules, system
+
+PLAIN: dict[str, Any] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100},
+}
+
+app = typer.Typer(
+    help="Train a chess network from nothing on one machine. The control centre is matrix0-tui.",
+    no_args_is_help=True,
+    **PLAIN,
+)
+app.command("perft")(rules.perft)
+app.command("model")(network.model)
+app.command("config")(system.config)
+app.command("doctor")(system.doctor)
+app.command("worker", hidden=True)(processes.worker)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"matrix0 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _matrix0(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """`matrix0 …`; ends the process."""
+    _run(app, "matrix0")
+
+
+def _run(command_line: typer.Typer, name: str) -> None:
+    try:
+        command_line(prog_name=name)
+    except Matrix0Error as error:
+        print(f"{name}: {clean(str(error))}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the outermost frame: a bug is shown whole
+        traceback.print_exc()
+        what = f"{type(error).__name__}: {error}"
+        print(f"{name}: internal error, please report it: {clean(what)}", file=sys.stderr)
+        sys.exit(ExitCode.INTERNAL)

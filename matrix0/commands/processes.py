@@ -1,0 +1,22 @@
+"""Hidden commands by which Matrix0 starts its own processes: `worker` and `supervise`."""
+
+from typing import Annotated, get_args
+
+import typer
+
+from backend.events import Role
+from matrix0.commands.options import RunOption
+
+
+def worker(
+    role: Annotated[str, typer.Argument(metavar="ROLE")],
+    run: RunOption,
+    name: Annotated[str, typer.Option("--worker")],
+) -> None:
+    """One worker: orders on stdin, events on stdout, log on stderr."""
+    from backend.workers.base import launch
+
+    for known in get_args(Role):
+        if role == known:
+            raise typer.Exit(launch(known, run, name))
+    raise typer.BadParameter(f"{role!r} is none of {', '.join(get_args(Role))}", param_hint="ROLE")
