@@ -1,0 +1,44 @@
+# All that a fresh machine needs is Python 3.11 or newer, make and git. Each target sets itself up.
+#
+#   make run     the control centre on preset tiny; without a terminal, two cycles headless
+#   make test    the default tests          make slow   the tests that take minutes
+#   make check   format, lint, types, import contracts
+#   make bench   speed, as ratios
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PACKAGES := matrix0 tui backend model
+
+.PHONY: run test slow check bench
+
+run: $(INSTALLED)
+	@if [ -t 0 ] && [ -t 1 ]; then \
+		$(BIN)/matrix0-tui --preset tiny; \
+	else \
+		$(BIN)/matrix0-tui --no-ui --preset tiny --cycles 2; \
+	fi
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -q
+
+slow: $(INSTALLED)
+	$(BIN)/python -m pytest -q -m slow
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)
+	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Matrix0 needs Python 3.11 or newer, and '$(PYTHON)' is not."; \
+		echo "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,28 @@
+"""What every test shares: one thread for each library, patient properties, and device markers.
+
+Compiled kernels are kept in the user's cache folder, which tests and their child processes share
+with everything else: only the first run after an edit compiles.
+"""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+for _library in ("OMP", "MKL", "OPENBLAS"):
+    # Before the first import of torch or numpy, and inherited by the processes that tests start.
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+settings.register_profile("matrix0", deadline=None)  # The first example may compile a kernel.
+settings.load_profile("matrix0")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip the tests of a device that is not here. Loads torch only if such a test was chosen."""
+    if item.get_closest_marker("cuda") or item.get_closest_marker("mps"):
+        import torch
+
+        if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+            pytest.skip("no NVIDIA GPU here")
+        if item.get_closest_marker("mps") and not torch.backends.mps.is_available():
+            pytest.skip("no Apple GPU here")
