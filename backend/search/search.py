@@ -1,0 +1,488 @@
+"""Many games searched in lock-step: one leaf of each game a step, judged in one batch.
+
+Nothing here knows torch, files or processes. The caller owns the games' flow:
+
+    search.start(game, position) ─► begin(game, simulations) ─► step(evaluate) … until listed
+            ▲                                                        │
+            └──────────────── play(game, move) ◄──── result(game) ◄──┘
+
+Lines that end by the rules are backed up exactly and cost no evaluation, so a step may finish several
+simulations of a game. There is no virtual loss: a game never waits for more than one leaf.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.config import SearchConfig
+from backend.search.evaluator import MOVE_SLOTS, Evaluate
+from backend.search.gumbel import (
+    GumbelRule,
+    completed_scores,
+    select_gumbel_interior,
+    select_gumbel_root,
+    softmax,
+    visit_sequence,
+)
+from backend.search.puct import PuctRule, edge_value, mix_root_noise, select_puct
+from backend.search.tree import (
+    LOSS,
+    MAX_DEPTH,
+    MAX_HISTORY,
+    UNKNOWN,
+    WIN,
+    Arena,
+    add_node,
+    backward,
+    make_arena,
+    play_move,
+    set_priors,
+    start_game,
+)
+from model.config import Orientation
+from model.encoding.moves import policy_indices
+from model.rules import in_check, legal_moves, make_move
+from model.rules.kernel import kernel
+
+_EDGES_PER_NODE: Final = 44
+"""Room for edges; middle-game positions have 35 on average. A full arena ends its search early."""
+
+
+class _Sessions(NamedTuple):
+    """The searches in progress, one a game."""
+
+    searching: NDArray[np.bool_]
+    budget: NDArray[np.int32]
+    done: NDArray[np.int32]
+    noise: NDArray[np.float64]
+    """[G,256] Gumbel noise of the root's moves; zeros without noise."""
+    visits_before: NDArray[np.int32]
+    """[G,256]"""
+    sequence: NDArray[np.int32]
+    """[G,S] see gumbel.visit_sequence."""
+
+
+class _Scratch(NamedTuple):
+    moves: NDArray[np.uint16]
+    scores: NDArray[np.float64]
+    new_index: NDArray[np.int32]
+
+
+class _Batch(NamedTuple):
+    """Leaves that wait for the network."""
+
+    game: NDArray[np.int32]
+    node: NDArray[np.int32]
+    position: NDArray[np.uint64]
+    move_index: NDArray[np.int16]
+    num_moves: NDArray[np.int16]
+
+
+class _Rules(NamedTuple):
+    is_gumbel: bool
+    puct: PuctRule
+    gumbel: GumbelRule
+    mate_check: bool
+    mover_orientation: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """What a search found out about the moves of its root, in the order of move generation."""
+
+    moves: NDArray[np.uint16]
+    move_index: NDArray[np.int16]
+    """Policy indices of the moves."""
+    visits: NDArray[np.int32]
+    priors: NDArray[np.float32]
+    """The network's, without noise."""
+    q: NDArray[np.float32]
+    """Value for the mover, -1 to 1; NaN where a move was never visited."""
+    policy: NDArray[np.float32]
+    """Training target: visit shares (puct), or softmax of priors + sigma(q) (gumbel)."""
+    playable: NDArray[np.bool_]
+    """False for moves that provably lose, unless all do; also for all others beside a proven win."""
+    best: int
+    """The move to play without temperature."""
+    root_wdl: NDArray[np.float32]
+    """The search's win, draw, loss for the mover."""
+    raw_wdl: NDArray[np.float32]
+    """The network's own, before the search; exact where the rules decide."""
+    simulations: int
+
+    def sample(self, temperature: float, rng: np.random.Generator) -> int:
+        """A playable move drawn with probability policy^(1/temperature)."""
+        weights = np.where(self.playable, self.policy, 0.0).astype(np.float64)
+        weights = (weights / weights.max()) ** (1.0 / temperature) if weights.max() > 0 else weights
+        total = weights.sum()
+        return int(rng.choice(len(weights), p=weights / total)) if total > 0 else self.best
+
+    @property
+    def value(self) -> float:
+        """Expected score for the mover, -1 to 1."""
+        return float(self.root_wdl[0] - self.root_wdl[2])
+
+
+class Search:
+    """Trees of `num_games` games and the searches that run in them; for one thread."""
+
+    def __init__(
+        self,
+        config: SearchConfig,
+        *,
+        num_games: int,
+        max_simulations: int,
+        orientation: Orientation,
+        seed: int,
+    ) -> None:
+        self._config = config
+        self._max_simulations = max_simulations
+        self._rng = np.random.default_rng(seed)
+        self._max_nodes = max_simulations + max_simulations // 2 + 4
+        self._max_edges = self._max_nodes * _EDGES_PER_NODE + 512
+        self._arena = make_arena(num_games, self._max_nodes, self._max_edges)
+        self._sessions = _Sessions(
+            searching=np.zeros(num_games, np.bool_),
+            budget=np.zeros(num_games, np.int32),
+            done=np.zeros(num_games, np.int32),
+            noise=np.zeros((num_games, 256), np.float64),
+            visits_before=np.zeros((num_games, 256), np.int32),
+            sequence=np.zeros((num_games, max_simulations), np.int32),
+        )
+        self._scratch = _Scratch(
+            moves=np.zeros(256, np.uint16),
+            scores=np.zeros(256, np.float64),
+            new_index=np.zeros(self._max_nodes, np.int32),
+        )
+        self._batch = _Batch(
+            game=np.zeros(num_games, np.int32),
+            node=np.zeros(num_games, np.int32),
+            position=np.zeros((num_games, 8), np.uint64),
+            move_index=np.zeros((num_games, MOVE_SLOTS), np.int16),
+            num_moves=np.zeros(num_games, np.int16),
+        )
+        self._finished = np.zeros(num_games, np.int32)
+        self._rules = _Rules(
+            is_gumbel=config.root == "gumbel",
+            puct=PuctRule(
+                config.c_puct, config.c_puct_base, config.c_puct_factor, config.fpu_reduction
+            ),
+            gumbel=GumbelRule(config.gumbel_c_visit, config.gumbel_c_scale),
+            mate_check=config.mate_check,
+            mover_orientation=orientation == "mover",
+        )
+
+    def start(self, game: int, position: NDArray[np.uint64], history: Sequence[int] = ()) -> int:
+        """Put a position on the board of `game`, with a fresh tree; returns its Outcome.
+
+        `history` holds the Zobrist keys of the positions before it, oldest first.
+        """
+        keys = np.array(history[-MAX_HISTORY:], np.uint64)
+        self._arena.history[game, : len(keys)] = keys
+        self._arena.num_history[game] = len(keys)
+        self._sessions.searching[game] = False
+        return int(
+            start_game(self._arena, game, position, self._config.mate_check, self._scratch.moves)
+        )
+
+    def begin(self, game: int, simulations: int, *, noise: bool) -> None:
+        """Start a search of `simulations` new leaves at the root; a kept subtree stays.
+
+        Root noise (Gumbel or Dirichlet, by the root rule) is drawn once, here, if `noise` is set.
+        """
+        if not 1 <= simulations <= self._max_simulations:
+            raise ValueError(f"simulations = {simulations} is not in 1..{self._max_simulations}")
+        a, s = self._arena, self._sessions
+        if a.num_edges[game, 0] == 0:
+            raise ValueError(f"game {game} has ended; there is nothing to search")
+        full = a.num_nodes[game] + simulations + 2 > self._max_nodes
+        if full or a.used_edges[game] * 3 > self._max_edges:
+            self.forget(game)
+        n = int(a.num_edges[game, 0])
+        s.searching[game] = True
+        s.budget[game] = simulations
+        s.done[game] = 0
+        first = int(a.first_edge[game, 0])
+        s.visits_before[game, :n] = a.visits[game, first : first + n]
+        s.noise[game, :n] = 0.0
+        if self._rules.is_gumbel:
+            if noise:
+                s.noise[game, :n] = self._rng.gumbel(size=n)
+            considered = min(n, self._config.gumbel_considered)
+            s.sequence[game, :simulations] = visit_sequence(considered, simulations)
+        else:
+            alpha = self._config.dirichlet_alpha
+            s.noise[game, :n] = self._rng.dirichlet(np.full(n, alpha)) if noise else 0.0
+        if a.evaluated[game, 0]:
+            self._mix_noise(game)
+
+    def forget(self, game: int) -> None:
+        """Drop all that was searched below the root; the game itself and its history stay."""
+        root = self.position(game)
+        self._sessions.searching[game] = False
+        start_game(self._arena, game, root, self._config.mate_check, self._scratch.moves)
+
+    def step(self, evaluate: Evaluate) -> list[int]:
+        """One leaf for each searching game; returns the games whose search is now complete."""
+        rows = int(
+            _select_leaves(self._arena, self._sessions, self._rules, self._batch, self._scratch)
+        )
+        if rows:
+            b = self._batch
+            logits, wdl = evaluate(b.position[:rows], b.move_index[:rows], b.num_moves[:rows])
+            _accept(self._arena, self._sessions, b, rows, logits, wdl)
+            for row in range(rows):
+                if b.node[row] == 0:
+                    self._mix_noise(int(b.game[row]))
+        count = int(_collect_finished(self._arena, self._sessions, self._finished))
+        return [int(game) for game in self._finished[:count]]
+
+    def search(
+        self, game: int, simulations: int, evaluate: Evaluate, *, noise: bool = False
+    ) -> SearchResult:
+        """Search one game to the end of its budget."""
+        self.begin(game, simulations, noise=noise)
+        while self._sessions.searching[game]:
+            self.step(evaluate)
+        return self.result(game)
+
+    def result(self, game: int) -> SearchResult:
+        """Read the root of `game` after its search."""
+        a, s = self._arena, self._sessions
+        n = int(a.num_edges[game, 0])
+        edges = slice(int(a.first_edge[game, 0]), int(a.first_edge[game, 0]) + n)
+        moves = a.move[game, edges].copy()
+        visits = a.visits[game, edges].copy()
+        index = np.zeros(n, np.int16)
+        position = a.position[game, 0]
+        policy_indices(position, moves, n, self._rules.mover_orientation, index)
+        q = np.full(n, np.nan, np.float32)
+        scores = np.zeros(n, np.float64)
+        wins = np.zeros(n, np.bool_)
+        loses = np.zeros(n, np.bool_)
+        _read_root(a, game, self._rules.gumbel, q, scores, wins, loses)
+        if wins.any():
+            policy = wins / wins.sum()
+            playable = wins
+            best = int(np.argmax(wins * (1 + visits)))
+        else:
+            playable = ~loses if not loses.all() else np.ones(n, np.bool_)
+            if self._rules.is_gumbel:
+                best = _best_by_score(
+                    visits - s.visits_before[game, :n], s.noise[game, :n] + scores, playable
+                )
+                softmax(scores, n)
+                policy = scores
+            else:
+                best = _best_by_score(visits, np.nan_to_num(q, nan=-2.0), playable)
+                policy = visits / visits.sum() if visits.sum() else np.full(n, 1 / n)
+        return SearchResult(
+            moves=moves,
+            move_index=index,
+            visits=visits,
+            priors=np.exp(a.log_prior[game, edges]),
+            q=q,
+            policy=policy.astype(np.float32),
+            playable=playable,
+            best=best,
+            root_wdl=self._root_wdl(game, edges),
+            raw_wdl=a.wdl[game, 0].copy(),
+            simulations=int(s.done[game]),
+        )
+
+    def play(self, game: int, move: int) -> int:
+        """Make a legal move at the root and keep what was searched below it; returns the Outcome."""
+        a = self._arena
+        n = int(a.num_edges[game, 0])
+        first = int(a.first_edge[game, 0])
+        found = np.flatnonzero(a.move[game, first : first + n] == move)
+        if len(found) == 0:
+            raise ValueError(f"move {move} is not legal in game {game}")
+        self._sessions.searching[game] = False
+        edge = first + int(found[0])
+        return int(
+            play_move(
+                a,
+                game,
+                edge,
+                self._config.mate_check,
+                self._scratch.moves,
+                self._scratch.new_index,
+            )
+        )
+
+    def position(self, game: int) -> NDArray[np.uint64]:
+        """uint64[8] at the root, repetition bits filled in; a copy."""
+        return self._arena.position[game, 0].copy()
+
+    def legal(self, game: int) -> NDArray[np.uint16]:
+        """The root's legal moves; a copy."""
+        first = int(self._arena.first_edge[game, 0])
+        count = int(self._arena.num_edges[game, 0])
+        return self._arena.move[game, first : first + count].copy()
+
+    def num_nodes(self, game: int) -> int:
+        """Nodes of the tree of `game`."""
+        return int(self._arena.num_nodes[game])
+
+    def _mix_noise(self, game: int) -> None:
+        if not self._rules.is_gumbel:
+            noise = self._sessions.noise[game]
+            frac = self._config.dirichlet_frac if noise.any() else 0.0
+            mix_root_noise(self._arena, game, noise, frac)
+
+    def _root_wdl(self, game: int, edges: slice) -> NDArray[np.float32]:
+        a = self._arena
+        own = a.wdl[game, 0].astype(np.float64)
+        if a.proven[game, 0] != UNKNOWN:
+            return own.astype(np.float32)
+        count = 1 + a.visits[game, edges].sum()
+        value = (own[0] - own[2] + a.value_sum[game, edges].sum()) / count
+        draw = (own[1] + a.draw_sum[game, edges].sum()) / count
+        wdl = np.array([(1 - draw + value) / 2, draw, (1 - draw - value) / 2])
+        return np.clip(wdl, 0.0, 1.0).astype(np.float32)
+
+
+def _best_by_score(
+    visits: NDArray[np.int32], scores: NDArray[np.floating], playable: NDArray[np.bool_]
+) -> int:
+    """Most visits among the playable; equal visits are decided by the score."""
+    top = visits[playable].max()
+    return int(np.argmax(np.where(playable & (visits == top), scores, -np.inf)))
+
+
+@kernel
+def _select_leaves(a: Arena, s: _Sessions, r: _Rules, b: _Batch, scratch: _Scratch) -> int:
+    rows = 0
+    max_nodes = a.key.shape[1]
+    max_edges = a.move.shape[1]
+    for g in range(len(s.searching)):
+        if not s.searching[g]:
+            continue
+        a.depth[g] = 0
+        leaf = 0
+        waits = not a.evaluated[g, 0] and a.proven[g, 0] == UNKNOWN
+        while not waits:
+            full = a.num_nodes[g] + 1 >= max_nodes or a.used_edges[g] + 218 > max_edges
+            if full or s.done[g] >= s.budget[g] or a.proven[g, 0] != UNKNOWN:
+                s.budget[g] = s.done[g]
+                break
+            leaf = _descend(a, s, r, g, scratch)
+            if a.proven[g, leaf] != UNKNOWN or a.evaluated[g, leaf]:
+                backward(a, g, leaf)
+                s.done[g] += 1
+            else:
+                waits = True
+        if not waits:
+            continue
+        n = a.num_edges[g, leaf]
+        first = a.first_edge[g, leaf]
+        b.game[rows] = g
+        b.node[rows] = leaf
+        b.num_moves[rows] = n
+        for w in range(8):
+            b.position[rows, w] = a.position[g, leaf, w]
+        policy_indices(
+            a.position[g, leaf],
+            a.move[g, first : first + n],
+            n,
+            r.mover_orientation,
+            b.move_index[rows],
+        )
+        rows += 1
+    return rows
+
+
+@kernel
+def _descend(a: Arena, s: _Sessions, r: _Rules, g: int, scratch: _Scratch) -> int:
+    """Follow the rules from the root to a new node, a decided one, or the depth limit."""
+    node = 0
+    depth = 0
+    while True:
+        if not r.is_gumbel:
+            edge = select_puct(a, g, node, r.puct)
+        elif node == 0:
+            wanted = s.sequence[g, s.done[g]]
+            edge = select_gumbel_root(
+                a, g, r.gumbel, s.noise[g], s.visits_before[g], wanted, scratch.scores
+            )
+        else:
+            edge = select_gumbel_interior(a, g, node, r.gumbel, scratch.scores)
+        a.path_node[g, depth] = node
+        a.path_edge[g, depth] = edge
+        depth += 1
+        a.depth[g] = depth
+        child = a.child[g, edge]
+        if child < 0:
+            make_move(a.position[g, node], a.move[g, edge], a.position[g, a.num_nodes[g]])
+            child = add_node(a, g, node, r.mate_check, scratch.moves)
+            a.child[g, edge] = child
+            return child
+        if a.proven[g, child] != UNKNOWN or depth == MAX_DEPTH:
+            return child
+        node = child
+
+
+@kernel
+def _accept(
+    a: Arena,
+    s: _Sessions,
+    b: _Batch,
+    rows: int,
+    logits: NDArray[np.float32],
+    wdl: NDArray[np.float32],
+) -> None:
+    """Write the network's answers into their nodes and back them up."""
+    for row in range(rows):
+        g = b.game[row]
+        node = b.node[row]
+        set_priors(a, g, node, logits[row])
+        for w in range(3):
+            a.wdl[g, node, w] = wdl[row, w]
+        a.evaluated[g, node] = True
+        if node != 0:
+            backward(a, g, node)
+            s.done[g] += 1
+
+
+@kernel
+def _collect_finished(a: Arena, s: _Sessions, finished: NDArray[np.int32]) -> int:
+    count = 0
+    for g in range(len(s.searching)):
+        if s.searching[g] and (s.done[g] >= s.budget[g] or a.proven[g, 0] != UNKNOWN):
+            s.searching[g] = False
+            finished[count] = g
+            count += 1
+    return count
+
+
+@kernel
+def _read_root(
+    a: Arena,
+    g: int,
+    rule: GumbelRule,
+    q: NDArray[np.float32],
+    scores: NDArray[np.float64],
+    wins: NDArray[np.bool_],
+    loses: NDArray[np.bool_],
+) -> None:
+    """Fill the values, the completed scores, and which moves provably win or lose."""
+    first = a.first_edge[g, 0]
+    n = a.num_edges[g, 0]
+    completed_scores(a, g, 0, rule, scores)
+    reply = np.zeros(256, np.uint16)
+    after = np.zeros(8, np.uint64)
+    for k in range(n):
+        e = first + k
+        if a.visits[g, e] > 0:
+            q[k] = edge_value(a, g, e)
+        c = a.child[g, e]
+        if c >= 0:
+            wins[k] = a.proven[g, c] == LOSS
+            loses[k] = a.proven[g, c] == WIN
+        elif a.proven[g, 0] == WIN:
+            make_move(a.position[g, 0], a.move[g, e], after)
+            wins[k] = in_check(after) and legal_moves(after, reply) == 0
