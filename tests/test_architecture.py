@@ -1,0 +1,160 @@
+"""What the packages promise: who imports whom, who loads torch, and what is never used."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("matrix0", "tui", "backend", "model")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+ALL_FILES = sorted([*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")])
+
+MAY_LOAD_TORCH = {
+    "backend.checkpoints",
+    "backend.device",
+    "backend.inference",
+    "backend.replay.batch",
+    "backend.training",
+    "backend.workers.evaluator",
+    "backend.workers.selfplay",
+    "backend.workers.trainer",
+    "model.blocks",
+    "model.heads",
+    "model.losses",
+    "model.net",
+    "model.ssl.masking",
+}
+"""Modules of worker processes. Everything else can be part of the supervisor, the headless front or
+the screen, whose process must start at once and answer keys; a new name here is a decision."""
+
+OUTERMOST_FRAMES = {
+    "backend/workers/base.py",
+    "matrix0/cli.py",
+}
+"""The only homes of `except Exception`: they report the failure and exit non-zero."""
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_imports_keep_their_contracts() -> None:
+    # The command line of import-linter, in a process of its own: it fills sys.modules.
+    code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout
+
+
+def test_only_worker_modules_load_torch() -> None:
+    modules = [m for m in map(_module, SOURCES) if m != "matrix0.__main__"]
+    assert set(modules) >= MAY_LOAD_TORCH, "the list names modules that do not exist"
+    free = [m for m in modules if m not in MAY_LOAD_TORCH]
+    code = (
+        "import importlib, json, sys\n"
+        "guilty = []\n"
+        "for name in json.loads(sys.argv[1]):\n"
+        "    importlib.import_module(name)\n"
+        "    if 'torch' in sys.modules:\n"
+        "        guilty.append(name)\n"
+        "        break\n"
+        "print(json.dumps(guilty))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, json.dumps(free)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
+
+
+FORBIDDEN = {
+    r"\btorch\.(load|save)\(": "a checkpoint from a stranger must not run code: safetensors",
+    r"allow_pickle\s*=\s*True": "an array from a stranger must not run code",
+    r"^\s*(import|from) (pickle|dill|shelve|marshal|joblib)\b": "no pickle anywhere",
+    r"\bmultiprocessing\b": "a killed writer leaves its queues locked: processes talk by pipes",
+    r"\byaml\.load\(": "settings are TOML",
+    r"(?<![\w.])(eval|exec)\(": "data is never code",
+    r"\bshell\s*=\s*True": "commands are lists of words",
+    r"\bos\.system\(": "commands are lists of words",
+}
+
+
+@pytest.mark.parametrize("pattern", FORBIDDEN, ids=lambda pattern: FORBIDDEN[pattern])
+def test_sources_never_use(pattern: str) -> None:
+    guilty = [
+        f"{_name(path)}:{number}"
+        for path in SOURCES
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(pattern, line.split("#", 1)[0]) and not line.strip().startswith('"""')
+    ]
+    assert guilty == []
+
+
+def test_every_pattern_that_is_forbidden_would_be_found() -> None:
+    examples = (
+        "x = torch.load(path)",
+        "np.load(p, allow_pickle=True)",
+        "import pickle",
+        "import multiprocessing",
+        "yaml.load(text)",
+        "x = eval(text)",
+        "run(words, shell=True)",
+        "os.system(text)",
+    )
+    for pattern, example in zip(FORBIDDEN, examples, strict=True):
+        assert re.search(pattern, example)
+        assert not re.search(pattern, "model.eval()")
+
+
+def test_only_outermost_frames_catch_everything() -> None:
+    homes = {
+        _name(path)
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ExceptHandler)
+        and (
+            node.type is None
+            or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+        )
+        and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+    }
+    assert homes <= OUTERMOST_FRAMES
+
+
+def test_every_file_holds_one_idea() -> None:
+    long = {_name(p): n for p in ALL_FILES if (n := len(p.read_text("utf-8").splitlines())) > 450}
+    assert long == {}
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [
+        _name(path)
+        for path in SOURCES
+        if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert silent == []
+
+
+def test_the_version_in_the_changelog_is_the_one_of_the_package() -> None:
+    import matrix0
+
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
+    assert headings[0].startswith("Unreleased")
+    assert re.fullmatch(r"\d+\.\d+\.\d+", matrix0.__version__)
