@@ -96,7 +96,7 @@ def policy_index(pos: Position, move: int, mover_orientation: bool) -> int:
             to_a = target & U7 < origin & U7
             side = U1 if to_a != (is_black and not mover_orientation) else U2
         offset = _UNDERPROMOTIONS + U3 * (promotion - U1) + side
-    return np.int64(origin * _U73 + offset)  # type: ignore[return-value]
+    return int(np.int64(origin * _U73 + offset))
 
 
 @kernel

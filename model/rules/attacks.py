@@ -107,7 +107,7 @@ _NOT_FILES_GH = np.uint64(0x3F3F_3F3F_3F3F_3F3F)
 @kernel
 def between(a: np.uint64, b: np.uint64) -> np.uint64:
     """Squares strictly between two squares of one rank, file or diagonal; else the empty set."""
-    return _BETWEEN[(a << U6) | b]
+    return np.uint64(_BETWEEN[(a << U6) | b])
 
 
 @kernel
@@ -116,7 +116,7 @@ def _line_attacks(square: np.uint64, occupied: np.uint64, line: np.uint64) -> np
     blockers = occupied & mask
     up = blockers - (U1 << square)
     down = byte_swap(byte_swap(blockers) - (U1 << (square ^ U56)))
-    return (up ^ down) & mask
+    return np.uint64((up ^ down) & mask)
 
 
 @kernel

@@ -115,7 +115,7 @@ def count_legal_moves(pos: Position) -> np.uint64:
 @kernel
 def has_legal_move(pos: Position) -> bool:
     """Whether the side to move has a legal move."""
-    return count_legal_moves(pos) != U0
+    return bool(count_legal_moves(pos) != U0)
 
 
 @kernel

@@ -13,14 +13,16 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
-import llvmlite
+import llvmlite  # type: ignore[import-untyped]
 import numba
-from numba.core import config as numba_config
+import numba.core.config
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+numba_config: Any = numba.core.config  # Its settings are made at import; no type knows them.
 
 _MARKER = b"@kernel"
 _NUM_KEPT_FOLDERS = 8
@@ -34,16 +36,18 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     A kernel is private to its thread and must not be given an index out of range. Unsigned and
     signed integers are never mixed inside one: Numba would fall back to floats.
     """
-    if _CACHE_FOLDER is None:
-        return cast(Callable[P, R], numba.njit(**_OPTIONS)(function))
-    # The folder is read when caching is switched on for a function, so other users of Numba in
-    # this process, and child processes, keep their own setting.
-    others = numba_config.CACHE_DIR
-    numba_config.CACHE_DIR = str(_CACHE_FOLDER)
-    try:
-        return cast(Callable[P, R], numba.njit(cache=True, **_OPTIONS)(function))
-    finally:
-        numba_config.CACHE_DIR = others
+    compiler = numba.njit(nogil=True, error_model="numpy", boundscheck=False)
+    compiled = compiler(function)
+    if _CACHE_FOLDER is not None:
+        # The folder is read when caching is switched on for a function. Put back at once, it
+        # leaves other users of Numba in this process, and child processes, their own setting.
+        others = numba_config.CACHE_DIR
+        numba_config.CACHE_DIR = str(_CACHE_FOLDER)
+        try:
+            compiled.enable_caching()
+        finally:
+            numba_config.CACHE_DIR = others
+    return cast(Callable[P, R], compiled)
 
 
 def cache_folder() -> Path | None:
@@ -98,10 +102,16 @@ def _prepare_cache_folder() -> Path | None:
 
 def _drop_old_folders(newest: Path) -> None:
     siblings = [path for path in newest.parent.glob("numba-*") if path != newest]
-    siblings.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    siblings.sort(key=_modified_at_s, reverse=True)
     for path in siblings[_NUM_KEPT_FOLDERS - 1 :]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-_OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+def _modified_at_s(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # Another process has just dropped it.
+        return 0.0
+
+
 _CACHE_FOLDER = _prepare_cache_folder()

@@ -66,7 +66,7 @@ from model.rules.position import (
 @kernel
 def in_check(pos: Position) -> bool:
     """Whether the side to move is in check."""
-    return num_checkers(pos) != U0
+    return bool(num_checkers(pos) != U0)
 
 
 @kernel
@@ -88,7 +88,7 @@ def checkers_of(
     diagonal = bishop_attacks(square, occupied) & (pos[BISHOPS] | pos[QUEENS])
     knights = KNIGHT_ATTACKS[square] & pos[KNIGHTS]
     pawns = pawn_attacks(king, king_is_black) & pos[PAWNS]
-    return (straight | diagonal | knights | pawns) & them
+    return np.uint64((straight | diagonal | knights | pawns) & them)
 
 
 @kernel
@@ -101,7 +101,7 @@ def danger_squares(
     danger |= knights_attack(pos[KNIGHTS] & them)
     danger |= rooks_attack((pos[ROOKS] | pos[QUEENS]) & them, empty)
     danger |= bishops_attack((pos[BISHOPS] | pos[QUEENS]) & them, empty)
-    return danger | KING_ATTACKS[lowest_square(pos[KINGS] & them)]
+    return np.uint64(danger | KING_ATTACKS[lowest_square(pos[KINGS] & them)])
 
 
 @kernel
@@ -156,7 +156,7 @@ def ep_capture_is_legal(
     """Whether capturing en passant from `origin` leaves the king unattacked."""
     captured = square_bit(target + U8 if is_black else target - U8)
     after = (occupied ^ square_bit(origin) ^ captured) | square_bit(target)
-    return checkers_of(pos, after, them & ~captured, king, is_black) == U0
+    return bool(checkers_of(pos, after, them & ~captured, king, is_black) == U0)
 
 
 @kernel
@@ -183,7 +183,7 @@ def castling_is_legal(
     king_way = between(king_from, king_to) | square_bit(king_to)
     rook_way = between(rook_from, rook_to) | square_bit(rook_to)
     blocked = (king_way | rook_way) & (occupied ^ king ^ rook)
-    return (blocked | (king_way & danger) | (rook & pinned)) == U0
+    return bool((blocked | (king_way & danger) | (rook & pinned)) == U0)
 
 
 @kernel

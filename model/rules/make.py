@@ -121,7 +121,7 @@ def _state_after(pos: Position, touched: np.uint64) -> np.uint64:
         state += _ONE_FULLMOVE
     if state & RIGHTS_MASK != U0 and touched & (RANK_1 | RANK_8) != U0:
         state = _without_lost_rights(pos, state, touched)
-    return state ^ BLACK_TO_MOVE
+    return np.uint64(state ^ BLACK_TO_MOVE)
 
 
 @kernel

@@ -49,8 +49,8 @@ def insufficient_material(pos: Position) -> bool:
     if pos[PAWNS] | pos[ROOKS] | pos[QUEENS] != U0:
         return False
     if pos[KNIGHTS] != U0:
-        return popcount(occupied_squares(pos)) <= U3
-    return pos[BISHOPS] & LIGHT_SQUARES == U0 or pos[BISHOPS] & DARK_SQUARES == U0
+        return bool(popcount(occupied_squares(pos)) <= U3)
+    return bool(pos[BISHOPS] & LIGHT_SQUARES == U0 or pos[BISHOPS] & DARK_SQUARES == U0)
 
 
 @kernel

@@ -51,26 +51,26 @@ _U40 = np.uint64(40)
 @kernel
 def black_to_move(pos: Position) -> bool:
     """Whether Black is to move."""
-    return (pos[STATE] & BLACK_TO_MOVE) != U0
+    return bool(pos[STATE] & BLACK_TO_MOVE != U0)
 
 
 @kernel
 def halfmove_clock(pos: Position) -> int:
     """Plies since the last capture or pawn move; 255 means 255 or more."""
-    return np.int64((pos[STATE] & HALFMOVE_MASK) >> HALFMOVE_SHIFT)  # type: ignore[return-value]
+    return int(np.int64((pos[STATE] & HALFMOVE_MASK) >> HALFMOVE_SHIFT))
 
 
 @kernel
 def fullmove_number(pos: Position) -> int:
     """Number of the move, 1 at the start; 8191 means 8191 or more."""
-    return np.int64((pos[STATE] & FULLMOVE_MASK) >> FULLMOVE_SHIFT)  # type: ignore[return-value]
+    return int(np.int64((pos[STATE] & FULLMOVE_MASK) >> FULLMOVE_SHIFT))
 
 
 @kernel
 def repetitions(pos: Position) -> int:
     """Earlier occurrences in the game, as far as the bits were filled: 0, 1, or 2 for more."""
     field = (pos[STATE] & REPETITIONS_MASK) >> REPETITIONS_SHIFT
-    return np.int64(field)  # type: ignore[return-value]
+    return int(np.int64(field))
 
 
 @kernel
@@ -91,7 +91,7 @@ def with_repetitions(pos: Position, num_earlier: int) -> Position:
 @kernel
 def has_right(state: np.uint64, right: np.uint64) -> bool:
     """Whether the castling right 0 K, 1 Q, 2 k or 3 q exists."""
-    return (state >> (RIGHTS_SHIFT + right)) & U1 != U0
+    return bool((state >> (RIGHTS_SHIFT + right)) & U1 != U0)
 
 
 @kernel
@@ -115,4 +115,5 @@ def ep_target(field: np.uint64, is_black: bool) -> np.uint64:
 @kernel
 def occupied_squares(pos: Position) -> np.uint64:
     """All pieces of both colours."""
-    return pos[PAWNS] | pos[KNIGHTS] | pos[BISHOPS] | pos[ROOKS] | pos[QUEENS] | pos[KINGS]
+    steppers = pos[PAWNS] | pos[KNIGHTS] | pos[KINGS]
+    return np.uint64(steppers | pos[BISHOPS] | pos[ROOKS] | pos[QUEENS])
