@@ -1,0 +1,174 @@
+"""Evaluation worker: plays the matches it is told to, one at a time, and reports the score.
+
+A match is all or nothing: one that is broken off by a stop is played again from the start.
+"""
+
+import os
+import time
+from typing import assert_never
+
+from backend.commands import (
+    AddShard,
+    Pause,
+    PlayMatch,
+    Resume,
+    SaveCheckpoint,
+    Stop,
+    UseNetwork,
+    WorkerCommand,
+)
+from backend.commit import commit_file
+from backend.config import Config
+from backend.device import Device, choose_device
+from backend.errors import WorkerError
+from backend.evaluation.lineup import make_player
+from backend.evaluation.match import MatchGame, play_match, score_of, to_pgn
+from backend.evaluation.openings import random_openings
+from backend.events import MatchFinished, MatchProgress, MatchStarted, WorkerReady
+from backend.rundir import RunDirectory
+from backend.workers.base import WorkerIO
+
+
+def main(io: WorkerIO, run: RunDirectory, config: Config) -> None:
+    """Play matches until told to stop."""
+    io.set_phase("loading")
+    device = choose_device(config.device)
+    io.device_memory = device.memory_mib
+    io.emit(
+        WorkerReady(
+            worker=io.worker,
+            role="evaluator",
+            pid=os.getpid(),
+            device=device.kind,
+            reason=device.reason,
+        )
+    )
+    _EvaluatorWorker(io, run, config, device).run()
+
+
+class _EvaluatorWorker:
+    def __init__(self, io: WorkerIO, run: RunDirectory, config: Config, device: Device) -> None:
+        self._io = io
+        self._run = run
+        self._config = config
+        self._device = device
+        self._orders: list[PlayMatch] = []
+        self._paused = False
+        self._stopping = False
+
+    def run(self) -> None:
+        while not self._stopping:
+            if self._orders and not self._paused:
+                self._play(self._orders.pop(0))
+                continue
+            if self._paused:
+                self._io.set_phase("paused")
+            else:
+                self._io.set_phase("waiting", "for a candidate")
+            command = self._io.wait(0.5)
+            if command is not None:
+                self._obey(command)
+
+    def _obey(self, command: WorkerCommand) -> None:
+        match command:
+            case PlayMatch():
+                self._orders.append(command)
+            case Pause():
+                self._paused = True
+            case Resume():
+                self._paused = False
+            case Stop():
+                self._stopping = True
+            case UseNetwork() | AddShard() | SaveCheckpoint():
+                raise WorkerError(f"an evaluator cannot obey {type(command).__name__}")
+            case _:
+                assert_never(command)
+
+    def _play(self, order: PlayMatch) -> None:
+        began = time.monotonic()
+        self._io.set_phase("loading", f"{order.candidate} and {order.opponent}")
+        slots = min(order.games, self._config.evaluation.parallel_games)
+        candidate, opponent = (
+            make_player(
+                name,
+                self._run.checkpoints,
+                self._config,
+                self._device,
+                simulations=order.simulations,
+                slots=slots,
+                seed=order.seed + side,
+            )
+            for side, name in enumerate((order.candidate, order.opponent))
+        )
+        self._io.emit(
+            MatchStarted(
+                match=order.match,
+                candidate=order.candidate,
+                opponent=order.opponent,
+                games=order.games,
+                simulations=order.simulations,
+            )
+        )
+        self._io.set_phase("evaluating", f"against {order.opponent}")
+        plies = self._config.evaluation.opening_plies
+        games = play_match(
+            candidate,
+            opponent,
+            random_openings(order.games // 2, plies, order.seed),
+            max_plies=self._config.evaluation.max_plies,
+            slots=slots,
+            on_game=lambda finished: self._progress(order, finished),
+            on_step=self._may_go_on,
+        )
+        if games is None:
+            return
+        self._finish(order, games, time.monotonic() - began)
+
+    def _may_go_on(self) -> bool:
+        """Obey what has come; waits here while paused."""
+        for command in self._io.poll():
+            self._obey(command)
+        while self._paused and not self._stopping:
+            self._io.set_phase("paused")
+            waited = self._io.wait(0.5)
+            if waited is not None:
+                self._obey(waited)
+        self._io.set_phase("evaluating")
+        return not self._stopping
+
+    def _progress(self, order: PlayMatch, finished: list[MatchGame]) -> None:
+        points = [game.candidate_points for game in finished]
+        self._io.emit(
+            MatchProgress(
+                match=order.match,
+                played=len(points),
+                wins=points.count(1.0),
+                draws=points.count(0.5),
+                losses=points.count(0.0),
+            )
+        )
+
+    def _finish(self, order: PlayMatch, games: list[MatchGame], seconds: float) -> None:
+        score = score_of(games)
+        event = f"Matrix0 {order.match}, {order.simulations} simulations"
+        pgn = to_pgn(games, order.candidate, order.opponent, event)
+        path = self._run.games / f"match-{order.match}.pgn"
+        commit_file(path, pgn.encode())
+        self._io.emit(
+            MatchFinished(
+                match=order.match,
+                candidate=order.candidate,
+                opponent=order.opponent,
+                wins=score.wins,
+                draws=score.draws,
+                losses=score.losses,
+                truncated=score.truncated,
+                pairs=score.pairs,
+                elo=score.elo.elo,
+                elo_low=score.elo.low,
+                elo_high=score.elo.high,
+                simulations=order.simulations,
+                seconds=seconds,
+                pgn=path.name,
+            )
+        )

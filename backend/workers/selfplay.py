@@ -1,0 +1,229 @@
+"""Self-play worker: plays with the network it is told to, commits every game as soon as it ends.
+
+Knows nothing of training. A game is announced only after its shard is on disk, and the games that
+end in one step are committed before the next step begins: a kill loses games in flight, no others.
+"""
+
+import os
+import time
+import zlib
+from typing import assert_never
+
+import chess
+
+from backend.commands import (
+    AddShard,
+    Pause,
+    PlayMatch,
+    Resume,
+    SaveCheckpoint,
+    Stop,
+    UseNetwork,
+    WorkerCommand,
+)
+from backend.config import Config
+from backend.device import Device, choose_device
+from backend.errors import WorkerError
+from backend.events import BoardSeen, MoveSeen, SelfPlayProgress, ShardWritten, WorkerReady
+from backend.inference import Inference
+from backend.replay.shards import ShardWriter
+from backend.rundir import RunDirectory
+from backend.selfplay import Glimpse, SelfPlay
+from backend.weights import load_network
+from backend.workers.base import WorkerIO
+from model.rules import move_to_uci, to_fen
+
+REPORT_S = 1.0
+"""Seconds between two reports of speed, and between two boards."""
+SHOWN_MOVES = 5
+
+
+def main(io: WorkerIO, run: RunDirectory, config: Config) -> None:
+    """Play until told to stop."""
+    io.set_phase("loading")
+    device = choose_device(config.device)
+    io.device_memory = device.memory_mib
+    io.emit(
+        WorkerReady(
+            worker=io.worker,
+            role="selfplay",
+            pid=os.getpid(),
+            device=device.kind,
+            reason=device.reason,
+        )
+    )
+    _SelfPlayWorker(io, run, config, device).run()
+
+
+class _SelfPlayWorker:
+    def __init__(self, io: WorkerIO, run: RunDirectory, config: Config, device: Device) -> None:
+        self._io = io
+        self._run = run
+        self._config = config
+        self._device = device
+        self._writer = ShardWriter(
+            run.replay,
+            f"sp-{io.worker}",
+            producer=io.worker,
+            orientation=config.model.orientation,
+        )
+        self._inference: Inference | None = None
+        self._games: SelfPlay | None = None
+        self._paused = False
+        self._stopping = False
+        self._speed = _Speed()
+
+    def run(self) -> None:
+        while True:
+            for command in self._io.poll():
+                self._obey(command)
+            if self._stopping:
+                return
+            if self._games is None or self._inference is None or self._paused:
+                self._wait()
+                continue
+            self._io.set_phase("playing")
+            self._step(self._games)
+            if self._speed.is_due():
+                self._report(self._games, self._inference)
+
+    def _wait(self) -> None:
+        if self._paused:
+            self._io.set_phase("paused")
+        else:
+            self._io.set_phase("waiting", "for the first network")
+        command = self._io.wait(0.5)
+        if command is not None:
+            self._obey(command)
+        if self._inference is not None and self._games is not None:
+            self._speed = _Speed(self._games, self._inference)
+
+    def _obey(self, command: WorkerCommand) -> None:
+        match command:
+            case UseNetwork():
+                self._use(command.name)
+            case Pause():
+                self._paused = True
+            case Resume():
+                self._paused = False
+            case Stop():
+                self._stopping = True
+            case AddShard() | SaveCheckpoint() | PlayMatch():
+                raise WorkerError(f"a self-play worker cannot obey {type(command).__name__}")
+            case _:
+                assert_never(command)
+
+    def _use(self, name: str) -> None:
+        if name == self._writer.network:
+            return
+        self._io.set_phase("loading", name)
+        self._inference = Inference(load_network(self._run.checkpoints / name), self._device)
+        self._writer.network = name
+        if self._games is None:
+            self._io.set_phase("compiling", "chess kernels")
+            self._games = SelfPlay(
+                self._config.selfplay,
+                self._config.search,
+                self._inference,
+                orientation=self._config.model.orientation,
+                seed=_fresh_seed(self._config.seed, self._io.worker),
+            )
+        else:
+            self._games.use(self._inference)
+        self._speed = _Speed(self._games, self._inference)
+        self._io.log(f"plays with {name}")
+
+    def _step(self, games: SelfPlay) -> None:
+        ended = games.step()
+        if not ended:
+            return
+        written = self._writer.write(ended)
+        self._io.emit(
+            ShardWritten(
+                worker=self._io.worker,
+                name=written.name,
+                sha256=written.sha256,
+                games=written.num_games,
+                positions=written.num_positions,
+            )
+        )
+
+    def _report(self, games: SelfPlay, inference: Inference) -> None:
+        num_games = self._config.selfplay.games
+        self._io.emit(
+            self._speed.progress(self._io.worker, self._writer.network, games, inference, num_games)
+        )
+        if games.glimpse is not None:
+            self._io.emit(board_seen(self._io.worker, games.glimpse))
+        self._speed = _Speed(games, inference)
+
+
+class _Speed:
+    """Counters at the time of the last report."""
+
+    def __init__(self, games: SelfPlay | None = None, inference: Inference | None = None) -> None:
+        self._at = time.monotonic()
+        self._positions = games.positions if games else 0
+        self._evaluations = inference.evaluations if inference else 0
+        self._batches = inference.batches if inference else 0
+        self._network_s = inference.network_s if inference else 0.0
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self._at >= REPORT_S
+
+    def progress(
+        self, worker: str, network: str, games: SelfPlay, inference: Inference, num_games: int
+    ) -> SelfPlayProgress:
+        """Rates since the last report."""
+        elapsed_s = time.monotonic() - self._at
+        evaluations = inference.evaluations - self._evaluations
+        room = (inference.batches - self._batches) * num_games
+        return SelfPlayProgress(
+            worker=worker,
+            network=network,
+            games_running=num_games,
+            mean_ply=games.mean_ply,
+            positions_per_s=(games.positions - self._positions) / elapsed_s,
+            evaluations_per_s=evaluations / elapsed_s,
+            network_frac=(inference.network_s - self._network_s) / elapsed_s,
+            batch_frac=evaluations / room if room else 0.0,
+        )
+
+
+def board_seen(worker: str, glimpse: Glimpse) -> BoardSeen:
+    """The board after the last move of a running game, with what the search thought of it."""
+    board = chess.Board(to_fen(glimpse.before))
+    result = glimpse.result
+    shown = sorted(range(len(result.moves)), key=lambda k: (-result.policy[k], k))[:SHOWN_MOVES]
+    moves = []
+    for k in shown:
+        move = chess.Move.from_uci(move_to_uci(glimpse.before, int(result.moves[k])))
+        moves.append(
+            MoveSeen(
+                san=board.san(move),
+                prior=float(result.priors[k]),
+                visits=int(result.visits[k]),
+                q=float(result.q[k]) if result.visits[k] else 0.0,
+            )
+        )
+    played = move_to_uci(glimpse.before, int(result.moves[glimpse.chosen]))
+    board.push_uci(played)
+    win, draw, loss = (float(share) for share in result.root_wdl)
+    return BoardSeen(
+        worker=worker,
+        game=f"{worker}/{glimpse.number}",
+        fen=board.fen(),
+        ply=glimpse.ply,
+        last_move=played,
+        wdl=(win, draw, loss),
+        moves=tuple(moves),
+    )
+
+
+def _fresh_seed(seed: int, worker: str) -> int:
+    """Different for each worker and each start, so that no two play the same games.
+
+    Self-play is not reproducible across restarts: games in flight are lost with their generators.
+    """
+    entropy = f"{seed}/{worker}/{time.time_ns()}/{os.getpid()}"
+    return zlib.crc32(entropy.encode())
