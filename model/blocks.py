@@ -16,9 +16,6 @@ from torch.nn import functional as F
 # Layers are made on the "meta" device, without values: torch's own initialisation would draw from
 # the global generator, and `model.net.initialise` sets every weight from the one it is given.
 
-NUM_PLANES = 19
-"""Planes of the input, as `model.encoding` makes them."""
-
 BATCH_NORM_MOMENTUM = 0.1
 """Share of the newest batch in the running statistics. The earlier program used 0.9, which makes
 the statistics of evaluation those of the last batch or two; its outputs in evaluation mode do not
@@ -87,9 +84,9 @@ class BoardFeatures(nn.Module):
         super().__init__()
         self.position_encoding = nn.Parameter(torch.empty(1, channels, 8, 8))
         self.pst_conv = conv(channels, channels, 1)
-        self.pst_norm = batch_norm(channels)
+        self.pst_norm: nn.Module = batch_norm(channels)
         self.interaction_conv = conv(channels, channels, 3)
-        self.interaction_norm = batch_norm(channels)
+        self.interaction_norm: nn.Module = batch_norm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.position_encoding
@@ -104,9 +101,9 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, se_ratio: int) -> None:
         super().__init__()
         self.conv1 = conv(channels, channels, 3)
-        self.bn1 = batch_norm(channels)
+        self.bn1: nn.Module = batch_norm(channels)
         self.conv2 = conv(channels, channels, 3)
-        self.bn2 = batch_norm(channels)
+        self.bn2: nn.Module = batch_norm(channels)
         self.se_fc1: nn.Linear | None = None
         self.se_fc2: nn.Linear | None = None
         if se_ratio:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.blocks import batch_norm, conv, norm_silu
+from model.encoding import NUM_MOVES
 
-NUM_MOVES = 4672
 MOVE_PLANES = 73
 NUM_PIECE_CLASSES = 13
 POLICY_CHANNELS = 64
@@ -34,7 +34,7 @@ class ConvPolicyHead(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = conv(channels, channels, 3)
-        self.norm = batch_norm(channels)
+        self.norm: nn.Module = batch_norm(channels)
         self.moves = conv(channels, MOVE_PLANES, 1, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.blocks import NUM_PLANES, Attention, BoardFeatures, ResidualBlock, linear, norm_silu
+from model.blocks import Attention, BoardFeatures, ResidualBlock, linear, norm_silu
 from model.config import ModelConfig
+from model.encoding import NUM_MOVES, NUM_PLANES
 from model.heads import (
     AUX_CHANNELS,
     NUM_MOVE_TYPES,
-    NUM_MOVES,
     NUM_PIECE_CLASSES,
     POLICY_CHANNELS,
     ConvPolicyHead,
@@ -97,11 +97,7 @@ class ChessNet(nn.Module):
 
     def forward(self, planes_BC88: Tensor, heads: tuple[Head, ...] = PLAY_HEADS) -> NetOutput:
         """The logits of `heads`. ValueError when this network lacks one of them."""
-        x = self.trunk(planes_BC88)
-        outputs: dict[str, Tensor] = {}
-        for head in heads:
-            outputs.update(self._head(head, x))
-        return NetOutput(**outputs)
+        return self.read(self.trunk(planes_BC88), heads)
 
     def trunk(self, planes_BC88: Tensor) -> Tensor:
         """Float[B, C, 8, 8]: what every head reads."""
@@ -111,6 +107,13 @@ class ChessNet(nn.Module):
         for layer in self.tower:
             x = layer(x)
         return x
+
+    def read(self, trunk_BC88: Tensor, heads: tuple[Head, ...]) -> NetOutput:
+        """The logits of `heads` from a trunk that was computed before."""
+        outputs: dict[str, Tensor] = {}
+        for head in heads:
+            outputs.update(self._head(head, trunk_BC88))
+        return NetOutput(**outputs)
 
     def policy(self, trunk_BC88: Tensor) -> Tensor:
         """logits_BM from the trunk."""

@@ -1,0 +1,71 @@
+"""What the sampler hands to the trainer. Plain numpy, so that nobody who fills one needs torch.
+
+Shapes: B positions, K the most legal moves of any position in the batch (or more).
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import ReplayError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Positions with their targets. All values are for the side to move."""
+
+    positions: NDArray[np.uint64]
+    """[B, 8]"""
+    policy_index: NDArray[np.int64]
+    """[B, K]: policy indices of *all* legal moves, in the network's orientation; then padding."""
+    policy_prob: NDArray[np.float32]
+    """[B, K]: the target, summing to 1 over the legal moves; zeros are allowed."""
+    num_moves: NDArray[np.int64]
+    """[B]: legal moves, at least 1."""
+    wdl_target: NDArray[np.float32]
+    """[B, 3]: probabilities of win, draw, loss."""
+    weight: NDArray[np.float32]
+    """[B]: importance in the policy and value losses, at least 0; only ratios matter."""
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def validate(self) -> None:
+        """ReplayError when shapes, dtypes or numbers are not what this class says."""
+        size, width = self.policy_index.shape
+        expected: dict[str, tuple[tuple[int, ...], type]] = {
+            "positions": ((size, 8), np.uint64),
+            "policy_index": ((size, width), np.int64),
+            "policy_prob": ((size, width), np.float32),
+            "num_moves": ((size,), np.int64),
+            "wdl_target": ((size, 3), np.float32),
+            "weight": ((size,), np.float32),
+        }
+        for field in fields(self):
+            array = getattr(self, field.name)
+            shape, dtype = expected[field.name]
+            if array.shape != shape or array.dtype != dtype:
+                raise ReplayError(
+                    f"batch.{field.name} is {array.dtype}{list(array.shape)}, "
+                    f"expected {np.dtype(dtype)}{list(shape)}"
+                )
+        if size == 0:
+            raise ReplayError("a batch must hold at least one position")
+        if not ((self.num_moves >= 1) & (self.num_moves <= width)).all():
+            raise ReplayError(f"batch.num_moves must lie in 1..{width}")
+        legal = np.arange(width) < self.num_moves[:, None]
+        mass = np.where(legal, self.policy_prob, 0).sum(axis=1)
+        for name, bad in (
+            ("policy_index", legal & ((self.policy_index < 0) | (self.policy_index >= 4672))),
+            ("policy_prob", legal & ~(self.policy_prob >= 0)),
+            ("policy_prob (sum)", ~(abs(mass - 1) < 1e-3)),
+            ("wdl_target (sum)", ~(abs(self.wdl_target.sum(axis=1) - 1) < 1e-3)),
+            ("wdl_target", ~(self.wdl_target >= 0)),
+            ("weight", ~((self.weight >= 0) & np.isfinite(self.weight))),
+        ):
+            if bad.any():
+                row = int(np.argwhere(bad)[0][0])
+                raise ReplayError(f"batch.{name} is out of range at position {row}")
+        if not self.weight.sum() > 0:
+            raise ReplayError("batch.weight is zero everywhere")
