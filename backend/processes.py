@@ -41,14 +41,15 @@ def package_home() -> Path:
     return Path(spec.origin).resolve().parent.parent
 
 
-def start_detached(run: RunDirectory, *, cycles: int = 0) -> int:
-    """Starts the supervisor of a prepared run outside our terminal's session; returns its pid.
+def start_detached(run: RunDirectory, *, cycles: int = 0) -> "subprocess.Popen[bytes]":
+    """Starts the supervisor of a prepared run outside our terminal's session.
 
-    Its output goes to logs/supervisor.log. Closing the terminal does not end it.
+    The caller may ask the process whether it is still there, or leave it behind: closing the
+    terminal does not end it. Its output goes to logs/supervisor.log.
     """
     command = child_command("supervise", "--run", str(run.path), "--cycles", str(cycles))
     with run.log_file("supervisor").open("ab") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -56,4 +57,3 @@ def start_detached(run: RunDirectory, *, cycles: int = 0) -> int:
             env=child_environment(),
             start_new_session=True,
         )
-    return process.pid
