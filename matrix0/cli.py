@@ -13,7 +13,7 @@ import typer
 from backend.errors import ExitCode, Matrix0Error
 from backend.wire import clean
 from matrix0 import __version__
-from matrix0.commands import network, processes, rules, system
+from matrix0.commands import match, network, processes, rules, screen, system
 
 PLAIN: dict[str, Any] = {
     "add_completion": False,
@@ -29,9 +29,14 @@ app = typer.Typer(
 )
 app.command("perft")(rules.perft)
 app.command("model")(network.model)
+app.command("match")(match.match)
 app.command("config")(system.config)
 app.command("doctor")(system.doctor)
 app.command("worker", hidden=True)(processes.worker)
+
+
+tui_app = typer.Typer(**PLAIN)
+tui_app.command()(screen.control_centre)
 
 
 def _show_version(asked: bool) -> None:
@@ -52,6 +57,11 @@ def _matrix0(
 def main() -> None:
     """`matrix0 …`; ends the process."""
     _run(app, "matrix0")
+
+
+def tui_main() -> None:
+    """`matrix0-tui …`; ends the process."""
+    _run(tui_app, "matrix0-tui")
 
 
 def _run(command_line: typer.Typer, name: str) -> None:

@@ -1,0 +1,98 @@
+"""`matrix0-tui`: settle which run and which settings, then the screen, or headless progress."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from backend.errors import ExitCode, Matrix0Error
+from matrix0.commands.options import ConfigOption, JsonOption, PresetOption, SetOption
+
+if TYPE_CHECKING:
+    from backend.rundir import RunDirectory
+
+FIRST_PRESET: Final = "tiny"
+"""What a new run takes when nothing is said: it learns on any machine in minutes."""
+
+
+class UsageError(Matrix0Error):
+    """Options that contradict each other, or that this terminal cannot serve."""
+
+    exit_code = ExitCode.USAGE
+
+
+def control_centre(
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", help="Run directory; without it runs/PRESET.", show_default=False),
+    ] = None,
+    preset: PresetOption = None,
+    file: ConfigOption = None,
+    overrides: SetOption = None,
+    no_ui: Annotated[
+        bool, typer.Option("--no-ui", help="No screen: print progress, end with a summary.")
+    ] = False,
+    cycles: Annotated[
+        int, typer.Option(min=0, help="Stop after this many cycles of the run; 0 means never.")
+    ] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a chess network and watch it learn.
+
+    Starts the run's supervisor, or joins the one that is at work, and opens the control centre.
+    Leaving the screen with q lets the training go on.
+    """
+    if as_json and not no_ui:
+        raise UsageError("--json goes with --no-ui")
+    if not no_ui and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the control centre needs a terminal; without one use --no-ui")
+
+    from backend.rundir import RunDirectory
+
+    directory = RunDirectory(run if run is not None else Path("runs") / (preset or FIRST_PRESET))
+    _settle(directory, preset, file, overrides or [])
+    if no_ui:
+        from backend.headless import run_headless
+
+        raise typer.Exit(run_headless(directory, cycles=cycles, as_json=as_json))
+
+    from backend.processes import start_detached
+    from tui.app import run_app
+
+    if directory.holder() is not None:
+        if cycles:
+            _say(f"{directory.path} is already at work: --cycles {cycles} changes nothing")
+        raise typer.Exit(run_app(directory.path))
+    directory.create()
+    supervisor = start_detached(directory, cycles=cycles)
+    raise typer.Exit(run_app(directory.path, supervisor_exit=supervisor.poll))
+
+
+def _settle(
+    directory: "RunDirectory",
+    preset: str | None,
+    file: Path | None,
+    overrides: list[str],
+) -> None:
+    """Make the directory and its settings, or say how what is asked differs from what it keeps."""
+    from backend.settings import build_config
+
+    if directory.exists:
+        base = directory.read_config() if preset is None and file is None else None
+        differences = directory.settle(build_config(preset, file, overrides, base=base))[1]
+        if differences:
+            _say(f"{directory.path} keeps its own settings; for others choose another --run")
+        for line in differences:
+            _say(line)
+        return
+    if preset is None and file is None:
+        _say(f"a new run without --preset or --config: taking preset {FIRST_PRESET}")
+        preset = FIRST_PRESET
+    config = build_config(preset, file, overrides)
+    directory.create()
+    directory.settle(config, preset or "")
+
+
+def _say(text: str) -> None:
+    typer.echo(f"matrix0-tui: {text}", err=True)
