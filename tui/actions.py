@@ -1,0 +1,263 @@
+"""Everything a key can do, once: the footer, the palette and the help page read this table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from backend import commands as c
+from backend.state import RunState
+from tui import format as fmt
+from tui.client import LinkView
+
+
+@dataclass(frozen=True)
+class Context:
+    """What decides whether an action makes sense now."""
+
+    state: RunState
+    link: LinkView
+    checkpoint: str = ""
+    """The one under the cursor."""
+
+
+def _always(context: Context) -> str:
+    return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    id: str
+    key: str
+    key_label: str = ""
+    """As shown; the key itself when empty."""
+    title: str
+    short: str = ""
+    """Word in the footer; not in the footer when empty."""
+    brief: str = ""
+    """The same for a narrow terminal; `short` when empty."""
+    minor: bool = False
+    """Left out of the footer first."""
+    help: str
+    refused: Callable[[Context], str] = _always
+    """Why it cannot be done now; empty when it can."""
+    command: Callable[[Context], c.ClientCommand] | None = None
+    """The order for the supervisor; None for what concerns the screen alone."""
+    confirm: Callable[[Context], str] | None = None
+    """Question to be answered first."""
+
+    @property
+    def shown_key(self) -> str:
+        return self.key_label or self.key
+
+
+def _unreachable(context: Context) -> str:
+    state, link = context.state, context.link
+    if state.phase == "stopped":
+        return "the run has ended"
+    if link.status != "connected":
+        return "not connected to the supervisor"
+    if state.phase == "stopping":
+        return "the run is stopping"
+    return ""
+
+
+def _no_checkpoint_now(context: Context) -> str:
+    if reason := _unreachable(context):
+        return reason
+    trainers = [w for w in context.state.workers.values() if w.role == "trainer"]
+    if not any(w.state in ("running", "paused") for w in trainers):
+        return "no trainer is running"
+    return ""
+
+
+def _no_evaluation_now(context: Context) -> str:
+    if reason := _unreachable(context):
+        return reason
+    state = context.state
+    if state.match is not None:
+        return f"a match is being played already ({state.match.played}/{state.match.games} games)"
+    if not state.checkpoints:
+        return "there is no checkpoint yet"
+    if state.checkpoints[-1].name == state.best:
+        return "the newest checkpoint is the best one already"
+    return ""
+
+
+def _no_promotion_now(context: Context) -> str:
+    if reason := _unreachable(context):
+        return reason
+    if not context.checkpoint:
+        return "there is no checkpoint to promote"
+    if context.checkpoint == context.state.best:
+        return f"{fmt.network(context.checkpoint)} is the best network already"
+    return ""
+
+
+def _pause_or_resume(context: Context) -> c.ClientCommand:
+    return c.ResumeRun() if context.state.phase == "paused" else c.PauseRun()
+
+
+def _promote(context: Context) -> c.ClientCommand:
+    return c.Promote(name=context.checkpoint, reason="promoted by hand")
+
+
+def _ask_promotion(context: Context) -> str:
+    state = context.state
+    text = f"Make checkpoint {fmt.network(context.checkpoint)} the best network"
+    if state.best:
+        text += f" instead of {fmt.network(state.best)}"
+    view = next((v for v in state.checkpoints if v.name == context.checkpoint), None)
+    if view is None or view.elo is None:
+        measured = "It has not been measured in a match."
+    else:
+        rating = fmt.elo(view.elo, view.elo_low, view.elo_high)
+        measured = f"Its match gave {rating} Elo against {fmt.network(view.versus)}."
+    return f"{text}?\n{measured} Self-play will use it from its next move on."
+
+
+def _ask_stop(context: Context) -> str:
+    return (
+        "Stop the run?\nSelf-play and training end, the trainer saves a checkpoint, no finished "
+        "game is lost. Starting again goes on from there.\nTo leave the screen only, use q."
+    )
+
+
+PANES: tuple[tuple[str, str], ...] = (
+    ("charts", "Charts"),
+    ("workers", "Workers"),
+    ("board", "Board"),
+    ("checkpoints", "Checkpoints"),
+    ("log", "Log"),
+    ("alerts", "Alerts"),
+)
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        id="pause",
+        key="space",
+        title="Pause or resume the run",
+        short="Pause",
+        help="Workers finish their step or move, then wait. Nothing is lost.",
+        refused=_unreachable,
+        command=_pause_or_resume,
+    ),
+    Action(
+        id="checkpoint",
+        key="c",
+        title="Save a checkpoint",
+        short="Checkpoint",
+        brief="Ckpt",
+        help="The trainer finishes its step and saves the network.",
+        refused=_no_checkpoint_now,
+        command=lambda context: c.CheckpointNow(),
+    ),
+    Action(
+        id="evaluate",
+        key="e",
+        title="Evaluate the newest checkpoint",
+        short="Evaluate",
+        brief="Eval",
+        help="A match of the newest checkpoint against the best network.",
+        refused=_no_evaluation_now,
+        command=lambda context: c.EvaluateNow(),
+    ),
+    Action(
+        id="promote",
+        key="P",
+        title="Promote the selected checkpoint",
+        short="Promote",
+        help="Makes the checkpoint under the cursor the best network; asks first.",
+        refused=_no_promotion_now,
+        command=_promote,
+        confirm=_ask_promotion,
+    ),
+    *(
+        Action(
+            id=f"pane-{id}",
+            key=str(number),
+            title=f"Go to {title.lower()}",
+            help=f"Shows and focuses the pane: {title.lower()}.",
+        )
+        for number, (id, title) in enumerate(PANES, 1)
+    ),
+    Action(
+        id="zoom",
+        key="z",
+        title="Maximise the chart",
+        short="Zoom",
+        minor=True,
+        help="One chart over the whole screen, and back.",
+    ),
+    Action(
+        id="next-chart",
+        key="right",
+        key_label="→",
+        title="Next chart",
+        help="The next chart gets the focus; in small terminals one is shown at a time.",
+    ),
+    Action(
+        id="previous-chart",
+        key="left",
+        key_label="←",
+        title="Previous chart",
+        help="The chart before it.",
+    ),
+    Action(
+        id="smooth",
+        key="s",
+        title="Cycle the smoothing",
+        help="Moving average with decay 0, 0.6, 0.9, 0.97 over the band of the raw data.",
+    ),
+    Action(
+        id="log-axis",
+        key="y",
+        title="Logarithmic y axis",
+        help="Switches the y axis of the loss charts between linear and logarithmic.",
+    ),
+    Action(
+        id="flip",
+        key="f",
+        title="Flip the board",
+        help="Shows the board from the other side.",
+    ),
+    Action(
+        id="cycles",
+        key="t",
+        title="Table of cycles",
+        short="Cycles",
+        minor=True,
+        help="What every cycle took and brought: games, losses, Elo, verdict.",
+        refused=lambda context: "" if context.state.cycles_done else "no cycle is finished yet",
+    ),
+    Action(
+        id="theme",
+        key="T",
+        title="Dark or light",
+        help="Switches between the dark and the light theme; the palette has all themes.",
+    ),
+    Action(
+        id="help",
+        key="question_mark",
+        key_label="?",
+        title="Help",
+        short="Help",
+        help="This page.",
+    ),
+    Action(
+        id="detach",
+        key="q",
+        title="Leave the screen; the run goes on",
+        short="Detach",
+        help="Training goes on without a screen; start matrix0-tui again to come back.",
+    ),
+    Action(
+        id="stop",
+        key="Q",
+        title="Stop the run",
+        help="Saves and ends all workers; asks first.",
+        refused=_unreachable,
+        command=lambda context: c.StopRun(),
+        confirm=_ask_stop,
+    ),
+)
+
+BY_ID = {action.id: action for action in ACTIONS}

@@ -1,0 +1,254 @@
+"""The application: keys, routing between link and dashboard, leaving. It draws nothing."""
+
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from backend.events import Level
+from backend.state import RunState
+from tui import format as fmt
+from tui import themes
+from tui.actions import ACTIONS, BY_ID, Action, Context
+from tui.client import Client, Link
+from tui.glyphs import ASCII, UNICODE
+from tui.panes.bars import Strip
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.dashboard import Dashboard
+from tui.screens.pages import cycles_page, help_page
+from tui.summary import conclusion, cycles_table
+
+Breakpoints = list[tuple[int, str]]
+"""Least width or height, and the class the screen then has."""
+
+REFRESH_S = 0.5
+MAX_TOASTS = 3
+"""New alerts shown as toasts at once; the others are in the pane."""
+
+
+class ControlCentre(App[int]):
+    CSS_PATH = "app.tcss"
+    TITLE = "Matrix0"
+    HORIZONTAL_BREAKPOINTS: ClassVar[Breakpoints | None] = [(0, "-narrow"), (110, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar[Breakpoints | None] = [(0, "-short"), (34, "-tall")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(a.key, f"act('{a.id}')", a.title, id=f"matrix0.{a.id}", show=False)
+            for a in ACTIONS
+        ),
+        Binding("ctrl+q", "act('detach')", "Leave", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        run_dir: Path,
+        ascii: bool = False,
+        clock: Callable[[], float] = time.time,
+        refresh_s: float = REFRESH_S,
+    ) -> None:
+        super().__init__()
+        self.link = link
+        self.run_dir = run_dir
+        self.glyphs = ASCII if ascii else UNICODE
+        self.clock = clock
+        self.refresh_s = refresh_s
+        self._drawn = (-1, -1)
+        """Version of the link and whole second of the last drawing."""
+        self._alerts_seen: tuple[object, ...] | None = None
+        self._ending_shown = False
+        self._death_shown = False
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return themes.defaults(self.current_theme.dark)
+
+    def on_mount(self) -> None:
+        self.register_theme(themes.DARK)
+        self.register_theme(themes.LIGHT)
+        self.theme = "matrix0-dark"
+        self.dashboard = Dashboard(self.run_dir, self.glyphs)
+        self.push_screen(self.dashboard)
+        self.run_worker(self.link.run(), group="link", name="link")
+        self.set_interval(self.refresh_s, self.tick)
+        self.call_after_refresh(self.tick)
+
+    # Drawing: at most once a tick, always the newest ---------------------------------------------
+
+    def tick(self) -> None:
+        if not self.dashboard.is_mounted:
+            return
+        now = self.clock()
+        drawn = (self.link.version, int(now))
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        with self.batch_update():
+            self.dashboard.show(self.context, now)
+        self._announce(self.link.state)
+
+    def redraw(self) -> None:
+        """Draw at the next opportunity although the state has not changed."""
+        self._drawn = (-1, -1)
+        self.call_after_refresh(self.tick)
+
+    def on_resize(self) -> None:
+        self.redraw()
+
+    @property
+    def context(self) -> Context:
+        return Context(self.link.state, self.link.view, self.dashboard.selected_checkpoint)
+
+    def _announce(self, state: RunState) -> None:
+        """Toasts for new alerts, for the end of the run, and for the death of the supervisor."""
+        if self.link.view.status == "connected" and self._alerts_seen is None:
+            self._alerts_seen = state.alerts
+        if self._alerts_seen is not None and state.alerts is not self._alerts_seen:
+            known = {id(alert) for alert in self._alerts_seen}
+            fresh = [alert for alert in state.alerts if id(alert) not in known]
+            for alert in fresh[-MAX_TOASTS:]:
+                self.toast(alert.text, alert.level)
+            self._alerts_seen = state.alerts
+        if state.phase == "stopped" and not self._ending_shown:
+            self._ending_shown = True
+            if state.cycles_done:
+                self.push_screen(cycles_page(state, self.glyphs))
+            else:
+                self.toast(f"The run has ended: {state.stop_reason}. q leaves.", "info")
+        died = self.link.view.status == "died" and state.phase != "stopped"
+        if died and state.run and not self._death_shown:
+            self.toast(f"{self.link.view.detail}. Its log is logs/supervisor.log.", "error")
+        self._death_shown = died
+
+    def toast(self, text: str, level: Level = "info") -> None:
+        self.notify(
+            fmt.line(text),
+            severity="error"
+            if level == "error"
+            else "warning"
+            if level == "warning"
+            else "information",
+            markup=False,
+        )
+
+    # Actions -------------------------------------------------------------------------------------
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        for action in ACTIONS:
+            yield SystemCommand(action.title, action.help, partial(self.action_act, action.id))
+        yield SystemCommand("Theme", "Choose one of all themes", self.action_change_theme)
+        yield SystemCommand(
+            "Screenshot",
+            "Save the screen as an SVG picture",
+            lambda: self.set_timer(0.1, self.deliver_screenshot),
+        )
+
+    @on(Strip.Picked)
+    def _picked(self, event: Strip.Picked) -> None:
+        if event.action == "palette":
+            self.action_command_palette()
+        else:
+            self.action_act(event.action)
+
+    def action_act(self, id: str) -> None:
+        """Do an action, or say why not."""
+        action = BY_ID[id]
+        context = self.context
+        if reason := action.refused(context):
+            self.toast(f"{action.title}: {reason}", "warning")
+        elif action.command is not None:
+            self.run_worker(self._order(action, context), group="orders")
+        else:
+            self._do(id)
+            self.redraw()
+
+    def action_help_quit(self) -> None:
+        """Ctrl-C: nothing is lost by mistake."""
+        self.toast("q leaves the screen and training goes on; Q stops the run")
+
+    def _do(self, id: str) -> None:
+        if id.startswith("pane-"):
+            self.dashboard.go_to(id.removeprefix("pane-"))
+            return
+        match id:
+            case "zoom":
+                self.dashboard.toggle_zoom()
+            case "next-chart":
+                self.dashboard.step_chart(1)
+            case "previous-chart":
+                self.dashboard.step_chart(-1)
+            case "smooth":
+                self.dashboard.cycle_smoothing()
+            case "log-axis":
+                self.dashboard.toggle_log_axis()
+            case "flip":
+                self.dashboard.flip_board()
+            case "cycles":
+                self.push_screen(cycles_page(self.link.state, self.glyphs))
+            case "theme":
+                self.theme = "matrix0-light" if self.current_theme.dark else "matrix0-dark"
+            case "help":
+                self.push_screen(help_page(self.context))
+            case "detach":
+                self.exit(leaving_code(self.link))
+            case _:
+                raise ValueError(f"no such action: {id!r}")
+
+    async def _order(self, action: Action, context: Context) -> None:
+        assert action.command is not None
+        if action.confirm is not None and not await self.push_screen_wait(
+            ConfirmScreen(action.confirm(context))
+        ):
+            return
+        reply = await self.link.request(action.command(context))
+        if self.link.state.phase == "stopped":
+            return
+        if reply.refused:
+            self.toast(f"{action.title}: {reply.refused}", "warning")
+        else:
+            self.toast(reply.text or f"{action.title}: done")
+
+
+def leaving_code(link: Link) -> int:
+    """0 for a detach; the run's own exit code once it has ended."""
+    return link.state.exit_code or 0
+
+
+def farewell(state: RunState, run_dir: Path) -> list[str]:
+    """What is printed on the terminal after the screen is gone."""
+    if state.phase == "stopped":
+        lines = [f"The run {fmt.line(state.run)} has ended: {fmt.line(state.stop_reason)}."]
+        if state.cycles_done:
+            lines += [*cycles_table(state), conclusion(state)]
+        return lines
+    if not state.pid:
+        return [f"Left {run_dir} before its supervisor was heard."]
+    return [
+        f"Training goes on (pid {state.pid}): {conclusion(state)}.",
+        f"Come back with: matrix0-tui --run {run_dir}",
+    ]
+
+
+def run_app(
+    run_dir: Path,
+    *,
+    ascii: bool = False,
+    supervisor_exit: Callable[[], int | None] = lambda: None,
+) -> int:
+    """Attach to the run's supervisor until the user leaves; the exit code for the shell.
+
+    `supervisor_exit` is for a caller that has started the supervisor itself: its exit status, None
+    while it lives. With it a supervisor that dies before it opens its socket is seen as such.
+    """
+    client = Client(run_dir / "socket", supervisor_exit=supervisor_exit)
+    code = ControlCentre(client, run_dir=run_dir, ascii=ascii).run()
+    for line in farewell(client.state, run_dir):
+        print(line)
+    never_heard = not client.state.pid
+    return (supervisor_exit() or 0) if never_heard else (code or 0)

@@ -1,0 +1,152 @@
+"""The one-line strips: keys at the bottom, tabs and the short summary of a small terminal."""
+
+from textual.content import Content
+from textual.events import Click
+from textual.message import Message
+from textual.widgets import Static
+
+from backend.state import RunState
+from tui import format as fmt
+from tui.actions import ACTIONS, PANES, Action, Context
+from tui.glyphs import Glyphs
+from tui.status import ordered_workers, worker_sign
+
+Piece = tuple[str, str, str]
+"""Text, style, and the action that a click on it runs (or empty)."""
+
+
+class Strip(Static):
+    """One line of pieces that can be clicked."""
+
+    class Picked(Message):
+        def __init__(self, action: str) -> None:
+            super().__init__()
+            self.action = action
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id, markup=False)
+        self._pieces: list[Piece] = []
+
+    def lay(self, pieces: list[Piece]) -> None:
+        if pieces != self._pieces:
+            self._pieces = pieces
+            self.update(Content.assemble(*((text, style) for text, style, _ in pieces)))
+
+    def on_click(self, event: Click) -> None:
+        x = 0
+        for text, _, action in self._pieces:
+            if x <= event.x < x + len(text):
+                if action:
+                    self.post_message(self.Picked(action))
+                return
+            x += len(text)
+
+
+class KeyBar(Strip):
+    def __init__(self) -> None:
+        super().__init__("keys")
+
+    def show(self, context: Context) -> None:
+        self.lay(key_pieces(context, self.size.width or 80))
+
+
+def key_pieces(context: Context, width: int) -> list[Piece]:
+    """Keys of the footer; what cannot be done now is dim. Shorter words come before fewer keys."""
+    shown = [a for a in ACTIONS if a.short]
+    major = [a for a in shown if not a.minor]
+    palette: list[Piece] = [("^p", "bold $accent", "palette"), (" Palette ", "$muted", "palette")]
+    layouts: tuple[tuple[list[Piece], list[Piece]], ...] = (
+        (_pieces(shown, context, brief=False), palette),
+        (_pieces(shown, context, brief=True), [*palette[:1], (" ", "", "")]),
+        (_pieces(major, context, brief=True), [*palette[:1], (" ", "", "")]),
+        (_pieces(major, context, brief=True), []),
+    )
+    left, right = next(
+        ((a, b) for a, b in layouts if _length(a) + _length(b) <= width), layouts[-1]
+    )
+    return [*left, (" " * (width - _length(left) - _length(right)), "", ""), *right]
+
+
+def _length(pieces: list[Piece]) -> int:
+    return sum(len(text) for text, _, _ in pieces)
+
+
+def _pieces(shown: list[Action], context: Context, *, brief: bool) -> list[Piece]:
+    pieces: list[Piece] = [(" ", "", "")]
+    for action in shown:
+        word = (action.brief if brief else "") or action.short
+        if action.id == "pause" and context.state.phase == "paused":
+            word = "Resume"
+        if action.id == "detach" and context.state.phase == "stopped":
+            word = "Quit"
+        possible = not action.refused(context)
+        pieces.append((action.shown_key, "bold $accent" if possible else "$muted", action.id))
+        pieces.append((f" {word}  ", "" if possible else "$muted", action.id))
+    return pieces
+
+
+class TabBar(Strip):
+    def __init__(self) -> None:
+        super().__init__("tabs")
+
+    def show(self, state: RunState, current: str) -> None:
+        pieces: list[Piece] = [(" ", "", "")]
+        for number, (id, title) in enumerate(PANES, 1):
+            title = "Ckpts" if id == "checkpoints" else title
+            alarmed = id == "alerts" and state.alerts
+            text = f"{title} {len(state.alerts)}" if alarmed else title
+            if id == current:
+                pieces.append((f"[{number} {text}]", "bold $accent", f"pane-{id}"))
+            else:
+                style = "$attention" if alarmed else "$muted"
+                pieces.append((f" {number} {text} ", style, f"pane-{id}"))
+        self.lay(pieces)
+
+
+class Summary(Static):
+    """Two lines under the single chart of a small terminal: the other curves, and the workers."""
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__(id="summary", markup=False)
+        self.glyphs = glyphs
+
+    def show(self, state: RunState, now: float) -> None:
+        self.update(summary(state, now, self.size.width or 80, self.glyphs))
+
+
+METRICS = (
+    ("policy", "policy_loss"),
+    ("value", "value_loss"),
+    ("piece", "piece_loss"),
+    ("grad", "grad_norm"),
+)
+
+
+def summary(state: RunState, now: float, width: int, glyphs: Glyphs) -> Content:
+    first: list[tuple[str, str]] = []
+    room = width
+    for label, name in METRICS:
+        value = state.latest(name)
+        if value is None:
+            continue
+        shape = fmt.spark([y for _, y in state.metrics[name]][-400:], 8, glyphs)
+        room -= len(label) + len(fmt.loss(value)) + len(shape) + 4
+        if room >= 0:
+            first += [(f" {label} ", "$muted"), (fmt.loss(value), ""), (f" {shape} ", "$series-1")]
+    if not first:
+        waiting = state.trainer.waiting if state.trainer else ""
+        text = f" training waits: {fmt.line(waiting)}" if waiting else " training has not begun"
+        first = [(fmt.fit(text, width, glyphs), "$muted")]
+    second: list[tuple[str, str]] = []
+    room = width
+    for view in ordered_workers(state):
+        name = fmt.line(view.worker)
+        sign, word, colour = worker_sign(view, now, glyphs)
+        text = f" {name} {sign} {word} "
+        if len(text) > room:
+            break
+        room -= len(text)
+        second += [(f" {name} ", ""), (f"{sign} {word} ", f"${colour}")]
+    if not second:
+        second = [(" no worker started yet", "$muted")]
+    return Content.assemble(*first, "\n", *second)

@@ -1,0 +1,122 @@
+"""A line chart on Textual's line interface; what it shows comes from a `ChartSpec`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from rich.segment import Segment
+from rich.style import Style
+from textual.content import Content
+from textual.strip import Strip
+from textual.widget import Widget
+
+from backend.state import RunState
+from tui import format as fmt
+from tui import raster
+from tui.glyphs import Glyphs
+from tui.plot import ROLES, Curve, Figure, PlotStyle, Role, Row, plot
+
+SMOOTHINGS: tuple[float, ...] = (0.0, 0.6, 0.9, 0.97)
+
+
+@dataclass(frozen=True)
+class ChartSpec:
+    id: str
+    title: str
+    inputs: Callable[[RunState], tuple[object, ...]]
+    """What of the state it is drawn from; nothing is redrawn while these are the same objects."""
+    figure: Callable[[RunState], Figure]
+    can_log: bool = True
+    can_smooth: bool = True
+
+
+class LineChart(Widget, can_focus=True):
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"chart--{role}" for role in ROLES}
+
+    def __init__(self, spec: ChartSpec, glyphs: Glyphs) -> None:
+        super().__init__(id=spec.id, classes="pane chart")
+        self.spec = spec
+        self.glyphs = glyphs
+        self.smoothing = 0.9 if spec.can_smooth else 0.0
+        self.log_axis = False
+        self.figure = Figure(curves=())
+        self._inputs: tuple[object, ...] | None = None
+        self._rows: list[Row] = []
+        self._rows_size = (-1, -1)
+
+    def show(self, state: RunState) -> None:
+        inputs = self.spec.inputs(state)
+        if self._inputs is not None and all(
+            a is b for a, b in zip(inputs, self._inputs, strict=True)
+        ):
+            return
+        self._inputs = inputs
+        self.figure = self.spec.figure(state)
+        self._redraw()
+
+    def set_smoothing(self, decay: float) -> None:
+        if self.spec.can_smooth:
+            self.smoothing = decay
+            self._redraw()
+
+    def toggle_log(self) -> None:
+        if self.spec.can_log:
+            self.log_axis = not self.log_axis
+            self._redraw()
+
+    @property
+    def how(self) -> str:
+        """What was done to the data, for the lower border."""
+        dot = f" {self.glyphs.middle_dot} "
+        parts = [f"ema {self.smoothing:g}"] if self.smoothing else []
+        if self.log_axis:
+            parts.append("log")
+        return dot.join(parts)
+
+    def _redraw(self) -> None:
+        self._rows_size = (-1, -1)
+        self.border_title = self._title()
+        self.border_subtitle = Content(self.how)
+        self.refresh()
+
+    def _title(self) -> Content:
+        parts: list[Content | tuple[str, str]] = [(self.spec.title, "bold")]
+        several = len(self.figure.curves) > 1
+        for number, curve in enumerate(self.figure.curves):
+            text = readout(curve, self.smoothing, self.glyphs)
+            if text:
+                label = f"{curve.label} " if several and number else ""
+                parts.append((f"  {label}{text}", f"$series-{min(number, 2) + 1}"))
+        return Content.assemble(*parts)
+
+    def render_line(self, y: int) -> Strip:
+        width, height = self.size
+        if self._rows_size != (width, height):
+            style = PlotStyle(glyphs=self.glyphs, smoothing=self.smoothing, log=self.log_axis)
+            self._rows = plot(self.figure, width, height, style)
+            self._rows_size = (width, height)
+        if y >= len(self._rows):
+            return Strip.blank(width, self.rich_style)
+        segments = [Segment(text, self._style(role)) for text, role in self._rows[y]]
+        return Strip(segments, width)
+
+    def _style(self, role: Role) -> Style:
+        return self.get_component_rich_style(f"chart--{role}")
+
+
+def readout(curve: Curve, smoothing: float, glyphs: Glyphs) -> str:
+    """The newest (smoothed) value and where it is going; empty without data."""
+    smooth = raster.ema(curve.y, smoothing)
+    finite = smooth[np.isfinite(smooth)]
+    if not finite.size:
+        return ""
+    last = float(finite[-1])
+    earlier = float(finite[max(0, finite.size - 1 - max(3, finite.size // 10))])
+    change = last - earlier
+    if abs(change) < 0.005 * max(abs(earlier), 1e-9):
+        arrow = glyphs.level
+    else:
+        arrow = glyphs.up if change > 0 else glyphs.down
+    value = fmt.percent(last) if curve.percent else fmt.loss(last)
+    return f"{value} {arrow}"

@@ -1,0 +1,63 @@
+"""Saved networks, newest first, with what they are worth; P promotes the one under the cursor."""
+
+from textual.content import Content
+
+from backend.state import CheckpointView, RunState
+from tui import format as fmt
+from tui.glyphs import Glyphs
+from tui.panes.table import Cell, Column, StateTable
+
+COLUMNS = (
+    Column("step", "step", 8, "right"),
+    Column("policy", "policy", 7, "right"),
+    Column("value", "value", 7, "right"),
+    Column("elo", "Elo (95%)", 13, "right"),
+    Column("size", "size", 7, "right"),
+    Column("tag", "tag", 15),
+)
+
+
+class CheckpointsPane(StateTable):
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__("checkpoints", COLUMNS)
+        self.glyphs = glyphs
+
+    def show(self, state: RunState) -> None:
+        self.show_rows(checkpoint_rows(state, self.glyphs))
+        number = len(state.checkpoints)
+        text = f"  {number} kept" if number else "  none saved yet"
+        self.border_title = Content.assemble(("checkpoints", "bold"), text)
+
+
+def checkpoint_rows(state: RunState, glyphs: Glyphs) -> dict[str, tuple[Cell, ...]]:
+    return {c.name: _row(c, state, glyphs) for c in reversed(state.checkpoints)}
+
+
+def _row(view: CheckpointView, state: RunState, glyphs: Glyphs) -> tuple[Cell, ...]:
+    word, colour = tag(view, state, glyphs)
+    rated = view.elo is not None
+    return (
+        Cell(fmt.count(view.step), bold=view.name == state.best),
+        Cell(fmt.loss(view.metrics.get("policy_loss"), glyphs)),
+        Cell(fmt.loss(view.metrics.get("value_loss"), glyphs)),
+        Cell(fmt.elo(view.elo, view.elo_low, view.elo_high, glyphs), "" if rated else "muted"),
+        Cell(fmt.memory(view.size_mib, glyphs)),
+        Cell(f" {word}", colour),
+    )
+
+
+def tag(view: CheckpointView, state: RunState, glyphs: Glyphs) -> tuple[str, str]:
+    """What a checkpoint is to the run, and a theme variable."""
+    if view.name == state.best:
+        return f"{glyphs.best} best", "best"
+    if state.match is not None and state.match.candidate == view.name:
+        return f"{glyphs.running} in match", "good"
+    match view.verdict:
+        case "promoted":
+            return f"{glyphs.done} promoted", "muted"
+        case "rejected":
+            return f"{glyphs.failed} rejected", "muted"
+        case "inconclusive":
+            return "? undecided", "muted"
+        case _:
+            return view.reason, "muted"

@@ -1,0 +1,75 @@
+"""Which curves the dashboard shows, and from which parts of the state."""
+
+import numpy as np
+
+from backend.state import RunState
+from tui.panes.chart import ChartSpec
+from tui.plot import Curve, Figure, Mark
+
+Points = tuple[tuple[float, float], ...]
+
+
+def _curve(points: Points, label: str, *, percent: bool = False, scale: float = 1.0) -> Curve:
+    data = np.array(points, dtype=np.float64).reshape(-1, 2)
+    return Curve(label, data[:, 0], data[:, 1] * scale, percent)
+
+
+def _marks(state: RunState) -> tuple[Mark, ...]:
+    return tuple(
+        Mark(float(c.step), c.verdict == "promoted" or c.name == state.best)
+        for c in state.checkpoints
+    )
+
+
+def _waiting_text(state: RunState) -> str:
+    if state.trainer is not None and state.trainer.waiting:
+        return f"training waits: {state.trainer.waiting}"
+    return "training has not begun"
+
+
+def _metrics(id: str, title: str, curves: tuple[tuple[str, str, bool], ...]) -> ChartSpec:
+    def inputs(state: RunState) -> tuple[object, ...]:
+        points = tuple(state.metrics.get(name) for name, _, _ in curves)
+        waiting = state.trainer if not any(points) else None
+        return (*points, state.checkpoints, state.best, waiting)
+
+    def figure(state: RunState) -> Figure:
+        found = tuple(
+            _curve(state.metrics[name], label, percent=percent)
+            for name, label, percent in curves
+            if state.metrics.get(name)
+        )
+        return Figure(curves=found, marks=_marks(state), empty=_waiting_text(state))
+
+    return ChartSpec(id, title, inputs, figure)
+
+
+def _memory(state: RunState) -> Figure:
+    limit = state.memory_limit_gib
+    return Figure(
+        curves=(_curve(state.memory, "memory", scale=1 / 1024),) if state.memory else (),
+        limit=limit if limit > 0 else None,
+        limit_label=f"limit {limit:g}",
+        from_zero=True,
+        x_unit="time",
+        empty="no worker has reported its memory yet",
+    )
+
+
+CHARTS: tuple[ChartSpec, ...] = (
+    _metrics("policy-loss", "policy loss", (("policy_loss", "policy", False),)),
+    _metrics("value-loss", "value loss", (("value_loss", "value", False),)),
+    _metrics(
+        "piece-loss",
+        "masked piece",
+        (("piece_loss", "loss", False), ("piece_accuracy", "acc", True)),
+    ),
+    ChartSpec(
+        "memory",
+        "memory GiB",
+        lambda state: (state.memory, state.memory_limit_gib),
+        _memory,
+        can_log=False,
+        can_smooth=False,
+    ),
+)

@@ -1,0 +1,91 @@
+"""A table that is told all its rows each time and changes only the cells that differ."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable
+from textual.widgets.data_table import ColumnKey, RowKey
+
+
+@dataclass(frozen=True)
+class Column:
+    key: str
+    label: str
+    width: int
+    align: Literal["left", "right"] = "left"
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    colour: str = ""
+    """Theme variable without its dollar; empty for the text colour."""
+    bold: bool = False
+
+
+class StateTable(DataTable[Text]):
+    """Rows by key; the cursor stays on its row when others come and go."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", show=False),
+        Binding("k", "cursor_up", show=False),
+        Binding("g", "scroll_top", show=False),
+        Binding("G", "scroll_bottom", show=False),
+    ]
+
+    def __init__(self, id: str, columns: tuple[Column, ...]) -> None:
+        super().__init__(id=id, classes="pane", cursor_type="row", cell_padding=0)
+        self.spec = columns
+        for column in columns:
+            label = Text(
+                column.label.rjust(column.width - 1) if column.align == "right" else column.label
+            )
+            self.add_column(label, width=column.width, key=column.key)
+        self._shown: dict[str, tuple[Text, ...]] = {}
+
+    def show_rows(self, rows: Mapping[str, tuple[Cell, ...]]) -> None:
+        drawn = {
+            key: tuple(self._text(c, cell) for c, cell in zip(self.spec, cells, strict=True))
+            for key, cells in rows.items()
+        }
+        if list(drawn) != list(self._shown):
+            self._reorder(drawn)
+        for key, texts in drawn.items():
+            known = self._shown.get(key)
+            for i, text in enumerate(texts):
+                if known is None or known[i] != text or known[i].style != text.style:
+                    self.update_cell(RowKey(key), ColumnKey(self.spec[i].key), text)
+        self._shown = drawn
+
+    def _reorder(self, rows: Mapping[str, tuple[Text, ...]]) -> None:
+        """Rows have come or gone: rare, so all are laid anew. The cursor stays on its row."""
+        selected = self.selected_key
+        self.clear()
+        self._shown.clear()
+        for key, texts in rows.items():
+            self.add_row(*texts, key=key)
+            self._shown[key] = texts
+        if selected in rows:
+            self.move_cursor(row=list(rows).index(selected), animate=False)
+
+    @property
+    def selected_key(self) -> str:
+        """Key of the row under the cursor; empty without rows."""
+        if not self.is_valid_row_index(self.cursor_row):
+            return ""
+        return str(self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value or "")
+
+    def _text(self, column: Column, cell: Cell) -> Text:
+        style = "bold " if cell.bold else ""
+        if cell.colour:
+            style += self.app.theme_variables.get(cell.colour, "")
+        # The last cell of a column is the gap to the next one.
+        width = column.width - 1
+        text = Text(cell.text, style=style.strip(), no_wrap=True, overflow="ellipsis", end="")
+        text.truncate(width, overflow="ellipsis")
+        if column.align == "right":
+            text.pad_left(width - text.cell_len)
+        return text

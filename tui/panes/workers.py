@@ -1,0 +1,75 @@
+"""Who works, at what, how fast, and who is being restarted."""
+
+from textual.content import Content
+
+from backend.state import RunState, WorkerView
+from tui import format as fmt
+from tui.glyphs import Glyphs
+from tui.panes.table import Cell, Column, StateTable
+from tui.status import ordered_workers, worker_sign
+
+COLUMNS = (
+    Column("worker", "worker", 11),
+    Column("state", "state", 14),
+    Column("games", "games", 6, "right"),
+    Column("ply", "ply", 4, "right"),
+    Column("speed", "pos/s", 6, "right"),
+    Column("memory", "mem", 6, "right"),
+    Column("beat", "beat", 5, "right"),
+    Column("restarts", "rst", 4, "right"),
+)
+UP = ("running", "paused", "starting")
+STALE_BEAT_S = 5.0
+
+
+class WorkersPane(StateTable):
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__("workers", COLUMNS)
+        self.glyphs = glyphs
+
+    def show(self, state: RunState, now: float) -> None:
+        self.show_rows(worker_rows(state, now, self.glyphs))
+        self.border_title = Content.assemble(("workers", "bold"), f"  {counts(state, self.glyphs)}")
+        selected = state.workers.get(self.selected_key)
+        detail = fmt.line(selected.detail) if selected and selected.detail else ""
+        self.border_subtitle = Content(
+            f"{selected.worker}: {detail}" if selected and detail else ""
+        )
+
+
+def worker_rows(state: RunState, now: float, glyphs: Glyphs) -> dict[str, tuple[Cell, ...]]:
+    return {view.worker: _row(view, now, glyphs) for view in ordered_workers(state)}
+
+
+def _row(view: WorkerView, now: float, glyphs: Glyphs) -> tuple[Cell, ...]:
+    sign, word, colour = worker_sign(view, now, glyphs)
+    seen = view.progress if view.state == "running" else None
+    silent_s = now - view.beat_at if view.beat_at else None
+    alive = view.state in UP
+    stale = alive and silent_s is not None and silent_s > STALE_BEAT_S
+    beat = fmt.duration(silent_s, glyphs) if alive else glyphs.dash
+    memory_mib = view.rss_mib if view.device_mib is None else view.device_mib
+    none = Cell(glyphs.dash, "muted")
+    return (
+        Cell(fmt.line(view.worker), bold=True),
+        Cell(f"{sign} {word}", colour),
+        Cell(fmt.count(seen.games_running)) if seen else none,
+        Cell(f"{seen.mean_ply:.0f}") if seen else none,
+        Cell(fmt.short(seen.positions_per_s)) if seen else none,
+        Cell(fmt.memory(memory_mib, glyphs)) if alive else none,
+        Cell(beat, "attention" if stale else "", bold=stale),
+        Cell(str(view.restarts), "attention" if view.restarts else "muted"),
+    )
+
+
+def counts(state: RunState, glyphs: Glyphs) -> str:
+    """`3 up · 1 restarting`; what there is none of is left out."""
+    states = [w.state for w in state.workers.values()]
+    groups = (
+        (sum(s in UP for s in states), "up"),
+        (states.count("backoff"), "restarting"),
+        (states.count("failed"), "failed"),
+        (states.count("exited"), "ended"),
+    )
+    dot = f" {glyphs.middle_dot} "
+    return dot.join(f"{n} {word}" for n, word in groups if n) or "none started yet"

@@ -1,0 +1,78 @@
+"""Pages above the dashboard that are only read: help, and the table of cycles."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from backend.state import RunState
+from tui import format as fmt
+from tui.actions import ACTIONS, Context
+from tui.glyphs import Glyphs
+from tui.summary import conclusion, cycles_table
+
+
+class PageScreen(ModalScreen[None]):
+    """Text in a frame; Esc or q closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,t,enter", "dismiss", "Close"),
+        Binding("j", "scroll('down')", show=False),
+        Binding("k", "scroll('up')", show=False),
+    ]
+
+    def __init__(self, title: Content, text: Content) -> None:
+        super().__init__()
+        self.page_title = title
+        self.text = text
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="page") as page:
+            page.border_title = self.page_title
+            page.border_subtitle = Content("Esc closes")
+            yield Static(self.text, markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(".page").focus()
+
+    def action_scroll(self, direction: str) -> None:
+        self.query_one(".page", VerticalScroll).scroll_relative(y=1 if direction == "down" else -1)
+
+
+def help_text(context: Context) -> Content:
+    """Every action with its key, and why it cannot be done now."""
+    parts: list[str | tuple[str, str]] = []
+    for action in ACTIONS:
+        reason = action.refused(context)
+        parts.append((f"{action.shown_key:>6}  ", "bold $accent"))
+        parts.append((action.title, "bold"))
+        parts.append((f"\n        {action.help}", "$muted"))
+        if reason:
+            parts.append((f"\n        Not now: {fmt.line(reason)}.", "$attention"))
+        parts.append("\n")
+    for key, text in (
+        ("^p", "Palette: all actions and themes by name"),
+        ("Tab", "Next pane; arrows or j k move in it, G follows the log"),
+    ):
+        parts += [(f"{key:>6}  ", "bold $accent"), f"{text}\n"]
+    return Content.assemble(*parts)
+
+
+def help_page(context: Context) -> PageScreen:
+    return PageScreen(Content("keys"), help_text(context))
+
+
+def cycles_page(state: RunState, glyphs: Glyphs) -> PageScreen:
+    heading, *lines = cycles_table(state, glyphs)
+    parts: list[str | tuple[str, str]] = [(f"{heading}\n", "bold")]
+    for cycle, line in zip(state.cycles_done, lines, strict=True):
+        promoted = cycle.verdict == "promoted"
+        parts.append((f"{line}\n", "$best" if promoted else ""))
+    parts.append((f"\n{conclusion(state)}\n", "$muted"))
+    if state.phase == "stopped":
+        parts.append((f"The run has ended: {fmt.line(state.stop_reason)}. q leaves.\n", "bold"))
+    return PageScreen(Content("cycles"), Content.assemble(*parts))

@@ -1,0 +1,84 @@
+"""States of the run and of workers as sign, word and colour; alone, the word is enough."""
+
+from collections.abc import Mapping
+
+from rich.style import Style
+
+from backend.events import Level
+from backend.state import RunState, WorkerView
+from tui import format as fmt
+from tui.client import LinkView
+from tui.glyphs import Glyphs
+
+Sign = tuple[str, str, str]
+"""Glyph, word, and a theme variable without its dollar."""
+
+
+def run_sign(state: RunState, link: LinkView, glyphs: Glyphs) -> Sign:
+    if state.phase == "stopped":
+        return glyphs.stopped, "STOPPED", "muted"
+    if link.status != "connected":
+        word = "CONNECTING" if link.status == "waiting" else "DISCONNECTED"
+        return glyphs.failed if word[0] == "D" else glyphs.starting, word, "bad"
+    match state.phase:
+        case "paused":
+            return glyphs.paused, "PAUSED", "attention"
+        case "stopping":
+            return glyphs.stopped, "STOPPING", "attention"
+        case "starting":
+            return glyphs.starting, "STARTING", "accent"
+        case _:
+            return glyphs.running, _activity(state), "good"
+
+
+def _activity(state: RunState) -> str:
+    if any(w.role == "trainer" and w.phase == "training" for w in state.workers.values()):
+        return "TRAINING"
+    return "EVALUATING" if state.match else "RUNNING"
+
+
+_ORDER = {"selfplay": 0, "trainer": 1, "evaluator": 2}
+
+
+def ordered_workers(state: RunState) -> list[WorkerView]:
+    """In the order in which data flows, then by name."""
+    return sorted(state.workers.values(), key=lambda w: (_ORDER[w.role], w.worker))
+
+
+def worker_sign(view: WorkerView, now: float, glyphs: Glyphs) -> Sign:
+    match view.state:
+        case "running" if view.phase in ("waiting", "loading", "compiling", "starting"):
+            return glyphs.waiting, view.phase, "accent"
+        case "running":
+            return glyphs.running, view.phase or "running", "good"
+        case "paused":
+            return glyphs.paused, "paused", "attention"
+        case "backoff":
+            left = None if view.retry_at is None else max(0.0, view.retry_at - now)
+            word = "restarting" if left is None else f"retry in {fmt.duration(left)}"
+            return glyphs.backoff, word, "attention"
+        case "failed":
+            return glyphs.failed, "failed", "bad"
+        case "exited":
+            return glyphs.stopped, "ended", "muted"
+        case _:
+            return glyphs.starting, view.state, "accent"
+
+
+def level_sign(level: Level) -> tuple[str, str]:
+    """Word of five cells and a theme variable."""
+    match level:
+        case "debug":
+            return "DEBUG", "muted"
+        case "info":
+            return "INFO ", "muted"
+        case "warning":
+            return "WARN ", "attention"
+        case "error":
+            return "ERROR", "bad"
+
+
+def style_of(variables: Mapping[str, str], name: str) -> Style:
+    """A foreground from a theme variable; none when there is no such variable."""
+    value = variables.get(name, "") if name else ""
+    return Style.parse(value) if value else Style()

@@ -1,0 +1,69 @@
+"""Two themes of our own on the Okabe-Ito hues; every other Textual theme gets the same names.
+
+`good`, `attention` and `bad` differ in lightness and never stand without a sign and a word.
+"""
+
+from typing import Final
+
+from textual.theme import Theme
+
+_DARK: Final = {
+    "series-1": "#56b4e9",
+    "series-2": "#e69f00",
+    "series-3": "#cc79a7",
+    "raw": "#3a5568",
+    "good": "#2fbf93",
+    "attention": "#f0e442",
+    "bad": "#f2762e",
+    "best": "#e69f00",
+    "muted": "#8b99a8",
+    "line": "#34414f",
+}
+_LIGHT: Final = {
+    "series-1": "#005f99",
+    "series-2": "#9a5a00",
+    "series-3": "#99406f",
+    "raw": "#a9c3d6",
+    "good": "#00694c",
+    "attention": "#7a5c00",
+    "bad": "#b04400",
+    "best": "#9a5a00",
+    "muted": "#56626e",
+    "line": "#b9c2cc",
+}
+
+DARK: Final = Theme(
+    name="matrix0-dark",
+    primary="#56b4e9",
+    secondary="#cc79a7",
+    accent="#56b4e9",
+    warning="#f0e442",
+    error="#f2762e",
+    success="#2fbf93",
+    foreground="#dce4ec",
+    background="#0e141b",
+    surface="#131b24",
+    panel="#1a2530",
+    dark=True,
+    variables=_DARK,
+)
+LIGHT: Final = Theme(
+    name="matrix0-light",
+    primary="#005f99",
+    secondary="#99406f",
+    accent="#005f99",
+    warning="#7a5c00",
+    error="#b04400",
+    success="#00694c",
+    foreground="#1b232c",
+    background="#fbfcfd",
+    surface="#f3f6f8",
+    panel="#e4eaf0",
+    dark=False,
+    variables=_LIGHT,
+)
+
+
+def defaults(dark: bool) -> dict[str, str]:
+    """Our variables for a theme that does not have them."""
+    return dict(_DARK if dark else _LIGHT)
