@@ -115,9 +115,11 @@ def policy_indices(
 def index_to_move(pos: Position, index: int, orientation: Orientation) -> int:
     """The legal move with this index; ValueError if no legal move has it."""
     moves = np.empty(MAX_LEGAL_MOVES, np.uint16)
-    for move in moves[: legal_moves(pos, moves)]:
-        if policy_index(pos, move, orientation == "mover") == index:
-            return int(move)
+    indices = np.empty(MAX_LEGAL_MOVES, np.int16)
+    num_moves = legal_moves(pos, moves)
+    policy_indices(pos, moves, num_moves, orientation == "mover", indices)
+    for number in np.flatnonzero(indices[:num_moves] == index):
+        return int(moves[number])
     raise ValueError(f"policy index {index!r} is no legal move in {to_fen(pos)!r}")
 
 

@@ -76,7 +76,9 @@ def encode_planes(
     elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
         raise ValueError(f"out is {out.dtype}{list(out.shape)}, expected float32{list(shape)}")
     encode_planes_into(
-        np.ascontiguousarray(positions), orientation == "mover", out.reshape(len(out), -1, 64)
+        np.ascontiguousarray(positions),
+        orientation == "mover",
+        out.reshape(len(out), NUM_PLANES, 64),
     )
     return out
 
