@@ -139,7 +139,7 @@ class Trainer:
             data_position=data_position,
             trainer={"num_samples": self.num_samples},
             metrics=metrics,
-            versions={"torch": torch.__version__},
+            versions={"torch": str(torch.__version__)},
             fs=fs,
         )
 

@@ -1,9 +1,10 @@
 """Between networks (torch) and the arrays of a checkpoint (numpy). Strict in both directions."""
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from backend import checkpoints
@@ -17,10 +18,10 @@ def arrays_of(module: nn.Module) -> Arrays:
     return {name: to_array(tensor) for name, tensor in module.state_dict().items()}
 
 
-def to_array(tensor: torch.Tensor) -> np.ndarray:
+def to_array(tensor: torch.Tensor) -> NDArray[Any]:
     """A row-major copy, whatever the tensor's memory format and device."""
-    copy = tensor.detach().to("cpu", copy=True).contiguous()
-    return np.ascontiguousarray(copy.numpy())
+    array: NDArray[Any] = tensor.detach().to("cpu", copy=True).contiguous().numpy()
+    return array
 
 
 @torch.no_grad()
