@@ -15,7 +15,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -133,7 +133,7 @@ def save(
             },
             files=files,
         )
-        add(MANIFEST, _encode_manifest(manifest))
+        add(MANIFEST, _text(_document(manifest)))
 
     root.mkdir(parents=True, exist_ok=True)
     return commit_directory(root / name, fill, fs=fs)
@@ -175,7 +175,7 @@ def read_manifest(path: Path) -> Manifest:
     # Comparing the whole text also catches damage that parses to the same values.
     if claimed != _checksum(document) or content != _text(document):
         raise CheckpointError(f"{file}: damaged: its checksum does not fit its content")
-    if msgspec.to_builtins(manifest) != document:
+    if _document(manifest) != document:
         raise CheckpointError(f"{file}: lacks settings or has unknown ones; another version's?")
     if set(manifest.files) != {_file(part) for part in PARTS}:
         raise CheckpointError(f"{file}: lists {sorted(manifest.files)!r}")
@@ -258,9 +258,11 @@ def _require_finite(arrays: Arrays, where: str) -> None:
             raise CheckpointError(f"{where}: {name!r} holds a number that is not finite")
 
 
-def _encode_manifest(manifest: Manifest) -> bytes:
-    document = msgspec.to_builtins(manifest)
-    return _text(document)
+def _document(manifest: Manifest) -> dict[str, Any]:
+    document: dict[str, Any] = msgspec.to_builtins(manifest)
+    # msgspec leaves out the fields of a dataclass that its own decoder took from their defaults.
+    document["model"] = asdict(manifest.model)
+    return document
 
 
 def _checksum(document: dict[str, Any]) -> str:
