@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from backend.commit import commit_file
 from backend.config import Config
 from backend.errors import ConfigError, RunDirectoryError, RunLockedError
 from backend.settings import dump_config, load_config
@@ -86,8 +87,8 @@ class RunDirectory:
             kept = self.read_config()
             return kept, config_differences(kept, asked) if asked is not None else []
         config = asked or Config()
-        _write_private(self.preset_file, preset + "\n")
-        _write_private(self.config_file, dump_config(config))
+        commit_file(self.preset_file, f"{preset}\n".encode())
+        commit_file(self.config_file, dump_config(config).encode())
         return config, []
 
     def lock(self) -> "RunLock":
@@ -173,22 +174,6 @@ def config_differences(kept: Config, asked: Config) -> list[str]:
 
 def _difference(name: str, kept: object, asked: object) -> str:
     return f"{name}: the run keeps {kept!r}, asked was {asked!r}"
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Replaces a small file whole, durably."""
-    beside = path.with_name(f"{path.name}.tmp.{os.getpid()}")
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
-    parent = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
 
 
 def _unusable(path: Path, error: OSError) -> RunDirectoryError:

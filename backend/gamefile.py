@@ -1,0 +1,68 @@
+"""games/selfplay.pgn: every admitted game once, although a process may die at any moment.
+
+The database holds the length that its rows vouch for. Text is appended behind that length and
+fsynced, then the rows and the new length are committed together: what a death leaves behind the
+vouched length is cut off by the next append.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from backend.commit import OS
+
+_GAME_ID: Final = re.compile(rb'^\[GameId "([^"\n]{1,200})"\]', re.MULTILINE)
+_GAME_START: Final = re.compile(rb"^\[Event ", re.MULTILINE)
+
+
+class GameFile:
+    """Appends to one PGN file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def append(self, text: str, vouched: int) -> int:
+        """Puts `text` behind the first `vouched` bytes, durably, and returns the new length."""
+        is_new = not self._path.exists()
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        fd = os.open(self._path, flags, 0o600)
+        try:
+            end = min(vouched, os.fstat(fd).st_size)  # Shorter when somebody has taken it away.
+            os.ftruncate(fd, end)
+            data = memoryview(text.encode())
+            while data:
+                written = os.pwrite(fd, data, end)
+                data, end = data[written:], end + written
+            OS.sync(fd)
+        finally:
+            os.close(fd)
+        if is_new:
+            OS.sync_directory(self._path.parent)
+        return end
+
+    def shards(self, vouched: int) -> frozenset[str]:
+        """Stems of the shards whose games are among the first `vouched` bytes."""
+        data = self._path.read_bytes()[:vouched] if self._path.exists() else b""
+        return frozenset(_stem(match[1]) for match in _GAME_ID.finditer(data))
+
+    def trusted_length(self, present: frozenset[str]) -> int:
+        """What a database made anew may vouch for, when rows cannot say it any more.
+
+        Games of the newest shard in the file may be incomplete: if that shard is still among
+        `present` (stems), they are left out, to be appended again.
+        """
+        data = self._path.read_bytes() if self._path.exists() else b""
+        games = [(match.start(), _stem(match[1])) for match in _GAME_ID.finditer(data)]
+        if not games:
+            return 0
+        newest = games[-1][1]
+        if newest not in present:
+            return len(data)
+        first = next(at for at, stem in games if stem == newest)
+        return [match.start() for match in _GAME_START.finditer(data, 0, first)][-1]
+
+
+def _stem(game_id: bytes) -> str:
+    """The shard of a game id, `<stem>:<number>`."""
+    return game_id.decode("utf-8", "replace").rpartition(":")[0]

@@ -1,0 +1,147 @@
+"""What has happened, in order: folded into the run's state, told to listeners, written down.
+
+`publish` is for what may be lost with the process (or is found again in files); `commit` is for
+what must not be: journal, then database, then everybody hears of it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from backend.events import (
+    TELEMETRY,
+    Alert,
+    Event,
+    EventBase,
+    Level,
+    LogLine,
+    TrainingStep,
+)
+from backend.state import RunState, fold
+from backend.store.journal import Fact, Journal
+from backend.store.store import Store
+from backend.wire import Happened, clean
+
+FLUSH_S: Final = 2.0
+"""Curve points and log rows are written together this often."""
+MAX_TELEMETRY: Final = 256
+"""Readings that wait for one listener; more are dropped and counted."""
+MAX_WAITING: Final = 20_000
+"""Facts that wait for one listener; then it is cut off, and may come back for a new snapshot."""
+
+
+class Listener:
+    """One reader of the events from now on."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Happened | None] = asyncio.Queue()
+        self.dropped = 0
+        self.is_cut_off = False
+
+    def offer(self, happened: Happened) -> None:
+        if type(happened.event) in TELEMETRY and self._queue.qsize() >= MAX_TELEMETRY:
+            self.dropped += 1
+        elif self._queue.qsize() >= MAX_WAITING:
+            self.is_cut_off = True
+            self.end()
+        else:
+            self._queue.put_nowait(happened)
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self._queue.put_nowait(None)
+
+    async def next(self) -> Happened | None:
+        """The next event; None at the end."""
+        return await self._queue.get()
+
+
+class Ledger:
+    """The only place where the run's state changes. Used from one event loop."""
+
+    def __init__(
+        self, store: Store, journal: Journal, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.store = store
+        self.state = RunState()
+        self.seq = 0
+        self._journal = journal
+        self._clock = clock
+        self._listeners: set[Listener] = set()
+        self._points: list[TrainingStep] = []
+        self._facts: list[Event] = []
+        self._committing = asyncio.Lock()
+
+    def now(self) -> float:
+        """Wall clock, for display and records only."""
+        return self._clock()
+
+    def remember(self, events: Sequence[Event]) -> None:
+        """Folds events of earlier starts into the state; nobody is told, nothing is written."""
+        for event in events:
+            self.state = fold(self.state, event)
+
+    def publish(self, event: Event) -> None:
+        """Stamps an event, folds it and tells the listeners. It reaches the log table later."""
+        if not event.at:
+            event = replace(event, at=self._clock())
+        self.seq += 1
+        self.state = fold(self.state, event)
+        if isinstance(event, TrainingStep):
+            self._points.append(event)
+        elif type(event) not in TELEMETRY:
+            self._facts.append(event)
+        happened = Happened(self.seq, event)
+        for listener in tuple(self._listeners):
+            listener.offer(happened)
+
+    async def commit(self, *facts: Fact, announce: bool = True) -> None:
+        """Journals facts durably and makes their rows; then events among them are published."""
+        now = self._clock()
+        stamped = [
+            replace(fact, at=now) if isinstance(fact, EventBase) and not fact.at else fact
+            for fact in facts
+        ]
+        async with self._committing:
+            entries = [(getattr(fact, "at", now), fact) for fact in stamped]
+            await asyncio.to_thread(self._journal.append, entries)
+            await self.store.record_all(stamped)
+        if announce:
+            for fact in stamped:
+                if isinstance(fact, EventBase):
+                    self.publish(fact)
+
+    def alert(self, level: Level, text: str) -> None:
+        self.publish(Alert(level=level, text=clean(text)))
+
+    def log(self, source: str, text: str, level: Level = "info") -> None:
+        self.publish(LogLine(source=source, level=level, text=clean(text)))
+
+    def listen(self) -> Listener:
+        """A listener that hears everything after the present `state` and `seq`."""
+        listener = Listener()
+        self._listeners.add(listener)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        self._listeners.discard(listener)
+
+    def end(self) -> None:
+        """Tells every listener that nothing more will come."""
+        for listener in self._listeners:
+            listener.end()
+
+    async def flush(self) -> None:
+        """Writes what was published since the last flush in one transaction."""
+        points, self._points = self._points, []
+        facts, self._facts = self._facts, []
+        if points or facts:
+            await self.store.log(points, facts)
+
+    async def keep_flushing(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            await self.flush()

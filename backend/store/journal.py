@@ -1,0 +1,113 @@
+"""journal.jsonl: what cannot be derived from shards and checkpoints, one checked line each.
+
+    {"crc32":3735928559,"entry":{"seq":1,"at":1763958000.0,"fact":{"type":"Promoted",...}}}
+
+Appended and fsynced before the database knows of it, so the database can be rebuilt from files.
+"""
+
+import os
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from backend.commands import ClientCommand
+from backend.commit import OS
+from backend.errors import RunDirectoryError
+from backend.events import Event
+
+Fact = Event | ClientCommand
+"""Events that were decided, and orders that a person gave."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    seq: int
+    at: float
+    """Wall clock, seconds since 1970."""
+    fact: Fact
+
+
+class _Line(msgspec.Struct, frozen=True):
+    crc32: int
+    entry: msgspec.Raw
+
+
+_entry_decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
+_line_decoder: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a journal holds."""
+
+    entries: tuple[Entry, ...]
+    damaged: tuple[int, ...]
+    """Numbers (from 1) of whole lines that are not what was written."""
+    whole_bytes: int
+    """Length up to the last newline; a torn line may follow."""
+
+
+def read_journal(path: Path) -> Reading:
+    """Everything that can be trusted in a journal; an absent file is an empty one."""
+    data = path.read_bytes() if path.exists() else b""
+    *lines, _torn = data.split(b"\n")
+    entries = []
+    damaged = []
+    for number, line in enumerate(lines, 1):
+        entry = _decode(line)
+        if entry is None:
+            damaged.append(number)
+        else:
+            entries.append(entry)
+    return Reading(tuple(entries), tuple(damaged), data.rfind(b"\n") + 1)
+
+
+def _decode(line: bytes) -> Entry | None:
+    try:
+        outer = _line_decoder.decode(line)
+        if zlib.crc32(outer.entry) != outer.crc32:
+            return None
+        return _entry_decoder.decode(outer.entry)
+    except msgspec.MsgspecError:
+        return None
+
+
+class Journal:
+    """Appends to one journal; there is one writer, the holder of the run's lock."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens it and removes a torn last line (it was never acknowledged)."""
+        self.reading = read_journal(path)
+        self._seq = max((entry.seq for entry in self.reading.entries), default=0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            self._fd = os.open(path, flags, 0o600)
+            self._length = self.reading.whole_bytes
+            os.ftruncate(self._fd, self._length)
+            OS.sync(self._fd)
+            OS.sync_directory(path.parent)
+        except OSError as error:
+            raise RunDirectoryError(f"{path}: {error.strerror}") from error
+
+    def append(self, facts: Iterable[tuple[float, Fact]]) -> None:
+        """Writes (wall clock, fact) entries durably; all of them or, after an error, none."""
+        lines = []
+        for at, fact in facts:
+            self._seq += 1
+            entry = msgspec.json.encode(Entry(seq=self._seq, at=at, fact=fact))
+            lines.append(b'{"crc32":%d,"entry":%s}\n' % (zlib.crc32(entry), entry))
+        data = b"".join(lines)
+        try:
+            done = 0
+            while done < len(data):
+                done += os.pwrite(self._fd, data[done:], self._length + done)
+            OS.sync(self._fd)
+        except OSError:
+            os.ftruncate(self._fd, self._length)
+            raise
+        self._length += len(data)
+
+    def close(self) -> None:
+        os.close(self._fd)

@@ -1,0 +1,70 @@
+"""Reading a run's database from other processes: short questions, never a write.
+
+A read-only connection cannot checkpoint the write-ahead log, so the supervisor stays the only
+writer. Open, ask, close: a reader that keeps a snapshot open lets the log grow.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from backend.errors import RunDirectoryError
+from backend.events import MatchFinished, TrainingStep
+
+
+@contextmanager
+def read_only(database: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write. Raises RunDirectoryError when there is no database."""
+    try:
+        connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+    except sqlite3.OperationalError as error:
+        raise RunDirectoryError(f"{database}: {error}") from error
+    with closing(connection):
+        yield connection
+
+
+def admitted_shards(database: Path) -> list[str]:
+    """File names of the shards that may be trained on, oldest first."""
+    with read_only(database) as connection:
+        rows = connection.execute("SELECT name FROM shards WHERE state = 'admitted' ORDER BY seq")
+        return [name for (name,) in rows]
+
+
+def admitted_positions(database: Path) -> int:
+    """Positions admitted over the whole run, also of shards that have left the window."""
+    with read_only(database) as connection:
+        query = "SELECT coalesce(sum(positions), 0) FROM shards WHERE state <> 'rejected'"
+        (positions,) = connection.execute(query).fetchone()
+        return int(positions)
+
+
+def best_network(database: Path) -> str:
+    """Name of the best checkpoint; empty before the first."""
+    with read_only(database) as connection:
+        row = connection.execute("SELECT value FROM meta WHERE key = 'best'").fetchone()
+        return "" if row is None else str(row[0])
+
+
+def curve(database: Path, name: str) -> list[tuple[int, float]]:
+    """(step, value) of one metric, by step."""
+    with read_only(database) as connection:
+        query = "SELECT step, value FROM metrics WHERE name = ? ORDER BY step"
+        return [(step, value) for step, value in connection.execute(query, (name,))]
+
+
+def matches(database: Path) -> list[MatchFinished]:
+    """All finished matches, oldest first."""
+    with read_only(database) as connection:
+        rows = connection.execute("SELECT body FROM matches ORDER BY at").fetchall()
+        return [msgspec.json.decode(body, type=MatchFinished) for (body,) in rows]
+
+
+def training_steps(rows: list[tuple[str, int, float]]) -> list[TrainingStep]:
+    """Stored points (name, step, value), sorted by step, as the events they came from."""
+    points: dict[int, dict[str, float]] = {}
+    for name, step, value in rows:
+        points.setdefault(step, {})[name] = value
+    return [TrainingStep(step=step, metrics=metrics) for step, metrics in points.items()]

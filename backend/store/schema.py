@@ -1,0 +1,129 @@
+"""The tables of matrix0.db, and the steps that bring an older database to this version.
+
+Where a row is the record of one event, `body` is the event itself as in journal.jsonl and the
+other columns are derived from it by SQLite, so they cannot disagree. `docs/data.md` shows them.
+"""
+
+from typing import Final
+
+
+def _of(name: str, kind: str) -> str:
+    return f"{name} {kind} GENERATED ALWAYS AS (json_extract(body, '$.{name}')) VIRTUAL"
+
+
+def _record(table: str, key: str, columns: tuple[tuple[str, str], ...]) -> str:
+    derived = ", ".join(_of(name, kind) for name, kind in columns)
+    return (
+        f"CREATE TABLE {table} ({key}, at REAL NOT NULL, "
+        f"body TEXT NOT NULL CHECK (json_valid(body)), {derived}, UNIQUE (at, body)) STRICT"
+    )
+
+
+_ELO: Final = (("elo", "REAL"), ("elo_low", "REAL"), ("elo_high", "REAL"))
+
+VERSION_1: Final = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    """CREATE TABLE shards (
+        seq INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        sha256 TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('admitted', 'retired', 'rejected', 'missing')),
+        games INTEGER NOT NULL,
+        positions INTEGER NOT NULL,
+        truncated INTEGER NOT NULL,
+        white_wins INTEGER NOT NULL,
+        draws INTEGER NOT NULL,
+        black_wins INTEGER NOT NULL,
+        plies INTEGER NOT NULL,
+        at REAL NOT NULL,
+        reason TEXT NOT NULL DEFAULT ''
+    ) STRICT""",
+    "CREATE INDEX shards_by_state ON shards (state, seq)",
+    """CREATE TABLE games (
+        id TEXT PRIMARY KEY,
+        shard INTEGER NOT NULL REFERENCES shards (seq),
+        result INTEGER NOT NULL CHECK (result IN (-1, 0, 1, 2)),
+        outcome INTEGER NOT NULL,
+        plies INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE metrics (
+        name TEXT NOT NULL,
+        step INTEGER NOT NULL,
+        value REAL NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (name, step)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE checkpoints (
+        name TEXT PRIMARY KEY,
+        state TEXT NOT NULL CHECK (state IN ('present', 'retired', 'damaged', 'missing')),
+        at REAL NOT NULL,
+        body TEXT NOT NULL CHECK (json_valid(body)),
+        """
+    + ", ".join(
+        _of(name, kind)
+        for name, kind in (
+            ("step", "INTEGER"),
+            ("sha256", "TEXT"),
+            ("size_mib", "REAL"),
+            ("reason", "TEXT"),
+        )
+    )
+    + ") STRICT, WITHOUT ROWID",
+    _record(
+        "matches",
+        "match TEXT PRIMARY KEY",
+        (
+            ("candidate", "TEXT"),
+            ("opponent", "TEXT"),
+            ("wins", "INTEGER"),
+            ("draws", "INTEGER"),
+            ("losses", "INTEGER"),
+            ("truncated", "INTEGER"),
+            *_ELO,
+            ("seconds", "REAL"),
+        ),
+    ),
+    _record(
+        "decisions",
+        "cycle INTEGER PRIMARY KEY",
+        (
+            ("candidate", "TEXT"),
+            ("best", "TEXT"),
+            ("verdict", "TEXT"),
+            ("score", "REAL"),
+            *_ELO,
+            ("reason", "TEXT"),
+        ),
+    ),
+    _record(
+        "promotions",
+        "seq INTEGER PRIMARY KEY",
+        (("name", "TEXT"), ("previous", "TEXT"), ("reason", "TEXT")),
+    ),
+    _record(
+        "cycles",
+        "cycle INTEGER PRIMARY KEY",
+        (
+            ("step", "INTEGER"),
+            ("games", "INTEGER"),
+            ("positions", "INTEGER"),
+            ("seconds", "REAL"),
+            ("policy_loss", "REAL"),
+            ("value_loss", "REAL"),
+            ("piece_loss", "REAL"),
+            ("verdict", "TEXT"),
+            *_ELO,
+            ("random_score", "REAL"),
+            ("greedy_score", "REAL"),
+        ),
+    ),
+    """CREATE TABLE events (
+        seq INTEGER PRIMARY KEY,
+        at REAL NOT NULL,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT""",
+)
+
+MIGRATIONS: Final = (VERSION_1,)
+"""Statements that lead from version n to n + 1; a step that was ever released never changes."""

@@ -1,0 +1,360 @@
+"""The run's database: one connection, one writer, every row derivable from files and journal.
+
+Only the holder of the run's lock opens it for writing; everybody else reads (`reading.py`). Rows
+are an index of what the files say, so a lost row is found again at the next start, and a lost
+database is made anew (`backend/recovery.py`).
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import aiosqlite
+import msgspec
+
+from backend.errors import Matrix0Error, RunDirectoryError
+from backend.events import (
+    CheckpointSaved,
+    CycleFinished,
+    Event,
+    GateDecided,
+    MatchFinished,
+    Promoted,
+    ShardAdmitted,
+    TrainingStep,
+)
+from backend.store.journal import Fact
+from backend.store.schema import MIGRATIONS
+
+PRAGMAS: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA fullfsync = 1",
+    "PRAGMA checkpoint_fullfsync = 1",
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",
+)
+MAX_EVENTS: Final = 100_000
+"""Older rows of the event log are removed at start."""
+
+
+_T = TypeVar("_T")
+
+
+class DamagedDatabaseError(Matrix0Error):
+    """The file is not a sound database; it is set aside and made anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameRow:
+    id: str
+    result: int
+    """1 white, 0 draw, -1 black, 2 truncated."""
+    outcome: int
+    plies: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardRow:
+    seq: int
+    name: str
+    sha256: str
+    state: str
+    """admitted, retired (left the window, file removed), rejected, missing."""
+    positions: int
+
+
+class Store:
+    """Use `await Store.open(path)` and `await store.close()`. Any task may await its methods."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._db = connection
+        self._writing = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, path: Path) -> "Store":
+        """Opens or creates the database at the newest version.
+
+        Raises DamagedDatabaseError when it is unsound, RunDirectoryError when it is too new for us.
+        """
+        connection = await aiosqlite.connect(path, isolation_level=None)
+        try:
+            for pragma in PRAGMAS:
+                await connection.execute(pragma)
+            verdict = await _one(connection, "PRAGMA quick_check(1)")
+            if verdict != "ok":
+                raise DamagedDatabaseError(f"{path}: {verdict}")
+            await _migrate(connection, path)
+            await connection.execute(
+                "DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?", (MAX_EVENTS,)
+            )
+        except sqlite3.DatabaseError as error:
+            await connection.close()
+            if isinstance(error, sqlite3.OperationalError):
+                raise RunDirectoryError(f"{path}: {error}") from error
+            raise DamagedDatabaseError(f"{path}: {error}") from error
+        except Matrix0Error:
+            await connection.close()
+            raise
+        return cls(connection)
+
+    async def close(self) -> None:
+        await self._db.close()
+
+    # Facts ----------------------------------------------------------------------------------------
+
+    async def admit(
+        self, shard: ShardAdmitted, sha256: str, games: Sequence[GameRow], pgn_bytes: int
+    ) -> bool:
+        """Counts a shard and its games, once; False when it had been counted before."""
+        async with self._transaction():
+            cursor = await self._db.execute(
+                "INSERT INTO shards (name, sha256, state, games, positions, truncated, white_wins,"
+                " draws, black_wins, plies, at) VALUES (?, ?, 'admitted', ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (name) DO NOTHING",
+                (shard.name, sha256, *_counts(shard), shard.at),
+            )
+            if cursor.rowcount == 0:
+                return False
+            seq = cursor.lastrowid
+            await self._db.executemany(
+                "INSERT INTO games (id, shard, result, outcome, plies) VALUES (?, ?, ?, ?, ?)",
+                [(game.id, seq, game.result, game.outcome, game.plies) for game in games],
+            )
+            await self._put("pgn_bytes", str(pgn_bytes))
+        return True
+
+    async def reject(self, name: str, reason: str, at: float) -> None:
+        async with self._transaction():
+            await self._db.execute(
+                "INSERT INTO shards (name, sha256, state, games, positions, truncated, white_wins,"
+                " draws, black_wins, plies, at, reason)"
+                " VALUES (?, '', 'rejected', 0, 0, 0, 0, 0, 0, 0, ?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET state = 'rejected', reason = excluded.reason",
+                (name, at, reason),
+            )
+
+    async def set_shard_state(self, names: Iterable[str], state: str) -> None:
+        async with self._transaction():
+            await self._db.executemany(
+                "UPDATE shards SET state = ? WHERE name = ?", [(state, name) for name in names]
+            )
+
+    async def set_checkpoint_state(self, name: str, state: str) -> None:
+        async with self._transaction():
+            await self._db.execute("UPDATE checkpoints SET state = ? WHERE name = ?", (state, name))
+
+    async def record(self, fact: Fact) -> None:
+        """Makes the row of a checkpoint, match, decision, promotion or cycle; twice is once."""
+        async with self._transaction():
+            await self._insert(fact)
+
+    async def record_all(self, facts: Iterable[Fact]) -> None:
+        """The same for many, in one transaction."""
+        async with self._transaction():
+            for fact in facts:
+                await self._insert(fact)
+
+    async def log(self, points: Sequence[TrainingStep], events: Sequence[Event]) -> None:
+        """One transaction for a batch of curve points and of events for the log."""
+        rows = [
+            (name, point.step, value, point.at)
+            for point in points
+            for name, value in point.metrics.items()
+        ]
+        lines = [(e.at, type(e).__name__, msgspec.json.encode(e).decode()) for e in events]
+        async with self._transaction():
+            await self._db.executemany(
+                "INSERT OR REPLACE INTO metrics (name, step, value, at) VALUES (?, ?, ?, ?)", rows
+            )
+            await self._db.executemany(
+                "INSERT INTO events (at, kind, body) VALUES (?, ?, ?)", lines
+            )
+
+    # Questions ------------------------------------------------------------------------------------
+
+    async def best(self) -> str:
+        """Name of the best network; empty before the first promotion."""
+        return await self._get("best", "")
+
+    async def pgn_bytes(self) -> int | None:
+        """Length of games/selfplay.pgn that rows vouch for; None in a database just made."""
+        text = await self._get("pgn_bytes", "")
+        return int(text) if text else None
+
+    async def set_pgn_bytes(self, length: int) -> None:
+        async with self._transaction():
+            await self._put("pgn_bytes", str(length))
+
+    async def shards(self) -> list[ShardRow]:
+        """All that were ever seen, in the order of admission."""
+        rows = await self._db.execute_fetchall(
+            "SELECT seq, name, sha256, state, positions FROM shards ORDER BY seq"
+        )
+        return [
+            ShardRow(seq=seq, name=name, sha256=sha256, state=state, positions=positions)
+            for seq, name, sha256, state, positions in rows
+        ]
+
+    async def admissions(self, names: Iterable[str] | None = None) -> list[ShardAdmitted]:
+        """The admission of every shard that counts, or of the named ones."""
+        rows = await self._db.execute_fetchall(
+            "SELECT name, games, positions, truncated, white_wins, draws, black_wins, plies, at"
+            " FROM shards WHERE state IN ('admitted', 'retired', 'missing') ORDER BY seq"
+        )
+        wanted = None if names is None else frozenset(names)
+        return [
+            ShardAdmitted(
+                name=name,
+                games=games,
+                positions=positions,
+                truncated=truncated,
+                white_wins=white_wins,
+                draws=draws,
+                black_wins=black_wins,
+                plies=plies,
+                at=at,
+            )
+            for name, games, positions, truncated, white_wins, draws, black_wins, plies, at in rows
+            if wanted is None or name in wanted
+        ]
+
+    async def checkpoint_states(self) -> dict[str, str]:
+        return dict(await self._pairs("SELECT name, state FROM checkpoints"))
+
+    async def checkpoints(self) -> list[CheckpointSaved]:
+        """Those whose directory is there, oldest first."""
+        return await self._bodies(
+            "SELECT body FROM checkpoints WHERE state = 'present' ORDER BY step", CheckpointSaved
+        )
+
+    async def matches(self) -> list[MatchFinished]:
+        return await self._bodies("SELECT body FROM matches ORDER BY at", MatchFinished)
+
+    async def decisions(self) -> list[GateDecided]:
+        return await self._bodies("SELECT body FROM decisions ORDER BY cycle", GateDecided)
+
+    async def promotions(self) -> list[Promoted]:
+        return await self._bodies("SELECT body FROM promotions ORDER BY seq", Promoted)
+
+    async def cycles(self) -> list[CycleFinished]:
+        return await self._bodies("SELECT body FROM cycles ORDER BY cycle", CycleFinished)
+
+    async def metrics(self) -> list[tuple[str, int, float]]:
+        """All points of all curves: name, step, value; by step."""
+        rows = await self._db.execute_fetchall(
+            "SELECT name, step, value FROM metrics ORDER BY step, name"
+        )
+        return [(name, step, value) for name, step, value in rows]
+
+    # Within a transaction -------------------------------------------------------------------------
+
+    async def _insert(self, fact: Fact) -> None:
+        body = msgspec.json.encode(fact).decode()
+        match fact:
+            case CheckpointSaved():
+                await self._db.execute(
+                    "INSERT OR REPLACE INTO checkpoints (name, state, at, body)"
+                    " VALUES (?, 'present', ?, ?)",
+                    (fact.name, fact.at, body),
+                )
+            case MatchFinished():
+                await self._insert_record("matches", "match", fact.match, fact.at, body)
+            case GateDecided():
+                await self._insert_record("decisions", "cycle", fact.cycle, fact.at, body)
+            case CycleFinished():
+                await self._insert_record("cycles", "cycle", fact.cycle, fact.at, body)
+            case Promoted():
+                await self._db.execute(
+                    "INSERT OR IGNORE INTO promotions (at, body) VALUES (?, ?)", (fact.at, body)
+                )
+                await self._put("best", fact.name)
+            case ShardAdmitted():
+                # From the journal: it left the window, and its file was removed.
+                await self._db.execute(
+                    "INSERT INTO shards (name, sha256, state, games, positions, truncated,"
+                    " white_wins, draws, black_wins, plies, at)"
+                    " VALUES (?, '', 'retired', ?, ?, ?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT (name) DO UPDATE SET state = 'retired'",
+                    (fact.name, *_counts(fact), fact.at),
+                )
+            case _:
+                pass  # Orders of a person: the journal keeps them, no table needs them.
+
+    async def _insert_record(
+        self, table: str, key: str, value: str | int, at: float, body: str
+    ) -> None:
+        await self._db.execute(
+            f"INSERT OR IGNORE INTO {table} ({key}, at, body) VALUES (?, ?, ?)", (value, at, body)
+        )
+
+    async def _put(self, key: str, value: str) -> None:
+        await self._db.execute(
+            "INSERT INTO meta (key, value) VALUES (?, ?)"
+            " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (key, value),
+        )
+
+    async def _get(self, key: str, default: str) -> str:
+        value = await _one(self._db, "SELECT value FROM meta WHERE key = ?", key)
+        return default if value is None else str(value)
+
+    async def _pairs(self, query: str) -> list[tuple[str, str]]:
+        return [(left, right) for left, right in await self._db.execute_fetchall(query)]
+
+    async def _bodies(self, query: str, kind: type[_T]) -> list[_T]:
+        rows = await self._db.execute_fetchall(query)
+        return [msgspec.json.decode(body, type=kind) for (body,) in rows]
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[None]:
+        async with self._writing:
+            await self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                await self._db.execute("ROLLBACK")
+                raise
+            await self._db.execute("COMMIT")
+
+
+def _counts(shard: ShardAdmitted) -> tuple[int, ...]:
+    return (
+        shard.games,
+        shard.positions,
+        shard.truncated,
+        shard.white_wins,
+        shard.draws,
+        shard.black_wins,
+        shard.plies,
+    )
+
+
+async def _one(db: aiosqlite.Connection, query: str, *values: str) -> Any:
+    """The first column of the first row; None without a row."""
+    async with db.execute(query, values) as cursor:
+        row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def _migrate(db: aiosqlite.Connection, path: Path) -> None:
+    """Brings the schema to the newest version, each step whole, after a copy to backups/."""
+    version = int(await _one(db, "PRAGMA user_version"))
+    if version > len(MIGRATIONS):
+        raise RunDirectoryError(
+            f"{path}: version {version} was made by a newer Matrix0; "
+            f"this one knows versions up to {len(MIGRATIONS)}"
+        )
+    if 0 < version < len(MIGRATIONS):
+        await db.execute("VACUUM INTO ?", (str(path.parent / "backups" / f"v{version}.db"),))
+    for number, statements in enumerate(MIGRATIONS[version:], version + 1):
+        await db.execute("BEGIN IMMEDIATE")
+        for statement in statements:
+            await db.execute(statement)
+        await db.execute(f"PRAGMA user_version = {number}")
+        await db.execute("COMMIT")
