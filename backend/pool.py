@@ -107,7 +107,7 @@ class LocalPool:
     ) -> None:
         for worker in self.running():
             self.signal(worker, signal.SIGKILL)
-        for child in self._children.values():
+        for child in tuple(self._children.values()):
             await child.wait()
         for reader in self._readers:
             reader.cancel()

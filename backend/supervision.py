@@ -1,4 +1,4 @@
-"""When a dead worker is started again, when a silent one counts as hung. Pure: time is passed in."""
+"""When a dead worker is started again, when a silent one is hung. Pure: time is passed in."""
 
 from dataclasses import dataclass
 from random import Random

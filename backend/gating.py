@@ -1,0 +1,258 @@
+"""From a checkpoint to the end of its cycle: carries out what the director wants, and records it.
+
+A decision, the promotion that may follow, and the end of the cycle go to the journal in one write.
+The best network changes here only, under one lock, and only if it still is the one that the
+candidate was measured against.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+from backend import checkpoints
+from backend.commands import PlayMatch, UseNetwork, WorkerCommand
+from backend.commit import remove_directory
+from backend.config import Config
+from backend.cycle import BASELINES, Action, Decide, Director, Play, PromoteFirst, Skip
+from backend.errors import CheckpointError
+from backend.evaluation.gate import decide
+from backend.events import (
+    CheckpointSaved,
+    CycleFinished,
+    GateDecided,
+    MatchFinished,
+    Promoted,
+    Role,
+    Verdict,
+)
+from backend.ledger import Ledger
+from backend.recovery import Findings, read_checkpoint
+from backend.rundir import RunDirectory
+
+LOSSES: Final = ("policy_loss", "value_loss", "piece_loss")
+
+Order = Callable[[Role, WorkerCommand], Awaitable[None]]
+"""Orders the workers of a role that are ready; others are told when they are."""
+
+
+class Gating:
+    """Owns the director and the best network."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        config: Config,
+        ledger: Ledger,
+        director: Director,
+        *,
+        order: Order,
+        on_cycle: Callable[[int], None],
+    ) -> None:
+        self._run = run
+        self._config = config
+        self._ledger = ledger
+        self._director = director
+        self._order = order
+        self._on_cycle = on_cycle
+        self._changing = asyncio.Lock()
+        self._cycle_began = time.monotonic()
+
+    @property
+    def best(self) -> str:
+        return self._director.best
+
+    @property
+    def cycle(self) -> int:
+        """Cycles that are finished."""
+        return self._director.cycle
+
+    def match_to_play(self) -> PlayMatch | None:
+        """For an evaluator that has just started."""
+        return self._director.order()
+
+    # What happened --------------------------------------------------------------------------------
+
+    async def resume(self, findings: Findings) -> None:
+        """Goes on where an earlier start was ended, whatever it was doing."""
+        if findings.unfinished is not None:
+            await self._finish_late(findings.unfinished)
+        if not self.best and findings.checkpoints:
+            await self._act(self._director.checkpoint(findings.checkpoints[0]))
+        if findings.candidate is not None and findings.candidate.name != self.best:
+            await self._act(self._director.checkpoint(findings.candidate))
+
+    async def checkpoint_saved(self, event: CheckpointSaved) -> None:
+        """Verifies a new checkpoint; a sound one is recorded and may become a candidate."""
+        path = self._run.checkpoints / event.name
+        try:
+            if checkpoints.checkpoint_step(event.name) is None:
+                raise CheckpointError(f"{event.name!r} is not a checkpoint's name")
+            found = await asyncio.to_thread(read_checkpoint, path, self._config)
+            if found.sha256 != event.sha256:
+                raise CheckpointError(f"{path}: not the manifest that was announced")
+        except CheckpointError as error:
+            self._ledger.alert("error", f"checkpoint {event.name} is not used: {error}")
+            return
+        await self._ledger.store.record(event)
+        self._ledger.publish(event)
+        await self._act(self._director.checkpoint(event))
+        await self._prune()
+
+    async def rescan(self) -> None:
+        """Takes in checkpoints whose trainer died between writing one and saying so."""
+        known = await self._ledger.store.checkpoint_states()
+        for name in await asyncio.to_thread(checkpoints.list_checkpoints, self._run.checkpoints):
+            if name not in known:
+                try:
+                    path = self._run.checkpoints / name
+                    saved = await asyncio.to_thread(read_checkpoint, path, self._config)
+                except CheckpointError as error:
+                    self._ledger.alert("error", f"checkpoint {name} is not used: {error}")
+                else:
+                    await self.checkpoint_saved(saved)
+
+    async def match_finished(self, event: MatchFinished) -> None:
+        await self._ledger.commit(event)
+        await self._act(self._director.match_finished(event))
+
+    # What a person wants --------------------------------------------------------------------------
+
+    async def evaluate_newest(self) -> str:
+        """Starts a match of the newest checkpoint against the best; the reason if it cannot."""
+        saved = await self._ledger.store.checkpoints()
+        if not saved:
+            return "there is no checkpoint yet"
+        actions = self._director.evaluate(saved[-1].name)
+        if isinstance(actions, str):
+            return actions
+        await self._act(actions)
+        return ""
+
+    async def promote(self, name: str, reason: str) -> str:
+        """Makes a checkpoint the best by hand; the reason if it cannot be."""
+        if name not in {saved.name for saved in await self._ledger.store.checkpoints()}:
+            return f"there is no checkpoint {name!r} on disk"
+        try:
+            await asyncio.to_thread(checkpoints.verify, self._run.checkpoints / name)
+        except CheckpointError as error:
+            return str(error)
+        async with self._changing:
+            if name == self.best:
+                return f"{name} is the best network already"
+            await self._promote(name, reason or "promoted by hand")
+        return ""
+
+    # What the director wants ----------------------------------------------------------------------
+
+    async def _act(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            match action:
+                case PromoteFirst():
+                    async with self._changing:
+                        await self._promote(action.name, "the first network of the run")
+                case Play():
+                    await self._order("evaluator", action.order)
+                case Decide():
+                    await self._decide(action)
+                case Skip():
+                    text = f"{action.candidate} is not measured: {action.newer} is newer"
+                    self._ledger.log("gate", text)
+
+    async def _decide(self, action: Decide) -> None:
+        match = action.against_best
+        verdict, score, reason = decide(match, self._config.evaluation.gate_score)
+        async with self._changing:
+            if verdict == "promoted" and self.best != match.opponent:
+                verdict = "inconclusive"
+                reason += f"; meanwhile {self.best} became the best, so nothing changes"
+            decision = GateDecided(
+                at=self._ledger.now(),
+                cycle=self.cycle + 1,
+                candidate=action.candidate,
+                best=match.opponent,
+                verdict=verdict,
+                score=score,
+                elo=match.elo,
+                elo_low=match.elo_low,
+                elo_high=match.elo_high,
+                reason=reason,
+            )
+            end = self._cycle_end(decision, action.baselines)
+            if verdict == "promoted":
+                promotion = Promoted(name=action.candidate, previous=self.best, reason=reason)
+                await self._ledger.commit(decision, promotion, end)
+                await self._use(action.candidate)
+            else:
+                await self._ledger.commit(decision, end)
+        await self._conclude(decision.cycle)
+
+    async def _finish_late(self, decision: GateDecided) -> None:
+        """The decision is in the journal, what should have followed it is not."""
+        verdict: Verdict = decision.verdict
+        played = [m for m in self._ledger.state.matches if m.candidate == decision.candidate]
+        baselines = {m.opponent: m.finished for m in played if m.opponent in BASELINES}
+        end = self._cycle_end(decision, {k: m for k, m in baselines.items() if m is not None})
+        async with self._changing:
+            if verdict == "promoted" and self.best == decision.best:
+                await self._promote(decision.candidate, decision.reason)
+            await self._ledger.commit(end)
+        await self._conclude(decision.cycle)
+
+    async def _conclude(self, cycle: int) -> None:
+        self._cycle_began = time.monotonic()
+        actions = self._director.concluded(cycle)
+        self._on_cycle(cycle)
+        await self._act(actions)
+        await self._prune()
+
+    async def _promote(self, name: str, reason: str) -> None:
+        assert self._changing.locked()
+        await self._ledger.commit(Promoted(name=name, previous=self.best, reason=reason))
+        await self._use(name)
+
+    async def _use(self, name: str) -> None:
+        self._director.promoted(name)
+        await self._order("selfplay", UseNetwork(name=name))
+
+    def _cycle_end(
+        self, decision: GateDecided, baselines: Mapping[str, MatchFinished]
+    ) -> CycleFinished:
+        state = self._ledger.state
+        view = next((c for c in state.checkpoints if c.name == decision.candidate), None)
+        losses = {
+            name: (view.metrics.get(name) if view else None) or state.latest(name) or 0.0
+            for name in LOSSES
+        }
+        scores = {name: _score(match) for name, match in baselines.items()}
+        return CycleFinished(
+            cycle=decision.cycle,
+            step=checkpoints.checkpoint_step(decision.candidate) or 0,
+            games=state.totals.games,
+            positions=state.totals.positions,
+            seconds=time.monotonic() - self._cycle_began,
+            policy_loss=losses["policy_loss"],
+            value_loss=losses["value_loss"],
+            piece_loss=losses["piece_loss"],
+            verdict=decision.verdict,
+            elo=decision.elo,
+            elo_low=decision.elo_low,
+            elo_high=decision.elo_high,
+            random_score=scores.get("random"),
+            greedy_score=scores.get("greedy"),
+        )
+
+    async def _prune(self) -> None:
+        """Removes checkpoints that nothing needs: not first, best, recent or to be decided on."""
+        names = [saved.name for saved in await self._ledger.store.checkpoints()]
+        recent = names[-self._config.supervisor.keep_checkpoints :]
+        kept = {*names[:1], *recent, *self._director.in_use()}
+        for name in names:
+            if name not in kept:
+                await self._ledger.store.set_checkpoint_state(name, "retired")
+                await asyncio.to_thread(remove_directory, self._run.checkpoints / name)
+
+
+def _score(match: MatchFinished) -> float:
+    games = match.wins + match.draws + match.losses
+    return (match.wins + match.draws / 2) / games if games else 0.0

@@ -1,0 +1,330 @@
+"""A run without a screen: the supervisor in the foreground, and what it does in words.
+
+On a terminal a live display, in a pipe plain lines (facts at once, progress every ten seconds), for
+machines one JSON event a line. All three read the same events and states as the control centre.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from backend.config import Config
+from backend.events import (
+    Alert,
+    CheckpointSaved,
+    CycleFinished,
+    Event,
+    GateDecided,
+    MatchFinished,
+    MatchStarted,
+    PauseChanged,
+    Promoted,
+    Recovered,
+    RunStarted,
+    RunStopped,
+    RunStopping,
+    WorkerReady,
+)
+from backend.forecast import cycle_progress, duration, seconds_left
+from backend.ledger import Ledger
+from backend.rundir import RunDirectory
+from backend.state import RunState
+from backend.supervisor import INTERRUPTED, Mission, conduct
+from backend.wire import encode
+
+PROGRESS_S: Final = 10.0
+"""Plain progress lines are at least so far apart."""
+REFRESH_S: Final = 0.25
+
+
+def run_headless(
+    directory: Path, config: Config | None, preset: str, cycles: int, as_json: bool
+) -> int:
+    """Runs until `cycles` are done (0: until stopped) and returns the exit code.
+
+    `config` is what is asked for; a run that exists keeps its own, and differences are named. None
+    asks for nothing. Raises Matrix0Error when the run cannot be used or is in use.
+    """
+    run = RunDirectory(directory)
+    run.create()
+    with run.lock():
+        kept, differences = run.settle(config, preset)
+        mission = Mission(
+            run=run,
+            config=kept,
+            preset=run.read_preset(),
+            cycles=cycles,
+            exit_when_stuck=True,
+            remarks=tuple(differences),
+        )
+        printer = _choose_printer(as_json)
+        try:
+            return asyncio.run(conduct(mission, watch=lambda ledger: _watch(ledger, printer)))
+        except KeyboardInterrupt:  # Before the supervisor could answer signals itself.
+            return INTERRUPTED
+
+
+class Printer(Protocol):
+    """Shows a run to somebody."""
+
+    def happened(self, event: Event, state: RunState) -> None: ...
+    def tick(self, state: RunState) -> None:
+        """Called a few times a second, also when nothing happens."""
+
+    def end(self, state: RunState) -> None: ...
+
+
+def _choose_printer(as_json: bool) -> Printer:
+    if as_json:
+        return JsonPrinter(sys.stdout.buffer.write, sys.stdout.flush)
+    if sys.stdout.isatty():
+        return LivePrinter(Console())
+    return PlainPrinter(Console(width=120, markup=False, highlight=False, emoji=False))
+
+
+async def _watch(ledger: Ledger, printer: Printer) -> None:
+    listener = ledger.listen()
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(REFRESH_S):
+                    happened = await listener.next()
+            except TimeoutError:
+                printer.tick(ledger.state)
+                continue
+            if happened is None:
+                break
+            printer.happened(happened.event, ledger.state)
+            printer.tick(ledger.state)
+        printer.end(ledger.state)
+    except BrokenPipeError:
+        # Whoever read us is gone: stop in order, and keep Python from writing again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        ledger.leave(listener)
+
+
+class JsonPrinter:
+    """Every event as one JSON line, as in docs/protocol.md."""
+
+    def __init__(self, write: Callable[[bytes], object], flush: Callable[[], None]) -> None:
+        self._write = write
+        self._flush = flush
+
+    def happened(self, event: Event, state: RunState) -> None:
+        self._write(encode(event))
+        self._flush()
+
+    def tick(self, state: RunState) -> None:
+        pass
+
+    def end(self, state: RunState) -> None:
+        pass
+
+
+class PlainPrinter:
+    """Lines for a log file."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._last = clock()
+
+    def happened(self, event: Event, state: RunState) -> None:
+        text = describe(event)
+        if text:
+            self._say(event.at, text)
+
+    def tick(self, state: RunState) -> None:
+        if self._clock() - self._last >= PROGRESS_S and state.phase in ("running", "paused"):
+            self._last = self._clock()
+            self._say(state.now, progress_line(state))
+
+    def end(self, state: RunState) -> None:
+        if state.run:
+            self._console.print(summary(state))
+
+    def _say(self, at: float, text: str) -> None:
+        stamp = time.strftime("%H:%M:%S", time.localtime(at))
+        self._console.print(Text(f"{stamp}  {text}"), soft_wrap=True)
+
+
+class LivePrinter:
+    """A display at the bottom of a terminal, facts scroll above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._plain = PlainPrinter(console, clock=lambda: 0.0)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._drawn = -REFRESH_S
+
+    def happened(self, event: Event, state: RunState) -> None:
+        self._live.start()
+        self._plain.happened(event, state)
+
+    def tick(self, state: RunState) -> None:
+        if state.run and time.monotonic() - self._drawn >= REFRESH_S:
+            self._drawn = time.monotonic()
+            self._live.update(display(state), refresh=True)
+
+    def end(self, state: RunState) -> None:
+        self._live.stop()
+        self._plain.end(state)
+
+
+# Words ------------------------------------------------------------------------------------------
+
+
+def describe(event: Event) -> str:
+    """A fact in one line; empty for what a person need not read."""
+    match event:
+        case RunStarted():
+            until = f"until cycle {event.cycles}" if event.cycles else "until stopped"
+            preset = f" (preset {event.preset})" if event.preset else ""
+            return f"run {event.run}{preset} in {event.directory}, {until}, process {event.pid}"
+        case Recovered():
+            if not event.checkpoints and not event.shards:
+                return "a new run: it starts from random weights"
+            return (
+                f"resumed at cycle {event.cycle}: best {event.best or '—'}, "
+                f"{event.games:,} games, {event.positions:,} positions, "
+                f"{event.shards} shards ({event.adopted_shards} adopted), "
+                f"{event.checkpoints} checkpoints"
+            )
+        case WorkerReady():
+            return f"{event.worker} runs on {event.device} ({event.reason})"
+        case CheckpointSaved():
+            return f"checkpoint {event.name} ({event.reason}, {event.size_mib:.1f} MiB)"
+        case MatchStarted():
+            return f"match {event.candidate} against {event.opponent}, {event.games} games"
+        case MatchFinished():
+            return (
+                f"match {event.candidate} against {event.opponent}: +{event.wins} ={event.draws} "
+                f"-{event.losses}, {_elo(event)}"
+            )
+        case GateDecided():
+            return f"{event.candidate} {event.verdict}: {event.reason}"
+        case Promoted():
+            return f"best network is now {event.name}"
+        case CycleFinished():
+            return (
+                f"cycle {event.cycle} finished in {duration(event.seconds)}: "
+                f"{event.games:,} games, {event.positions:,} positions, "
+                f"policy loss {event.policy_loss:.3f}, value loss {event.value_loss:.3f}, "
+                f"{event.verdict}, {_elo(event)}"
+            )
+        case PauseChanged():
+            return "paused" if event.paused else "resumed"
+        case Alert():
+            return f"{event.level}: {event.text}"
+        case RunStopping():
+            return f"stopping: {event.reason}"
+        case RunStopped():
+            return f"stopped: {event.reason}"
+        case _:
+            return ""
+
+
+def progress_line(state: RunState) -> str:
+    """The whole run in one line."""
+    parts = [
+        f"cycle {state.cycle + 1}" + (f"/{state.cycles}" if state.cycles else ""),
+        f"games {state.totals.games:,}",
+        f"positions {state.totals.positions:,} ({state.positions_per_s:.0f}/s)",
+        f"step {state.step:,} ({cycle_progress(state):.0%})",
+        f"loss policy {_number(state.latest('policy_loss'))} "
+        f"value {_number(state.latest('value_loss'))}",
+    ]
+    if state.match is not None:
+        parts.append(f"match {state.match.played}/{state.match.games}")
+    elif state.trainer is not None and state.trainer.waiting:
+        parts.append(f"trainer waits: {state.trainer.waiting}")
+    parts.append(f"left {duration(seconds_left(state))}")
+    return ("paused, " if state.phase == "paused" else "") + " | ".join(parts)
+
+
+def display(state: RunState) -> Group:
+    """The live display: a bar for the cycle's steps and one for a match, numbers beside them."""
+    grid = Table.grid(padding=(0, 2))
+    share = cycle_progress(state)
+    grid.add_row(
+        Text(f"cycle {state.cycle + 1}" + (f" of {state.cycles}" if state.cycles else "")),
+        ProgressBar(total=1.0, completed=share, width=30),
+        Text(f"step {state.step:,}, left {duration(seconds_left(state))}"),
+    )
+    if state.match is not None:
+        match = state.match
+        grid.add_row(
+            Text("match"),
+            ProgressBar(total=match.games, completed=match.played, width=30),
+            Text(f"{match.candidate} against {match.opponent}: {match.score:.1%}"),
+        )
+    waiting = state.trainer.waiting if state.trainer else ""
+    numbers = Text(
+        f"{state.totals.games:,} games, {state.totals.positions:,} positions, "
+        f"{state.positions_per_s:.0f} positions/s, "
+        f"policy loss {_number(state.latest('policy_loss'))}, "
+        f"value loss {_number(state.latest('value_loss'))}, best {state.best or '—'}"
+    )
+    lines: list[RenderableType] = [Text(state.phase, style="bold"), grid, numbers]
+    if waiting:
+        lines.append(Text(f"trainer waits: {waiting}"))
+    return Group(*lines)
+
+
+def summary(state: RunState) -> Table:
+    """What came out, a row for each cycle."""
+    table = Table(
+        title=Text(f"{state.run}: {state.cycle} cycles, best network {state.best or '—'}"),
+        caption=Text(
+            f"{state.totals.games:,} games, {state.totals.positions:,} positions, "
+            f"{state.totals.truncated:,} games cut at the ply limit"
+        ),
+    )
+    for heading in ("cycle", "step", "games", "policy", "value", "piece", "gate", "Elo [95 %]"):
+        table.add_column(heading, justify="right" if heading != "gate" else "left")
+    table.add_column("random", justify="right")
+    table.add_column("greedy", justify="right")
+    for cycle in state.cycles_done:
+        table.add_row(
+            *map(
+                Text,
+                (
+                    f"{cycle.cycle}",
+                    f"{cycle.step:,}",
+                    f"{cycle.games:,}",
+                    f"{cycle.policy_loss:.3f}",
+                    f"{cycle.value_loss:.3f}",
+                    f"{cycle.piece_loss:.3f}",
+                    cycle.verdict,
+                    f"{cycle.elo:+.0f} [{cycle.elo_low:+.0f}, {cycle.elo_high:+.0f}]",
+                    _share(cycle.random_score),
+                    _share(cycle.greedy_score),
+                ),
+            )
+        )
+    return table
+
+
+def _elo(event: MatchFinished | CycleFinished) -> str:
+    return f"Elo {event.elo:+.0f} [{event.elo_low:+.0f}, {event.elo_high:+.0f}]"
+
+
+def _number(value: float | None) -> str:
+    return "—" if value is None else f"{value:.3f}"
+
+
+def _share(value: float | None) -> str:
+    return "—" if value is None else f"{value:.0%}"

@@ -1,0 +1,276 @@
+"""What every start does first: make the disk and the database say the same, and find the point
+where the run stopped.
+
+Files are the truth, the database an index. Leftovers of interrupted commits are swept, shards and
+checkpoints without a row are adopted, rows without a file are marked, damaged things are set aside
+in quarantine/ and named. A database that cannot be read is made anew from files and journal.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backend import checkpoints
+from backend.commit import remove_directory, sha256_of, sweep
+from backend.config import Config
+from backend.cycle import Director, undecided
+from backend.errors import CheckpointError
+from backend.events import (
+    CheckpointSaved,
+    CycleFinished,
+    Event,
+    GateDecided,
+    MatchFinished,
+    Promoted,
+    Recovered,
+)
+from backend.intake import Admit, Intake
+from backend.ledger import Ledger
+from backend.replay.admission import admit
+from backend.rundir import RunDirectory
+from backend.store.journal import Journal
+from backend.store.reading import training_steps
+from backend.store.store import DamagedDatabaseError, Store
+
+
+@dataclass(kw_only=True)
+class Findings:
+    """The state of a run on disk, put in order."""
+
+    ledger: Ledger
+    intake: Intake
+    director: Director
+    checkpoints: list[CheckpointSaved]
+    """Sound ones, oldest first."""
+    candidate: CheckpointSaved | None
+    """Waits for its evaluation since an earlier start."""
+    unfinished: GateDecided | None
+    """Decided, but the end of its cycle is not recorded."""
+    event: Recovered
+    remarks: list[str] = field(default_factory=list)
+    """What a person should know; each becomes an alert."""
+
+
+async def open_ledger(
+    run: RunDirectory, *, clock: Callable[[], float] = time.time
+) -> tuple[Ledger, Journal, list[str]]:
+    """Journal and database; the database is made anew from the journal when it is unsound.
+
+    Shards and checkpoints get their rows in `recover`. The caller closes both.
+    """
+    remarks = []
+    journal = await asyncio.to_thread(Journal, run.journal)
+    if journal.reading.damaged:
+        lines = ", ".join(map(str, journal.reading.damaged))
+        remarks.append(f"journal.jsonl: line {lines} is damaged and is not used")
+    try:
+        store = await Store.open(run.database)
+    except DamagedDatabaseError as error:
+        remarks.append(f"the database is damaged, was set aside and made anew: {error}")
+        await asyncio.to_thread(_set_aside_database, run)
+        store = await Store.open(run.database)
+    await store.record_all(entry.fact for entry in journal.reading.entries)
+    return Ledger(store, journal, clock=clock), journal, remarks
+
+
+async def recover(
+    run: RunDirectory,
+    config: Config,
+    ledger: Ledger,
+    remarks: list[str],
+    *,
+    admit: Admit = admit,
+) -> Findings:
+    """Reconciles files and rows, and folds the run's history into the ledger's state."""
+    store = ledger.store
+    swept = 0
+    for folder in (run.path, run.replay, run.checkpoints, run.games):
+        swept += len(await asyncio.to_thread(sweep, folder))
+    intake = Intake(run, ledger, window_positions=config.replay.window_positions, admit=admit)
+    await intake.prepare()
+    adopted, refused = await _reconcile_shards(run, ledger, intake, remarks)
+    sound, damaged = await _reconcile_checkpoints(run, config, ledger, remarks)
+    best = await _sound_best(ledger, sound, remarks)
+    await intake.prepare()
+
+    decisions, cycles = await store.decisions(), await store.cycles()
+    matches = await store.matches()
+    cycle = cycles[-1].cycle if cycles else 0
+    unfinished = decisions[-1] if decisions and decisions[-1].cycle > cycle else None
+    ledger.remember(await _history(store, sound, matches, decisions, cycles))
+    totals = ledger.state.totals
+    event = Recovered(
+        shards=sum(row.state == "admitted" for row in await store.shards()),
+        adopted_shards=adopted,
+        checkpoints=len(sound),
+        swept=swept,
+        quarantined=refused + damaged,
+        best=best,
+        cycle=cycle,
+        games=totals.games,
+        positions=totals.positions,
+    )
+    director = Director(
+        config.evaluation,
+        simulations=config.search.simulations,
+        seed=config.seed,
+        best=best,
+        cycle=cycle,
+        finished=matches,
+    )
+    return Findings(
+        ledger=ledger,
+        intake=intake,
+        director=director,
+        checkpoints=sound,
+        candidate=undecided(sound, decisions, best),
+        unfinished=unfinished,
+        event=event,
+        remarks=remarks,
+    )
+
+
+def _set_aside_database(run: RunDirectory) -> None:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for name in ("matrix0.db", "matrix0.db-wal", "matrix0.db-shm"):
+        path = run.path / name
+        if path.exists():
+            path.replace(run.quarantine / f"{stamp}-{name}")
+
+
+# Shards -------------------------------------------------------------------------------------------
+
+
+async def _reconcile_shards(
+    run: RunDirectory, ledger: Ledger, intake: Intake, remarks: list[str]
+) -> tuple[int, int]:
+    """How many files were adopted, and how many refused."""
+    present = {path.name for path in run.replay.glob("*.safetensors")}
+    states = {row.name: row.state for row in await ledger.store.shards()}
+    missing = [
+        name for name, state in states.items() if state == "admitted" and name not in present
+    ]
+    found = [name for name, state in states.items() if state == "missing" and name in present]
+    if missing:
+        remarks.append(f"{len(missing)} shards are gone from replay/, the first is {missing[0]}")
+    await ledger.store.set_shard_state(missing, "missing")
+    await ledger.store.set_shard_state(found, "admitted")
+    for name in present:
+        if states.get(name) == "retired":
+            (run.replay / name).unlink()
+        elif states.get(name) == "rejected":
+            (run.replay / name).replace(run.quarantine / name)
+    adopted = refused = 0
+    for name in sorted(present - states.keys(), key=lambda n: (_written_at(run.replay / n), n)):
+        if await intake.admit(name) is not None:
+            adopted += 1
+        else:
+            refused += 1
+    return adopted, refused
+
+
+def _written_at(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+# Checkpoints --------------------------------------------------------------------------------------
+
+
+async def _reconcile_checkpoints(
+    run: RunDirectory, config: Config, ledger: Ledger, remarks: list[str]
+) -> tuple[list[CheckpointSaved], int]:
+    """The sound ones, oldest first, and how many were damaged."""
+    store = ledger.store
+    states = await store.checkpoint_states()
+    names = await asyncio.to_thread(checkpoints.list_checkpoints, run.checkpoints)
+    damaged = 0
+    for name in names:
+        if states.get(name) == "retired":
+            await asyncio.to_thread(remove_directory, run.checkpoints / name)
+            continue
+        try:
+            saved = await asyncio.to_thread(read_checkpoint, run.checkpoints / name, config)
+        except CheckpointError as error:
+            remarks.append(f"checkpoint {name} is damaged and was set aside: {error}")
+            damaged += 1
+            await asyncio.to_thread(_quarantine, run, name)
+            await store.set_checkpoint_state(name, "damaged")
+            continue
+        if name not in states:
+            await store.record(saved)
+        elif states[name] != "present":
+            await store.set_checkpoint_state(name, "present")
+    gone = [name for name, state in states.items() if state == "present" and name not in names]
+    for name in gone:
+        remarks.append(f"checkpoint {name} is gone from checkpoints/")
+        await store.set_checkpoint_state(name, "missing")
+    return await store.checkpoints(), damaged
+
+
+def read_checkpoint(path: Path, config: Config) -> CheckpointSaved:
+    """Verifies every file of a checkpoint; the event that would have announced it.
+
+    Raises CheckpointError. Why it was saved is not in the manifest, it follows from the step.
+    """
+    manifest = checkpoints.verify(path)
+    if manifest.step == 0:
+        reason = "initial"
+    elif manifest.step % config.training.steps_per_cycle == 0:
+        reason = "cycle"
+    else:
+        reason = "requested"
+    return CheckpointSaved(
+        at=path.stat().st_mtime,
+        name=path.name,
+        step=manifest.step,
+        sha256=sha256_of(path / checkpoints.MANIFEST),
+        size_mib=sum(record.size for record in manifest.files.values()) / 2**20,
+        reason=reason,
+        metrics=manifest.metrics,
+    )
+
+
+def _quarantine(run: RunDirectory, name: str) -> None:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    (run.checkpoints / name).replace(run.quarantine / f"{stamp}-{name}")
+
+
+async def _sound_best(ledger: Ledger, sound: list[CheckpointSaved], remarks: list[str]) -> str:
+    """The best network if it is whole, else the newest earlier best, else the newest checkpoint."""
+    best = await ledger.store.best()
+    names = [saved.name for saved in sound]
+    if best in names or not best:
+        return best
+    earlier = [p.name for p in await ledger.store.promotions() if p.name in names]
+    fallback = (earlier or names or [""])[-1]
+    if not fallback:
+        remarks.append(f"the best network {best} is lost and there is no other: starting anew")
+        return ""
+    remarks.append(f"the best network {best} is lost; {fallback} takes its place")
+    reason = f"{best} is missing or damaged"
+    await ledger.commit(Promoted(name=fallback, previous=best, reason=reason), announce=False)
+    return fallback
+
+
+# History ------------------------------------------------------------------------------------------
+
+
+async def _history(
+    store: Store,
+    sound: list[CheckpointSaved],
+    matches: list[MatchFinished],
+    decisions: list[GateDecided],
+    cycles: list[CycleFinished],
+) -> list[Event]:
+    """The events of earlier starts that the state is made of, in an order that folds well."""
+    facts: list[Event] = [
+        *sound,
+        *matches,
+        *decisions,
+        *await store.promotions(),
+        *cycles,
+    ]
+    facts.sort(key=lambda event: event.at)
+    return [*await store.admissions(), *training_steps(await store.metrics()), *facts]

@@ -1,0 +1,173 @@
+"""The run's front door for screens: a private Unix socket that tells the state and takes orders.
+
+    server: Hello(state, seq)            first line: everything so far
+    server: Happened(seq, event) …       from then on
+    client: Request(id, command)         at any time; answered by Reply(id, refused | text)
+
+A client that does not keep up is cut off; it may come back for a new snapshot.
+"""
+
+import asyncio
+import hashlib
+import os
+import socket
+import stat
+import struct
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from backend.commands import ClientCommand
+from backend.commit import commit_file
+from backend.errors import RunDirectoryError, WorkerError
+from backend.ledger import Ledger, Listener
+from backend.rundir import RunDirectory
+from backend.wire import PROTOCOL, Hello, Reply, ServerMessage, decode_request, encode
+
+REQUEST_LIMIT: Final = 64 * 1024
+SLOW_CLIENT_S: Final = 5.0
+"""A client that takes nothing for so long is cut off."""
+
+Handle = Callable[[ClientCommand], Awaitable["Answer"]]
+
+
+class Answer:
+    """What came of a request."""
+
+    def __init__(self, text: str = "", *, refused: str = "") -> None:
+        self.text = text
+        self.refused = refused
+
+
+def socket_folder() -> Path:
+    """A private folder with a short path: socket names are limited to about 100 bytes."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if runtime and len(runtime) < 40 and os.path.isdir(runtime):
+        return Path(runtime) / "matrix0"
+    return Path(f"/tmp/matrix0-{os.getuid()}")
+
+
+def socket_path(run: RunDirectory) -> Path:
+    """The same for the same run directory, different for others."""
+    digest = hashlib.sha256(os.fsencode(run.path.resolve())).hexdigest()[:16]
+    return socket_folder() / f"{digest}.sock"
+
+
+class Server:
+    """Serves one run until its ledger ends. `start` it in a task group, `close` it last."""
+
+    def __init__(self, run: RunDirectory, ledger: Ledger, handle: Handle) -> None:
+        self._run = run
+        self._ledger = ledger
+        self._handle = handle
+        self._path = socket_path(run)
+        self._server: asyncio.Server | None = None
+
+    async def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Listens from now on. The run's lock is ours, so a socket that is there is a leftover."""
+        _prepare_folder(self._path.parent)
+        self._path.unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        old_mask = os.umask(0o177)
+        try:
+            listening.bind(str(self._path))
+        finally:
+            os.umask(old_mask)
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tasks.create_task(self._serve(reader, writer))
+
+        self._server = await asyncio.start_unix_server(
+            connected, sock=listening, limit=REQUEST_LIMIT
+        )
+        commit_file(self._run.socket_file, f"{self._path}\n".encode())
+
+    async def close(self) -> None:
+        """Takes no more clients; those that are there end with the ledger."""
+        if self._server is not None:
+            self._server.close()
+            self._path.unlink(missing_ok=True)
+            self._run.socket_file.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not _is_our_user(writer):
+            writer.transport.abort()
+            return
+        listener = self._ledger.listen()
+        writer.write(
+            encode(Hello(protocol=PROTOCOL, seq=self._ledger.seq, state=self._ledger.state))
+        )
+        try:
+            async with asyncio.TaskGroup() as both:
+                hearing = both.create_task(self._hear(reader, writer, listener))
+                await self._tell(writer, listener)
+                hearing.cancel()
+            await _closed(writer)
+        finally:
+            self._ledger.leave(listener)
+            writer.transport.abort()
+
+    async def _tell(self, writer: asyncio.StreamWriter, listener: Listener) -> None:
+        """Sends events until the end of the run or of the client."""
+        while await _drained(writer) and (happened := await listener.next()) is not None:
+            writer.write(encode(happened))
+        if listener.is_cut_off:
+            self._ledger.log("server", "a client did not keep up and was cut off", "warning")
+
+    async def _hear(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener: Listener
+    ) -> None:
+        """Takes orders until the client goes."""
+        try:
+            while line := await reader.readline():
+                request = decode_request(line)
+                answer = await self._handle(request.command)
+                reply: ServerMessage = Reply(request.id, answer.refused, answer.text)
+                writer.write(encode(reply))
+        except (WorkerError, ValueError) as error:
+            self._ledger.log("server", f"a client was cut off: {error}", "warning")
+        except ConnectionError:
+            pass  # It went away; so do we.
+        listener.end()
+
+
+async def _drained(writer: asyncio.StreamWriter) -> bool:
+    """Whether the client has taken what was written, or is about to."""
+    try:
+        async with asyncio.timeout(SLOW_CLIENT_S):
+            await writer.drain()
+    except (ConnectionError, TimeoutError):
+        return False
+    return True
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Lets the last lines out, for a while."""
+    writer.close()
+    try:
+        async with asyncio.timeout(SLOW_CLIENT_S):
+            await writer.wait_closed()
+    except (ConnectionError, TimeoutError):
+        return
+
+
+def _is_our_user(writer: asyncio.StreamWriter) -> bool:
+    """Whether the peer runs as we do. Elsewhere than on Linux, folder and socket modes decide."""
+    if sys.platform != "linux":
+        return True
+    peer = writer.get_extra_info("socket")
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _pid, uid, _gid = struct.unpack("3i", credentials)
+    return bool(uid == os.getuid())
+
+
+def _prepare_folder(folder: Path) -> None:
+    """Makes the folder; raises RunDirectoryError when it is not ours alone."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = os.lstat(folder)
+    is_private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
+    if not is_private or status.st_uid != os.getuid():
+        raise RunDirectoryError(
+            f"{folder}: must be a directory of yours with mode 700, since it holds control sockets"
+        )

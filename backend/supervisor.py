@@ -1,0 +1,385 @@
+"""The run itself: hears its workers and its screens, records what happened, and gives orders.
+
+    self-play ─ShardWritten─► intake ─AddShard─► trainer ─CheckpointSaved─► director
+        ▲                                                                      │ PlayMatch
+        └──────────UseNetwork── Promoted ◄── gate ◄──MatchFinished── evaluator ◄┘
+
+One process, one event loop, no torch. It is the only writer of the database and holds the run's
+lock. Everything it knows is on disk, so it may be killed at any instant and started again.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from backend.commands import (
+    AddShard,
+    CheckpointNow,
+    ClientCommand,
+    EvaluateNow,
+    Pause,
+    PauseRun,
+    Promote,
+    Resume,
+    ResumeRun,
+    SaveCheckpoint,
+    StopRun,
+    UseNetwork,
+    WorkerCommand,
+)
+from backend.config import Config
+from backend.crew import Crew
+from backend.errors import ExitCode
+from backend.events import (
+    TELEMETRY,
+    CheckpointSaved,
+    Event,
+    LogLine,
+    MatchFinished,
+    MatchStarted,
+    PauseChanged,
+    Role,
+    RunStarted,
+    RunStopped,
+    RunStopping,
+    ShardWritten,
+    WorkerFailed,
+    WorkerReady,
+)
+from backend.gating import Gating
+from backend.intake import Admit
+from backend.ledger import Ledger
+from backend.pool import LocalPool, WorkerPool
+from backend.recovery import Findings, open_ledger, recover
+from backend.replay.admission import admit
+from backend.roster import WorkerCommandLine, worker_specs
+from backend.rundir import RunDirectory
+from backend.server import Answer, Server
+from backend.wire import clean
+
+INTERRUPTED: Final = 130
+"""Exit code after a second Ctrl-C, as shells have it."""
+
+_ONLY_SHOWN: Final = TELEMETRY | {WorkerFailed, LogLine, MatchStarted}
+"""What a worker may say that needs nothing but to be published."""
+
+Watch = Callable[[Ledger], Awaitable[None]]
+"""A front end in this process; it reads a listener until that ends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mission:
+    """What one start of a run shall do."""
+
+    run: RunDirectory
+    config: Config
+    preset: str = ""
+    cycles: int = 0
+    """Stop after this many cycles of the run; 0 means never."""
+    exit_when_stuck: bool = False
+    """Stop with an error when a worker that the loop needs is given up; else stay for a person."""
+    ignores_hangup: bool = False
+    """Outlive the terminal."""
+    remarks: tuple[str, ...] = ()
+    """What the person should be told at the start."""
+
+
+class Supervisor:
+    """One start of one run, from recovery to the last event."""
+
+    def __init__(
+        self,
+        mission: Mission,
+        findings: Findings,
+        pool: WorkerPool,
+        command_line: WorkerCommandLine | None = None,
+    ) -> None:
+        config = mission.config
+        self._mission = mission
+        self._findings = findings
+        self._ledger = findings.ledger
+        self._intake = findings.intake
+        specs = worker_specs(mission.run, config, command_line)
+        self._useful_selfplay = sum(spec.role == "selfplay" for spec in specs)
+        self._crew = Crew(
+            pool,
+            specs,
+            config.supervisor,
+            self._ledger,
+            on_event=self._on_event,
+            on_exit=self._on_exit,
+            on_given_up=self._on_given_up,
+            rng=Random(),
+        )
+        self._gating = Gating(
+            mission.run,
+            config,
+            self._ledger,
+            findings.director,
+            order=self._order,
+            on_cycle=self._on_cycle,
+        )
+        self._server = Server(mission.run, self._ledger, self._on_request)
+        self._is_paused = False
+        self._stop = asyncio.Event()
+        self._stop_reason = ""
+        self._exit_code: int = ExitCode.DONE
+        self._interrupts = 0
+
+    async def run(self) -> int:
+        """Works until stopped; returns the exit code."""
+        self._announce()
+        async with asyncio.TaskGroup() as tasks:
+            await self._server.start(tasks)
+            self._answer_signals()
+            try:
+                await self._gating.resume(self._findings)
+                self._on_cycle(self._gating.cycle)
+                if not self._stop.is_set():
+                    await self._work()
+            except BaseException as error:
+                self._stop_reason, self._exit_code = f"failed: {error!r}", ExitCode.INTERNAL
+                raise
+            finally:
+                self._ignore_signals()
+                reason = clean(self._stop_reason)
+                self._ledger.publish(RunStopped(reason=reason, exit_code=self._exit_code))
+                await self._server.close()
+                self._ledger.end()
+        return self._exit_code
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            crew = tasks.create_task(self._crew.tend())
+            endless = [
+                tasks.create_task(self._crew.listen()),
+                tasks.create_task(self._crew.watch()),
+                tasks.create_task(self._intake.run(self._on_admitted)),
+                tasks.create_task(self._ledger.keep_flushing()),
+            ]
+            await self._stop.wait()
+            self._ledger.publish(RunStopping(reason=self._stop_reason))
+            await self._crew.stop()
+            await crew
+            await self._intake.settle()
+            for task in endless:
+                task.cancel()
+
+    def request_stop(self, reason: str, exit_code: int = ExitCode.DONE) -> None:
+        """Ends the run in order; the first reason counts."""
+        if not self._stop.is_set():
+            self._stop_reason = reason
+            self._exit_code = exit_code
+            self._stop.set()
+
+    def _announce(self) -> None:
+        mission, config = self._mission, self._mission.config
+        self._ledger.publish(
+            RunStarted(
+                run=mission.run.name,
+                directory=str(mission.run.path),
+                preset=mission.preset,
+                version=getattr(sys.modules.get("matrix0"), "__version__", ""),
+                pid=os.getpid(),
+                cycles=mission.cycles,
+                steps_per_cycle=config.training.steps_per_cycle,
+                samples_per_position=config.replay.samples_per_position,
+                min_positions=config.replay.min_positions,
+                memory_limit_gib=config.device.memory_limit_gib,
+            )
+        )
+        self._ledger.publish(self._findings.event)
+        for remark in (*mission.remarks, *self._findings.remarks):
+            self._ledger.alert("warning", remark)
+
+    # Workers --------------------------------------------------------------------------------------
+
+    async def _on_event(self, worker: str, event: Event) -> None:
+        match event:
+            case ShardWritten():
+                self._ledger.publish(event)
+                self._intake.offer(event.name, event.sha256)
+            case CheckpointSaved():
+                await self._gating.checkpoint_saved(event)
+            case MatchFinished():
+                await self._gating.match_finished(event)
+            case WorkerReady():
+                self._ledger.publish(event)
+                await self._greet(worker, event.role)
+            case _ if type(event) in _ONLY_SHOWN:
+                self._ledger.publish(event)
+            case _:
+                text = f"said {type(event).__name__}, which is not for a worker to say"
+                self._ledger.log(worker, text, "warning")
+
+    async def _greet(self, worker: str, role: Role) -> None:
+        """Tells a worker that has just started what the others know."""
+        order: WorkerCommand | None = None
+        if role == "selfplay" and self._gating.best:
+            order = UseNetwork(name=self._gating.best)
+        elif role == "evaluator":
+            order = self._gating.match_to_play()
+        if order is not None:
+            await self._crew.send_to(worker, order)
+        if self._is_paused:
+            await self._crew.send_to(worker, Pause())
+
+    async def _order(self, role: Role, command: WorkerCommand) -> None:
+        # One that is only starting is greeted with the same order once it is ready.
+        await self._crew.send_to_ready(role, command)
+
+    async def _on_admitted(self, shard: str) -> None:
+        await self._crew.send("trainer", AddShard(name=shard))
+
+    async def _on_exit(self, role: Role) -> None:
+        if role == "selfplay":
+            self._intake.rescan()
+        elif role == "trainer":
+            await self._gating.rescan()
+
+    def _on_given_up(self, role: Role, code: int) -> None:
+        self._useful_selfplay -= role == "selfplay"
+        if role == "selfplay" and self._useful_selfplay > 0:
+            return
+        self._ledger.alert("error", f"without {role} the run cannot go on; see its log in logs/")
+        if self._mission.exit_when_stuck:
+            is_known = code in (ExitCode.CONFIG, ExitCode.BAD_DATA, ExitCode.DEVICE)
+            self.request_stop(f"{role} was given up", code if is_known else ExitCode.INTERNAL)
+
+    def _on_cycle(self, cycle: int) -> None:
+        if self._mission.cycles and cycle >= self._mission.cycles:
+            self.request_stop(f"{cycle} cycles are done")
+
+    # Screens --------------------------------------------------------------------------------------
+
+    async def _on_request(self, command: ClientCommand) -> Answer:
+        if self._stop.is_set():
+            return Answer(refused="the run is stopping")
+        refused, text = await self._obey(command)
+        if refused:
+            return Answer(refused=refused)
+        return Answer(text)
+
+    async def _obey(self, command: ClientCommand) -> tuple[str, str]:
+        """(why not, what was done); an order that was obeyed is in the journal."""
+        refused = ""
+        match command:
+            case PauseRun():
+                text = "paused"
+                refused = await self._set_paused(True)
+            case ResumeRun():
+                text = "resumed"
+                refused = await self._set_paused(False)
+            case CheckpointNow():
+                text = "the trainer saves a checkpoint"
+                if not await self._crew.send_to_ready(
+                    "trainer", SaveCheckpoint(reason="requested")
+                ):
+                    refused = "the trainer is not running"
+            case EvaluateNow():
+                text = "a match against the best begins"
+                refused = await self._gating.evaluate_newest()
+            case Promote():
+                text = f"{command.name} is the best network"
+                refused = await self._gating.promote(command.name, command.reason)
+            case StopRun():
+                text = "stopping"
+                self.request_stop("stopped by a person")
+        if not refused:
+            await self._ledger.commit(command)
+        return refused, text
+
+    async def _set_paused(self, paused: bool) -> str:
+        if paused == self._is_paused:
+            return "the run is paused already" if paused else "the run is not paused"
+        self._is_paused = paused
+        await self._crew.send_all(Pause() if paused else Resume())
+        self._ledger.publish(PauseChanged(paused=paused))
+        return ""
+
+    # Signals --------------------------------------------------------------------------------------
+
+    def _answer_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        loop.add_signal_handler(signal.SIGTERM, self.request_stop, "asked to by SIGTERM")
+        if self._mission.ignores_hangup:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        else:
+            loop.add_signal_handler(signal.SIGHUP, self.request_stop, "the terminal was closed")
+
+    def _ignore_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+
+    def _interrupt(self) -> None:
+        self._interrupts += 1
+        if self._interrupts == 1:
+            self.request_stop("interrupted")
+        else:
+            # What is committed stays committed; nobody is waited for.
+            self._exit_code = INTERRUPTED
+            self.request_stop("interrupted twice")
+            self._crew.kill()
+
+
+async def conduct(
+    mission: Mission,
+    *,
+    watch: Watch | None = None,
+    command_line: WorkerCommandLine | None = None,
+    admit: Admit = admit,
+) -> int:
+    """One start of a run whose lock the caller holds: recovery, work, end; the exit code."""
+    ledger, journal, remarks = await open_ledger(mission.run)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            if watch is not None:
+                tasks.create_task(_run_watch(watch, ledger))
+            try:
+                findings = await recover(mission.run, mission.config, ledger, remarks, admit=admit)
+                async with LocalPool() as pool:
+                    return await Supervisor(mission, findings, pool, command_line).run()
+            finally:
+                ledger.end()
+                await ledger.flush()
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
+    finally:
+        await ledger.store.close()
+        journal.close()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of nested groups: what went wrong, the others followed from it."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+async def _run_watch(watch: Watch, ledger: Ledger) -> None:
+    await watch(ledger)
+
+
+def supervise(directory: Path, cycles: int = 0) -> int:
+    """`matrix0 supervise`: the detached supervisor of a prepared run. Returns the exit code.
+
+    Raises RunLockedError when another one has the run, ConfigError when there is none.
+    """
+    run = RunDirectory(directory)
+    run.create()
+    with run.lock():
+        mission = Mission(
+            run=run,
+            config=run.read_config(),
+            preset=run.read_preset(),
+            cycles=cycles,
+            ignores_hangup=True,
+        )
+        return asyncio.run(conduct(mission))
