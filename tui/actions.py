@@ -37,6 +37,7 @@ class Action:
     minor: bool = False
     """Left out of the footer first."""
     help: str
+    """A sentence; empty where the title says it all."""
     refused: Callable[[Context], str] = _always
     """Why it cannot be done now; empty when it can."""
     command: Callable[[Context], c.ClientCommand] | None = None
@@ -175,7 +176,7 @@ ACTIONS: tuple[Action, ...] = (
             id=f"pane-{id}",
             key=str(number),
             title=f"Go to {title.lower()}",
-            help=f"Shows and focuses the pane: {title.lower()}.",
+            help="",
         )
         for number, (id, title) in enumerate(PANES, 1)
     ),

@@ -24,8 +24,9 @@ from tui.screens.dashboard import Dashboard
 from tui.screens.pages import cycles_page, help_page
 from tui.summary import conclusion, cycles_table
 
-Breakpoints = list[tuple[int, str]]
-"""Least width or height, and the class the screen then has."""
+WIDTHS = [(0, "-narrow"), (110, "-wide")]
+HEIGHTS = [(0, "-short"), (34, "-tall")]
+"""From this many cells on the screen has this class; app.tcss lays it out accordingly."""
 
 REFRESH_S = 0.5
 MAX_TOASTS = 3
@@ -35,8 +36,8 @@ MAX_TOASTS = 3
 class ControlCentre(App[int]):
     CSS_PATH = "app.tcss"
     TITLE = "Matrix0"
-    HORIZONTAL_BREAKPOINTS: ClassVar[Breakpoints | None] = [(0, "-narrow"), (110, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[Breakpoints | None] = [(0, "-short"), (34, "-tall")]
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(a.key, f"act('{a.id}')", a.title, id=f"matrix0.{a.id}", show=False)

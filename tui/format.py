@@ -15,6 +15,11 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def plural(number: int, noun: str) -> str:
+    """1 alert, 2 alerts."""
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
 def short(number: float) -> str:
     """At most five characters: 831, 5.2k, 12k, 1.4M."""
     sign, number = ("-" if number < 0 else ""), abs(number)

@@ -51,8 +51,7 @@ def _share(score: float | None, glyphs: Glyphs) -> str:
 
 def conclusion(state: RunState) -> str:
     """One sentence about how the run stands."""
-    cycles = len(state.cycles_done)
-    plural = "" if cycles == 1 else "s"
-    games = fmt.count(state.totals.games)
-    text = f"{cycles} cycle{plural}, {games} games, step {fmt.count(state.step)}"
+    cycles = fmt.plural(len(state.cycles_done), "cycle")
+    games = fmt.plural(state.totals.games, "game")
+    text = f"{cycles}, {games}, step {fmt.count(state.step)}"
     return f"{text}; best network {fmt.network(state.best)}" if state.best else text

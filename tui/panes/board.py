@@ -22,6 +22,9 @@ LIGHT, DARK = "#8199ad", "#536a7d"
 LIGHT_MOVED, DARK_MOVED = "#b3984a", "#93792f"
 CHECKED = "#b5533c"
 WHITE_PIECE, BLACK_PIECE = "#ffffff", "#0b0f14"
+BESIDE_WIDTH: Final = 36
+"""With this many cells to spare the search is shown beside the board, not under it."""
+LONGEST_BAR: Final = 24
 PIECES: Final = "KQRBNPkqrbnp"
 
 Line = list[tuple[str, Style]]
@@ -90,13 +93,14 @@ class BoardPane(Widget, can_focus=True):
             return [[(fmt.fit("no room for a board here", width, self.glyphs), self._muted)]]
         lines = self._board_lines(board, *square)
         indent = max(0, (width - 3 - 8 * square[0]) // 2)
-        beside = width - indent - 3 - 8 * square[0] >= 64
-        lines = [[(" " * (0 if beside else indent), Style()), *line] for line in lines]
-        info = self._info(board, width - 2 - (8 * square[0] + 6 if beside else 0))
-        if beside:
-            for line, extra in zip(lines, [[], *info], strict=False):
+        room_beside = width - 8 * square[0] - 3 - 5
+        if room_beside >= BESIDE_WIDTH:
+            info = self._info(board, room_beside)
+            for line, extra in zip(lines[1:], info, strict=False):
                 line += [("   ", Style()), *extra]
             return lines
+        lines = [[(" " * indent, Style()), *line] for line in lines]
+        info = self._info(board, width - 2)
         room = height - len(lines)
         if room > len(info):
             lines.append([])
@@ -143,7 +147,7 @@ class BoardPane(Widget, can_focus=True):
 
     def _fill(self, square: int, width: int) -> str:
         dark = (chess.square_file(square) + chess.square_rank(square)) % 2 == 0
-        return (self.glyphs.shade if self._plain and dark else " ") * width
+        return (self.glyphs.shade if self.app.no_color and dark else " ") * width
 
     def _blank(self, square: int, width: int, moved: bool, checked: bool) -> tuple[str, Style]:
         return self._fill(square, width), Style(bgcolor=self._background(square, moved, checked))
@@ -163,7 +167,7 @@ class BoardPane(Widget, can_focus=True):
 
     @property
     def _plain(self) -> bool:
-        """Without colour, shade, brackets and the outline of a piece say what colour says else."""
+        """Where colour may be missing, brackets and outlines (or case) say what it says else."""
         return self.app.no_color or self.glyphs.ascii
 
     # What the search thought ---------------------------------------------------------------------
@@ -180,7 +184,7 @@ class BoardPane(Widget, can_focus=True):
             sign = self.glyphs.selected if i == 0 else " "
             san = fmt.fit(fmt.line(move.san), 7, self.glyphs)
             text = f"{move.q:+.2f} {fmt.short(move.visits):>5}"
-            share = fmt.bar(move.prior, max(4, width - 30), self.glyphs)
+            share = fmt.bar(move.prior, min(LONGEST_BAR, max(4, width - 30)), self.glyphs)
             lines.append(
                 [
                     (f"{sign} {san} ", Style(bold=i == 0)),
@@ -189,21 +193,25 @@ class BoardPane(Widget, can_focus=True):
                     (f" {text}", Style()),
                 ]
             )
+        side = "White" if board.turn == chess.WHITE else "Black"
+        state = "checkmate" if board.is_checkmate() else f"{side} to move"
+        lines.append([(f"  {state}", self._muted)])
         return lines
 
     def _value_bar(self, win: float, draw: float, loss: float, width: int) -> Line:
         text = f"W {fmt.percent(win)} D {fmt.percent(draw)} L {fmt.percent(loss)} "
-        room = max(0, width - len(text) - 1)
+        room = min(LONGEST_BAR, max(0, width - len(text) - 1))
         total = max(win + draw + loss, 1e-9)
         white = round(room * win / total)
         black = round(room * loss / total)
         middle = room - white - black
-        full, empty = self.glyphs.bar_full, self.glyphs.bar_empty
+        dark = self.app.current_theme.dark
+        signs = "#=." if self.glyphs.ascii else "███"
         return [
             (text, Style(bold=True)),
-            (full * white, Style(color="#e8eef4")),
-            (("=" if self.glyphs.ascii else "▒") * middle, Style(color="#7f8c99")),
-            (empty * black, Style(color="#7f8c99")),
+            (signs[0] * white, Style(color="#e8eef4" if dark else "#b4c0cb")),
+            (signs[1] * middle, Style(color="#7f8c99")),
+            (signs[2] * black, Style(color="#3b4652")),
         ]
 
 

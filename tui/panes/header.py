@@ -72,8 +72,7 @@ def _numbers(
         parts.append((7, f"mem {used:.1f}{limit}{unit}", "bold $attention" if high else ""))
     urgent = [a for a in state.alerts if a.level in ("warning", "error")]
     if urgent:
-        plural = "s" if len(urgent) > 1 else ""
-        text = f"{len(urgent)} alert{plural}" if roomy else f"!{len(urgent)}"
+        text = fmt.plural(len(urgent), "alert") if roomy else f"!{len(urgent)}"
         parts.append((2, text, "bold $attention"))
     return parts
 

@@ -1,5 +1,6 @@
 """The newest lines of the run's log, wrapped to the width; follows until one scrolls up."""
 
+import textwrap
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -69,7 +70,7 @@ class LogPane(ScrollView, can_focus=True):
             self._subtitle()
 
     def _subtitle(self) -> None:
-        number = f"{fmt.count(len(self._lines))} lines"
+        number = fmt.plural(len(self._lines), "line")
         word = "follow" if self.is_following else "scrolled, G follows"
         text = f"{word} {self.glyphs.middle_dot} {number}" if self._lines else "nothing logged yet"
         if self.border_title is None:
@@ -143,6 +144,11 @@ def _head_width() -> int:
 def _wrap(line: LogLine, width: int) -> list[_Row]:
     rows: list[_Row] = []
     for part in clean(line.text).split("\n"):
-        chunks = [part] if cell_len(part) <= width else chop_cells(part, width)
+        if cell_len(part) <= width:
+            chunks = [part]
+        elif part.isascii():
+            chunks = textwrap.wrap(part, width)
+        else:
+            chunks = chop_cells(part, width)
         rows += [_Row(line, chunk, not rows and i == 0) for i, chunk in enumerate(chunks or [""])]
     return rows

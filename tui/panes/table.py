@@ -37,7 +37,13 @@ class StateTable(DataTable[Text]):
     ]
 
     def __init__(self, id: str, columns: tuple[Column, ...]) -> None:
-        super().__init__(id=id, classes="pane", cursor_type="row", cell_padding=0)
+        super().__init__(
+            id=id,
+            classes="pane",
+            cursor_type="row",
+            cell_padding=0,
+            cursor_foreground_priority="renderable",
+        )
         self.spec = columns
         for column in columns:
             label = Text(

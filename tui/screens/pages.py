@@ -50,7 +50,8 @@ def help_text(context: Context) -> Content:
         reason = action.refused(context)
         parts.append((f"{action.shown_key:>6}  ", "bold $accent"))
         parts.append((action.title, "bold"))
-        parts.append((f"\n        {action.help}", "$muted"))
+        if action.help:
+            parts.append((f"\n        {action.help}", "$muted"))
         if reason:
             parts.append((f"\n        Not now: {fmt.line(reason)}.", "$attention"))
         parts.append("\n")
