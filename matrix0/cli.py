@@ -33,6 +33,7 @@ app.command("match")(match.match)
 app.command("config")(system.config)
 app.command("doctor")(system.doctor)
 app.command("worker", hidden=True)(processes.worker)
+app.command("supervise", hidden=True)(processes.supervise)
 
 
 tui_app = typer.Typer(**PLAIN)

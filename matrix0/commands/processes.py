@@ -20,3 +20,13 @@ def worker(
         if role == known:
             raise typer.Exit(launch(known, run, name))
     raise typer.BadParameter(f"{role!r} is none of {', '.join(get_args(Role))}", param_hint="ROLE")
+
+
+def supervise(
+    run: RunOption,
+    cycles: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """The supervisor of a prepared run, for a screen to join; never loads torch."""
+    from backend.supervisor import supervise as conduct_run
+
+    raise typer.Exit(conduct_run(run, cycles))

@@ -10,6 +10,7 @@ from backend.errors import ExitCode, Matrix0Error
 from matrix0.commands.options import ConfigOption, JsonOption, PresetOption, SetOption
 
 if TYPE_CHECKING:
+    from backend.config import Config
     from backend.rundir import RunDirectory
 
 FIRST_PRESET: Final = "tiny"
@@ -51,47 +52,41 @@ def control_centre(
     from backend.rundir import RunDirectory
 
     directory = RunDirectory(run if run is not None else Path("runs") / (preset or FIRST_PRESET))
-    _settle(directory, preset, file, overrides or [])
+    config, preset = _asked(directory, preset, file, overrides or [])
     if no_ui:
         from backend.headless import run_headless
 
-        raise typer.Exit(run_headless(directory, cycles=cycles, as_json=as_json))
+        raise typer.Exit(run_headless(directory.path, config, preset, cycles, as_json))
 
     from backend.processes import start_detached
     from tui.app import run_app
 
+    directory.create()
+    differences = directory.settle(config, preset)[1]
+    if differences:
+        _say(f"{directory.path} keeps its own settings; for others choose another --run")
+    for line in differences:
+        _say(line)
     if directory.holder() is not None:
         if cycles:
             _say(f"{directory.path} is already at work: --cycles {cycles} changes nothing")
         raise typer.Exit(run_app(directory.path))
-    directory.create()
     supervisor = start_detached(directory, cycles=cycles)
     raise typer.Exit(run_app(directory.path, supervisor_exit=supervisor.poll))
 
 
-def _settle(
-    directory: "RunDirectory",
-    preset: str | None,
-    file: Path | None,
-    overrides: list[str],
-) -> None:
-    """Make the directory and its settings, or say how what is asked differs from what it keeps."""
+def _asked(
+    directory: "RunDirectory", preset: str | None, file: Path | None, overrides: list[str]
+) -> "tuple[Config, str]":
+    """The settings asked for and the name of their preset; what is not said, an old run decides."""
     from backend.settings import build_config
 
-    if directory.exists:
-        base = directory.read_config() if preset is None and file is None else None
-        differences = directory.settle(build_config(preset, file, overrides, base=base))[1]
-        if differences:
-            _say(f"{directory.path} keeps its own settings; for others choose another --run")
-        for line in differences:
-            _say(line)
-        return
     if preset is None and file is None:
+        if directory.exists:
+            return build_config(overrides=overrides, base=directory.read_config()), ""
         _say(f"a new run without --preset or --config: taking preset {FIRST_PRESET}")
         preset = FIRST_PRESET
-    config = build_config(preset, file, overrides)
-    directory.create()
-    directory.settle(config, preset or "")
+    return build_config(preset, file, overrides), preset or ""
 
 
 def _say(text: str) -> None:
