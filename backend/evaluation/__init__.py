@@ -1,0 +1,1 @@
+"""Measuring networks: matches under an independent referee, ratings, the gate."""

@@ -1,0 +1,1 @@
+"""The self-supervised task: what is hidden from the network and asked back."""
