@@ -65,7 +65,7 @@ class Trainer:
         """Optimiser steps taken."""
         self.num_samples = 0
         """Positions presented."""
-        self._mask_generator = torch.Generator().manual_seed(generator.initial_seed() + 1)
+        self._mask_generator = torch.Generator().manual_seed(seed + 1)
         self._optimizer = torch.optim.AdamW(
             _parameter_groups(self.net, config.weight_decay),
             lr=config.learning_rate,

@@ -191,3 +191,18 @@ def test_a_device_that_is_not_here_is_an_error_and_auto_says_why() -> None:
 def test_memory_the_cpu_cannot_tell_is_none() -> None:
     memory = CPU.memory()
     assert (memory.used, memory.reserved, memory.total) == (None, None, None)
+
+
+def test_a_device_without_memory_for_the_batch_says_how_large_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inference = Inference(lived_in(CONV), CPU)
+    positions = random_positions(3, seed=8)
+
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(inference, "_run", fail)
+    with pytest.raises(DeviceError, match="no memory for a batch of 3"):
+        inference(positions, *legal_index(positions, "mover"))
+    assert inference.evaluations == 0
