@@ -67,12 +67,14 @@ def control_centre(
         _say(f"{directory.path} keeps its own settings; for others choose another --run")
     for line in differences:
         _say(line)
+    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
     if directory.holder() is not None:
         if cycles:
             _say(f"{directory.path} is already at work: --cycles {cycles} changes nothing")
-        raise typer.Exit(run_app(directory.path))
+        raise typer.Exit(run_app(directory.path, ascii=ascii_only))
     supervisor = start_detached(directory, cycles=cycles)
-    raise typer.Exit(run_app(directory.path, supervisor_exit=supervisor.poll))
+    code = run_app(directory.path, ascii=ascii_only, supervisor_exit=supervisor.poll)
+    raise typer.Exit(code)
 
 
 def _asked(
