@@ -9,7 +9,7 @@ class CommandBase(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defa
     pass
 
 
-# Supervisor to worker (one JSON line each on the worker's stdin) ------------------------------------
+# Supervisor to worker (one JSON line each on the worker's stdin) --------------------------------
 
 
 class UseNetwork(CommandBase, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class Stop(CommandBase, frozen=True, kw_only=True):
 
 WorkerCommand = UseNetwork | AddShard | SaveCheckpoint | PlayMatch | Pause | Resume | Stop
 
-# Front end to supervisor (over the socket) ---------------------------------------------------------
+# Front end to supervisor (over the socket) ------------------------------------------------------
 
 
 class PauseRun(CommandBase, frozen=True, kw_only=True):

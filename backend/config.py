@@ -1,4 +1,4 @@
-"""Every setting of a run as frozen dataclasses; `config.toml` shows the same with defaults and units.
+"""Every setting of a run as frozen dataclasses; `config.toml` shows the same.
 
 Loading and writing TOML lives in `backend/settings.py`, the presets in `backend/presets.py`.
 """
@@ -53,7 +53,7 @@ class SearchConfig:
     c_puct_factor: float = 1.0
     """Growth: c = c_puct + factor * ln((visits + base + 1) / base); 0 keeps c constant."""
     fpu_reduction: float = 0.25
-    """An unvisited move is taken for parent value - reduction * sqrt(visited policy mass)."""
+    """Below the root an unvisited move has parent value - reduction * sqrt(visited policy mass)."""
     dirichlet_alpha: float = 0.3
     """Concentration of the root noise of the puct rule."""
     dirichlet_frac: float = 0.25

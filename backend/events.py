@@ -1,6 +1,6 @@
-"""What has happened, said by workers and by the supervisor: one frozen struct for each fact or reading.
+"""What has happened, said by workers and by the supervisor: a frozen struct for each.
 
-Facts (a shard, a checkpoint, a match, a decision) can be re-derived from files and are never dropped.
+Facts (a shard, a checkpoint, a match) can be re-derived from files and are never dropped.
 Telemetry (heartbeats, progress, boards) may be dropped by a slow reader and is only ever shown.
 `docs/protocol.md` lists them all; a test compares.
 """
@@ -19,7 +19,7 @@ class EventBase(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaul
     """Wall clock when it happened, seconds since 1970; for display only."""
 
 
-# Workers, about themselves -----------------------------------------------------------------------
+# Workers, about themselves ----------------------------------------------------------------------
 
 
 class WorkerReady(EventBase, frozen=True, kw_only=True):
@@ -102,7 +102,7 @@ class LogLine(EventBase, frozen=True, kw_only=True):
     text: str
 
 
-# Data ----------------------------------------------------------------------------------------------
+# Data -------------------------------------------------------------------------------------------
 
 
 class ShardWritten(EventBase, frozen=True, kw_only=True):
@@ -136,7 +136,7 @@ class ShardRejected(EventBase, frozen=True, kw_only=True):
     reason: str
 
 
-# Training ------------------------------------------------------------------------------------------
+# Training ---------------------------------------------------------------------------------------
 
 
 class TrainingStep(EventBase, frozen=True, kw_only=True):
@@ -144,7 +144,9 @@ class TrainingStep(EventBase, frozen=True, kw_only=True):
 
     step: int
     metrics: dict[str, float]
-    """policy_loss, policy_kl, value_loss, piece_loss, piece_accuracy, grad_norm, learning_rate, samples_per_s, …
+    """policy_loss, value_loss, piece_loss, grad_norm, learning_rate and the like, as
+    `backend.training.Trainer.step` names them; means since the last point.
+
     Always finite: a non-finite step is an Alert, not a point."""
 
 
@@ -174,7 +176,7 @@ class CheckpointSaved(EventBase, frozen=True, kw_only=True):
     metrics: dict[str, float] = {}
 
 
-# Evaluation ----------------------------------------------------------------------------------------
+# Evaluation -------------------------------------------------------------------------------------
 
 
 class MatchStarted(EventBase, frozen=True, kw_only=True):
@@ -239,7 +241,7 @@ class Promoted(EventBase, frozen=True, kw_only=True):
     reason: str
 
 
-# The supervisor, about workers and the run --------------------------------------------------------
+# The supervisor, about workers and the run ------------------------------------------------------
 
 
 class WorkerStarted(EventBase, frozen=True, kw_only=True):

@@ -43,4 +43,4 @@ PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     },
     "flagship": {},
 }
-"""tiny learns on a laptop CPU in minutes, small wants a GPU or patience, flagship is the 53 M network."""
+"""tiny learns on a laptop CPU in minutes, small wants a GPU, flagship is the 53 M network."""

@@ -1,8 +1,8 @@
 """Self-play: many games at once, each recorded whole, with its own result.
 
 A game starts with a few uniformly random plies, so that no two are alike. Then every move is
-searched; early moves are drawn from the search's policy, later ones are its best. A game ends by the
-rules, or is cut at `max_plies` and then has no result at all.
+searched; early moves are drawn from the search's policy, later ones are its best. A game ends by
+the rules, or is cut at `max_plies` and then has no result at all.
 """
 
 from dataclasses import dataclass, field

@@ -117,7 +117,7 @@ class RunState(_State, frozen=True, kw_only=True):
     """Every how many reports a point is kept, by curve."""
     metric_seen: dict[str, int] = {}
     memory: tuple[tuple[float, float], ...] = ()
-    """(wall clock, MiB): device memory of all workers, or their RSS where the device cannot tell."""
+    """(wall clock, MiB): device memory of all workers, or RSS where the device cannot tell."""
     workers: dict[str, WorkerView] = {}
     checkpoints: tuple[CheckpointView, ...] = ()
     """Oldest first."""
@@ -365,7 +365,8 @@ def _match_finished(state: RunState, event: e.MatchFinished) -> RunState:
     running = None if state.match and state.match.match == event.match else state.match
     state = replace(state, match=running, matches=(*state.matches[-(MAX_MATCHES - 1) :], view))
     text = (
-        f"{event.candidate} against {event.opponent}: +{event.wins} ={event.draws} -{event.losses}, "
+        f"{event.candidate} against {event.opponent}: "
+        f"+{event.wins} ={event.draws} -{event.losses}, "
         f"Elo {event.elo:+.0f} [{event.elo_low:+.0f}, {event.elo_high:+.0f}]"
     )
     return _log(state, event.at, "evaluator", "info", text)

@@ -267,7 +267,7 @@ def decode_shard(content: bytes) -> tuple[ShardMetadata, dict[str, Array]]:
     return metadata, columns
 
 
-_DTYPES: Final = {
+_DTYPES: Final[dict[str, np.dtype[Any]]] = {
     "U8": np.dtype("<u1"),
     "I8": np.dtype("<i1"),
     "U16": np.dtype("<u2"),

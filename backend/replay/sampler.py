@@ -1,0 +1,56 @@
+"""Draws batches from the window, every position alike, and mixes the value target."""
+
+from typing import Any
+
+import numpy as np
+
+from backend.replay.batch import Batch
+from backend.replay.window import Window
+
+
+class Sampler:
+    """Draws with replacement from `window`; the generator's state can be saved as JSON."""
+
+    def __init__(self, window: Window, rng: np.random.Generator, search_value_frac: float) -> None:
+        """`search_value_frac` is the share of the search's value in the value target (0 to 1)."""
+        self._window = window
+        self._rng = rng
+        self._search_value_frac = search_value_frac
+
+    def sample(self, size: int) -> Batch:
+        """`size` positions. ReplayError when the window is empty."""
+        rows = self._rng.integers(max(1, self._window.num_positions), size=size)
+        return self.gather(rows)
+
+    def gather(self, rows: np.ndarray) -> Batch:
+        """The batch of these positions of the window.
+
+        Value target: the game's result mixed with the search's value. Where the game has no
+        result it is the search's value alone; where nothing was searched, the result alone.
+        """
+        index, prob, num_moves = self._window.policies(rows)
+        result = self._window.column("result_wdl")[rows]
+        root = self._window.column("root_wdl")[rows]
+        has_result = self._window.column("has_result")[rows].astype(bool)
+        searched = np.isfinite(root).all(axis=1)
+        share = np.where(searched, np.where(has_result, self._search_value_frac, 1.0), 0.0)
+        share = share.astype(np.float32)[:, None]
+        wdl = (1 - share) * result + share * np.where(searched[:, None], root, 0.0)
+        judged = has_result | searched
+        wdl[~judged] = 1 / 3
+        return Batch(
+            positions=self._window.column("positions")[rows],
+            policy_index=index,
+            policy_prob=prob,
+            num_moves=num_moves,
+            wdl_target=(wdl / wdl.sum(axis=1, keepdims=True)).astype(np.float32),
+            weight=np.ones(len(rows), np.float32),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """The generator's state; JSON can hold it."""
+        return dict(self._rng.bit_generator.state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Draw on where `state` was taken."""
+        self._rng.bit_generator.state = state

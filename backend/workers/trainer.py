@@ -1,0 +1,228 @@
+"""Trainer worker: spends credits on optimiser steps, reports the curves, saves candidates.
+
+It reads which shards count from the run's database, and later hears of new ones. A checkpoint holds
+all that the next step depends on, the sampler's generator and the samples presented included.
+"""
+
+import os
+import time
+from typing import Any, assert_never
+
+import numpy as np
+
+from backend import checkpoints
+from backend.commands import (
+    AddShard,
+    Pause,
+    PlayMatch,
+    Resume,
+    SaveCheckpoint,
+    Stop,
+    UseNetwork,
+    WorkerCommand,
+)
+from backend.commit import sha256_of
+from backend.config import Config
+from backend.device import Device, choose_device
+from backend.errors import CheckpointError, WorkerError
+from backend.events import CheckpointSaved, TrainerProgress, TrainingStep, WorkerReady
+from backend.replay.credits import Credits
+from backend.replay.sampler import Sampler
+from backend.replay.window import Window
+from backend.rundir import RunDirectory
+from backend.store.reading import admitted_positions, admitted_shards
+from backend.training import Trainer
+from backend.workers.base import WorkerIO
+
+PROGRESS_S = 1.0
+"""Seconds between two reports of credits and window."""
+
+
+def main(io: WorkerIO, run: RunDirectory, config: Config) -> None:
+    """Train until told to stop."""
+    io.set_phase("loading")
+    device = choose_device(config.device)
+    io.device_memory = device.memory_mib
+    io.emit(
+        WorkerReady(
+            worker=io.worker,
+            role="trainer",
+            pid=os.getpid(),
+            device=device.kind,
+            reason=device.reason,
+        )
+    )
+    _TrainerWorker(io, run, config, device).run()
+
+
+class _TrainerWorker:
+    def __init__(self, io: WorkerIO, run: RunDirectory, config: Config, device: Device) -> None:
+        self._io = io
+        self._run = run
+        self._config = config
+        self._trainer = Trainer(config.model, config.ssl, config.training, device, seed=config.seed)
+        self._credits = Credits(config.replay)
+        self._window = Window(run.replay, config.replay.window_positions)
+        rng = np.random.default_rng([config.seed, 1])
+        self._sampler = Sampler(self._window, rng, config.training.search_value_frac)
+        self._saved = ""
+        """Name of the newest checkpoint."""
+        self._means = _Means()
+        self._metrics: dict[str, float] = {}
+        self._paused = False
+        self._stopping = False
+        self._reported_at = 0.0
+
+    def run(self) -> None:
+        self._restore()
+        self._fill_window()
+        while True:
+            for command in self._io.poll():
+                self._obey(command)
+            if self._stopping:
+                break
+            waiting = self._credits.waiting_for(self._config.training.batch_size)
+            self._report(waiting)
+            if self._paused or waiting:
+                self._wait(waiting)
+            else:
+                self._io.set_phase("training")
+                self._step()
+        if self._trainer.num_steps and self._saved != self._name:
+            self._save("stopping")
+
+    @property
+    def _name(self) -> str:
+        return checkpoints.checkpoint_name(self._trainer.num_steps)
+
+    def _restore(self) -> None:
+        """Go on from the newest sound checkpoint, or make the first one."""
+        self._io.set_phase("loading", "checkpoint")
+        path, faults = checkpoints.newest_valid(self._run.checkpoints)
+        for fault in faults:
+            self._io.log(str(fault), "error")
+        if path is None:
+            if faults:
+                raise CheckpointError("no checkpoint of this run is sound")
+            self._save("initial")
+            return
+        checkpoint = checkpoints.load(path)
+        self._trainer.restore(checkpoint)
+        if "sampler" in checkpoint.manifest.data_position:
+            self._sampler.restore(checkpoint.manifest.data_position["sampler"])
+        self._credits.presented = self._trainer.num_samples
+        self._metrics = dict(checkpoint.manifest.metrics)
+        self._saved = path.name
+        self._io.log(f"goes on from {path.name}")
+
+    def _fill_window(self) -> None:
+        """Load the newest admitted shards, enough to fill the window, oldest first."""
+        self._io.set_phase("loading", "replay window")
+        names = admitted_shards(self._run.database)
+        self._credits.admitted = admitted_positions(self._run.database)
+        for done, name in enumerate(names):
+            self._window.add(name)
+            if done % 64 == 0:
+                self._io.progress()
+
+    def _wait(self, waiting: str) -> None:
+        if self._paused:
+            self._io.set_phase("paused")
+        else:
+            self._io.set_phase("waiting", waiting)
+        command = self._io.wait(0.25)
+        if command is not None:
+            self._obey(command)
+
+    def _obey(self, command: WorkerCommand) -> None:
+        match command:
+            case AddShard():
+                self._credits.admitted += self._window.add(command.name)
+            case SaveCheckpoint():
+                self._save(command.reason)
+            case Pause():
+                self._paused = True
+            case Resume():
+                self._paused = False
+            case Stop():
+                self._stopping = True
+            case UseNetwork() | PlayMatch():
+                raise WorkerError(f"the trainer cannot obey {type(command).__name__}")
+            case _:
+                assert_never(command)
+
+    def _step(self) -> None:
+        training = self._config.training
+        values = self._trainer.step(self._sampler.sample(training.batch_size))
+        self._credits.presented = self._trainer.num_samples
+        self._means.add(values)
+        step = self._trainer.num_steps
+        if step % training.metrics_every == 0:
+            self._metrics = self._means.take()
+            self._io.emit(TrainingStep(step=step, metrics=self._metrics))
+        if step % training.steps_per_cycle == 0:
+            self._save("cycle")
+
+    def _save(self, reason: str) -> None:
+        """Commit the state of this step and announce it; a step is saved once."""
+        if self._saved == self._name:
+            self._announce(reason)
+            return
+        self._io.set_phase("saving", self._name)
+        position: dict[str, Any] = {"sampler": self._sampler.state()}
+        self._trainer.save(
+            self._run.checkpoints,
+            parent=self._saved,
+            data_position=position,
+            metrics=self._metrics,
+        )
+        self._saved = self._name
+        self._announce(reason)
+
+    def _announce(self, reason: str) -> None:
+        path = self._run.checkpoints / self._saved
+        size = sum(file.stat().st_size for file in path.iterdir())
+        self._io.emit(
+            CheckpointSaved(
+                name=self._saved,
+                step=self._trainer.num_steps,
+                sha256=sha256_of(path / checkpoints.MANIFEST),
+                size_mib=size / 2**20,
+                reason=reason,
+                metrics=self._metrics,
+            )
+        )
+
+    def _report(self, waiting: str) -> None:
+        now = time.monotonic()
+        if now - self._reported_at < PROGRESS_S:
+            return
+        self._reported_at = now
+        self._io.emit(
+            TrainerProgress(
+                step=self._trainer.num_steps,
+                window_positions=self._window.num_positions,
+                admitted_positions=self._credits.admitted,
+                presented_samples=self._credits.presented,
+                credits=self._credits.balance,
+                waiting="paused" if self._paused else waiting,
+            )
+        )
+
+
+class _Means:
+    """Averages of the metrics since they were last taken."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._count = 0
+
+    def add(self, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._count += 1
+
+    def take(self) -> dict[str, float]:
+        means = {name: total / self._count for name, total in self._sums.items()}
+        self._sums, self._count = {}, 0
+        return means

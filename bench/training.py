@@ -1,0 +1,64 @@
+"""Optimiser steps of preset tiny on one core, and the time to draw a batch from the window."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from _table import Row, rate, show
+
+from backend.config import DeviceConfig
+from backend.device import choose_device
+from backend.replay.batch import Batch
+from backend.replay.sampler import Sampler
+from backend.replay.shards import ShardWriter
+from backend.replay.window import Window
+from backend.search.evaluator import uniform
+from backend.selfplay import SelfPlay
+from backend.settings import build_config
+from backend.training import Trainer
+
+NUM_GAMES = 64
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    config = build_config("tiny", None, ["search.simulations=2", f"selfplay.games={NUM_GAMES}"])
+    games = SelfPlay(config.selfplay, config.search, uniform, orientation="mover", seed=0)
+    ended = []
+    while len(ended) < NUM_GAMES:
+        ended.extend(games.step())
+    with tempfile.TemporaryDirectory() as folder:
+        writer = ShardWriter(Path(folder), "sp-bench", producer="bench", orientation="mover")
+        window = Window(Path(folder), config.replay.window_positions)
+        window.add(writer.write(ended).name)
+        sampler = Sampler(window, np.random.default_rng(0), config.training.search_value_frac)
+
+        def draw() -> Batch:
+            return sampler.sample(config.training.batch_size)
+
+        device = choose_device(DeviceConfig(kind="cpu"))
+        trainer = Trainer(config.model, config.ssl, config.training, device, seed=0)
+
+        def step() -> float:
+            trainer.step(draw())
+            return config.training.batch_size
+
+        step()
+        rows = [
+            Row(
+                what=f"training, batch {config.training.batch_size}, with the masked-piece task",
+                value=rate(step, seconds=15),
+                unit="samples/s",
+            ),
+            Row(
+                what="drawing batches from the window",
+                value=rate(lambda: len(draw())),
+                unit="samples/s",
+            ),
+        ]
+    show("Training, preset tiny, one core", rows)
+
+
+if __name__ == "__main__":
+    main()
