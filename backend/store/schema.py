@@ -1,25 +1,57 @@
 """The tables of matrix0.db, and the steps that bring an older database to this version.
 
-Where a row is the record of one event, `body` is the event itself as in journal.jsonl and the
-other columns are derived from it by SQLite, so they cannot disagree. `docs/data.md` shows them.
+Where a row is the record of one event, `body` is the event itself, as in journal.jsonl, and the
+other columns are its fields for whoever asks with SQL. `docs/data.md` shows the tables.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
+_ELO: Final = {"elo": "REAL", "elo_low": "REAL", "elo_high": "REAL"}
 
-def _of(name: str, kind: str) -> str:
-    return f"{name} {kind} GENERATED ALWAYS AS (json_extract(body, '$.{name}')) VIRTUAL"
+FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "checkpoints": {"step": "INTEGER", "sha256": "TEXT", "size_mib": "REAL", "reason": "TEXT"},
+    "matches": {
+        "candidate": "TEXT",
+        "opponent": "TEXT",
+        "wins": "INTEGER",
+        "draws": "INTEGER",
+        "losses": "INTEGER",
+        "truncated": "INTEGER",
+        **_ELO,
+        "seconds": "REAL",
+    },
+    "decisions": {
+        "candidate": "TEXT",
+        "best": "TEXT",
+        "verdict": "TEXT",
+        "score": "REAL",
+        **_ELO,
+        "reason": "TEXT",
+    },
+    "promotions": {"name": "TEXT", "previous": "TEXT", "reason": "TEXT"},
+    "cycles": {
+        "step": "INTEGER",
+        "games": "INTEGER",
+        "positions": "INTEGER",
+        "seconds": "REAL",
+        "policy_loss": "REAL",
+        "value_loss": "REAL",
+        "piece_loss": "REAL",
+        "verdict": "TEXT",
+        **_ELO,
+        "random_score": "REAL",
+        "greedy_score": "REAL",
+    },
+}
+"""Table -> fields of its event that are columns, with their type; all may be NULL."""
 
 
-def _record(table: str, key: str, columns: tuple[tuple[str, str], ...]) -> str:
-    derived = ", ".join(_of(name, kind) for name, kind in columns)
-    return (
-        f"CREATE TABLE {table} ({key}, at REAL NOT NULL, "
-        f"body TEXT NOT NULL CHECK (json_valid(body)), {derived}, UNIQUE (at, body)) STRICT"
-    )
+def _record(table: str, *own: str) -> str:
+    columns = [*own, "at REAL NOT NULL", "body TEXT NOT NULL"]
+    columns += [f"{name} {kind}" for name, kind in FIELDS[table].items()]
+    return f"CREATE TABLE {table} ({', '.join(columns)}, UNIQUE (at, body)) STRICT"
 
-
-_ELO: Final = (("elo", "REAL"), ("elo_low", "REAL"), ("elo_high", "REAL"))
 
 VERSION_1: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
@@ -53,70 +85,15 @@ VERSION_1: Final = (
         at REAL NOT NULL,
         PRIMARY KEY (name, step)
     ) STRICT, WITHOUT ROWID""",
-    """CREATE TABLE checkpoints (
-        name TEXT PRIMARY KEY,
-        state TEXT NOT NULL CHECK (state IN ('present', 'retired', 'damaged', 'missing')),
-        at REAL NOT NULL,
-        body TEXT NOT NULL CHECK (json_valid(body)),
-        """
-    + ", ".join(
-        _of(name, kind)
-        for name, kind in (
-            ("step", "INTEGER"),
-            ("sha256", "TEXT"),
-            ("size_mib", "REAL"),
-            ("reason", "TEXT"),
-        )
-    )
-    + ") STRICT, WITHOUT ROWID",
     _record(
-        "matches",
-        "match TEXT PRIMARY KEY",
-        (
-            ("candidate", "TEXT"),
-            ("opponent", "TEXT"),
-            ("wins", "INTEGER"),
-            ("draws", "INTEGER"),
-            ("losses", "INTEGER"),
-            ("truncated", "INTEGER"),
-            *_ELO,
-            ("seconds", "REAL"),
-        ),
+        "checkpoints",
+        "name TEXT PRIMARY KEY",
+        "state TEXT NOT NULL CHECK (state IN ('present', 'retired', 'damaged', 'missing'))",
     ),
-    _record(
-        "decisions",
-        "cycle INTEGER PRIMARY KEY",
-        (
-            ("candidate", "TEXT"),
-            ("best", "TEXT"),
-            ("verdict", "TEXT"),
-            ("score", "REAL"),
-            *_ELO,
-            ("reason", "TEXT"),
-        ),
-    ),
-    _record(
-        "promotions",
-        "seq INTEGER PRIMARY KEY",
-        (("name", "TEXT"), ("previous", "TEXT"), ("reason", "TEXT")),
-    ),
-    _record(
-        "cycles",
-        "cycle INTEGER PRIMARY KEY",
-        (
-            ("step", "INTEGER"),
-            ("games", "INTEGER"),
-            ("positions", "INTEGER"),
-            ("seconds", "REAL"),
-            ("policy_loss", "REAL"),
-            ("value_loss", "REAL"),
-            ("piece_loss", "REAL"),
-            ("verdict", "TEXT"),
-            *_ELO,
-            ("random_score", "REAL"),
-            ("greedy_score", "REAL"),
-        ),
-    ),
+    _record("matches", "match TEXT PRIMARY KEY"),
+    _record("decisions", "cycle INTEGER PRIMARY KEY"),
+    _record("promotions", "seq INTEGER PRIMARY KEY"),
+    _record("cycles", "cycle INTEGER PRIMARY KEY"),
     """CREATE TABLE events (
         seq INTEGER PRIMARY KEY,
         at REAL NOT NULL,

@@ -7,7 +7,7 @@ database is made anew (`backend/recovery.py`).
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from backend.events import (
     CheckpointSaved,
     CycleFinished,
     Event,
+    EventBase,
     GateDecided,
     MatchFinished,
     Promoted,
@@ -28,7 +29,7 @@ from backend.events import (
     TrainingStep,
 )
 from backend.store.journal import Fact
-from backend.store.schema import MIGRATIONS
+from backend.store.schema import FIELDS, MIGRATIONS
 
 PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
@@ -255,24 +256,18 @@ class Store:
     # Within a transaction -------------------------------------------------------------------------
 
     async def _insert(self, fact: Fact) -> None:
-        body = msgspec.json.encode(fact).decode()
         match fact:
             case CheckpointSaved():
-                await self._db.execute(
-                    "INSERT OR REPLACE INTO checkpoints (name, state, at, body)"
-                    " VALUES (?, 'present', ?, ?)",
-                    (fact.name, fact.at, body),
-                )
+                own = {"name": fact.name, "state": "present"}
+                await self._insert_record("REPLACE", "checkpoints", own, fact)
             case MatchFinished():
-                await self._insert_record("matches", "match", fact.match, fact.at, body)
+                await self._insert_record("IGNORE", "matches", {"match": fact.match}, fact)
             case GateDecided():
-                await self._insert_record("decisions", "cycle", fact.cycle, fact.at, body)
+                await self._insert_record("IGNORE", "decisions", {"cycle": fact.cycle}, fact)
             case CycleFinished():
-                await self._insert_record("cycles", "cycle", fact.cycle, fact.at, body)
+                await self._insert_record("IGNORE", "cycles", {"cycle": fact.cycle}, fact)
             case Promoted():
-                await self._db.execute(
-                    "INSERT OR IGNORE INTO promotions (at, body) VALUES (?, ?)", (fact.at, body)
-                )
+                await self._insert_record("IGNORE", "promotions", {}, fact)
                 await self._put("best", fact.name)
             case ShardAdmitted():
                 # From the journal: it left the window, and its file was removed.
@@ -287,10 +282,14 @@ class Store:
                 pass  # Orders of a person: the journal keeps them, no table needs them.
 
     async def _insert_record(
-        self, table: str, key: str, value: str | int, at: float, body: str
+        self, conflict: str, table: str, own: Mapping[str, str | int], fact: EventBase
     ) -> None:
+        fields = {name: getattr(fact, name) for name in FIELDS[table]}
+        row = {**own, **fields, "at": fact.at, "body": msgspec.json.encode(fact).decode()}
+        places = ", ".join("?" * len(row))
         await self._db.execute(
-            f"INSERT OR IGNORE INTO {table} ({key}, at, body) VALUES (?, ?, ?)", (value, at, body)
+            f"INSERT OR {conflict} INTO {table} ({', '.join(row)}) VALUES ({places})",
+            tuple(row.values()),
         )
 
     async def _put(self, key: str, value: str) -> None:

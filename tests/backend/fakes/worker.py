@@ -1,0 +1,318 @@
+"""Workers without a network for tests of the supervisor: real processes, real files, no torch.
+
+    python worker.py ROLE --run DIR --worker NAME [--fault NAME=KIND]
+
+They speak through the real `WorkerIO`. Self-play writes shards of random legal games, the trainer
+makes checkpoints of a few numbers, the evaluator reports matches that the candidate wins.
+Faults, for the worker NAME only: `exit` ends at once, `config` says its configuration is wrong,
+`deaf` ignores Stop, `silent` never says anything.
+"""
+
+import argparse
+import random
+import time
+from pathlib import Path
+
+import chess
+import numpy as np
+
+from backend import checkpoints
+from backend.commands import (
+    AddShard,
+    Pause,
+    PlayMatch,
+    Resume,
+    SaveCheckpoint,
+    Stop,
+    UseNetwork,
+    WorkerCommand,
+)
+from backend.commit import sha256_of
+from backend.config import Config
+from backend.errors import ConfigError
+from backend.events import (
+    CheckpointSaved,
+    MatchFinished,
+    MatchProgress,
+    MatchStarted,
+    SelfPlayProgress,
+    ShardWritten,
+    TrainerProgress,
+    TrainingStep,
+    WorkerReady,
+)
+from backend.replay.boards import move_code, position_array, position_key, position_words
+from backend.replay.records import (
+    BLACK_WON,
+    DRAW,
+    FULL_SEARCH,
+    NO_RESULT,
+    TRUNCATED,
+    WHITE_WON,
+    GameRecord,
+    SampleRecord,
+)
+from backend.replay.shards import ShardWriter
+from backend.rundir import RunDirectory
+from backend.store.reading import admitted_shards
+from backend.workers.base import WorkerIO, run_worker
+
+STEP_S = 0.01
+MAX_PLIES = 60
+
+
+class Orders:
+    """What the fakes have in common: pausing and stopping."""
+
+    def __init__(self, io: WorkerIO, *, deaf: bool) -> None:
+        self._io = io
+        self._deaf = deaf
+        self.stopped = False
+
+    def take(self, timeout: float) -> list[WorkerCommand]:
+        """Orders of this role that came within `timeout` seconds; waits while paused."""
+        first = self._io.wait(timeout)
+        commands = ([first] if first else []) + self._io.poll()
+        rest: list[WorkerCommand] = []
+        for command in commands:
+            match command:
+                case Stop():
+                    self.stopped = not self._deaf
+                case Pause():
+                    self._pause(rest)
+                case Resume():
+                    pass
+                case _:
+                    rest.append(command)
+        return rest
+
+    def _pause(self, rest: list[WorkerCommand]) -> None:
+        self._io.set_phase("paused")
+        while True:
+            command = self._io.wait(1.0)
+            if isinstance(command, Resume | Stop):
+                self.stopped = isinstance(command, Stop) and not self._deaf
+                return
+            if command is not None:
+                rest.append(command)
+
+
+def selfplay(io: WorkerIO, run: RunDirectory, config: Config, orders: Orders) -> None:
+    rng = random.Random(f"{io.worker} {time.time_ns()}")
+    writer = ShardWriter(
+        run.replay, f"sp-{io.worker}", producer=io.worker, orientation="white", network=""
+    )
+    while not orders.stopped:
+        for command in orders.take(0.05):
+            if isinstance(command, UseNetwork):
+                writer.network = command.name
+        if not writer.network or orders.stopped:
+            io.set_phase("waiting", "no network yet")
+            continue
+        io.set_phase("playing")
+        written = writer.write([random_game(rng) for _ in range(2)])
+        io.emit(
+            ShardWritten(
+                worker=io.worker,
+                name=written.name,
+                sha256=written.sha256,
+                games=written.num_games,
+                positions=written.num_positions,
+            )
+        )
+        io.emit(
+            SelfPlayProgress(
+                worker=io.worker,
+                network=writer.network,
+                games_running=2,
+                mean_ply=10.0,
+                positions_per_s=50.0,
+                evaluations_per_s=500.0,
+                network_frac=0.5,
+                batch_frac=1.0,
+            )
+        )
+
+
+def random_game(rng: random.Random) -> GameRecord:
+    """A short random game with two samples, cut at the ply limit unless it ends before."""
+    board = chess.Board(chess960=True)
+    start = position_array(position_words(board))
+    seen: dict[tuple[int, ...], int] = {}
+    moves, samples = [], []
+    outcome, result = TRUNCATED, NO_RESULT
+    while True:
+        key = position_key(position_words(board))
+        repetitions = seen.get(key, 0)
+        seen[key] = repetitions + 1
+        legal = list(board.legal_moves)
+        if not legal and board.is_check():
+            outcome, result = 1, BLACK_WON if board.turn else WHITE_WON
+        elif not legal:
+            outcome, result = 2, DRAW
+        elif board.is_insufficient_material():
+            outcome, result = 3, DRAW
+        elif repetitions >= 2:
+            outcome, result = 5, DRAW
+        if outcome != TRUNCATED or len(moves) >= MAX_PLIES:
+            return GameRecord(start, moves, samples, outcome, result)
+        if len(moves) in (0, 5):
+            index = [move.from_square * 73 + n for n, move in enumerate(legal)]
+            samples.append(
+                SampleRecord(
+                    position=position_array(position_words(board, repetitions)),
+                    policy_index=np.array(index, np.int16),
+                    policy_prob=np.full(len(legal), 1 / len(legal), np.float32),
+                    root_wdl=np.array([0.25, 0.5, 0.25], np.float32),
+                    kind=FULL_SEARCH,
+                    ply=len(moves),
+                )
+            )
+        move = rng.choice(legal)
+        moves.append(move_code(move))
+        board.push(move)
+
+
+def trainer(io: WorkerIO, run: RunDirectory, config: Config, orders: Orders) -> None:
+    names = checkpoints.list_checkpoints(run.checkpoints)
+    step = checkpoints.checkpoint_step(names[-1]) or 0 if names else 0
+    parent = names[-1] if names else ""
+    window = set(admitted_shards(run.database))
+
+    def save(reason: str) -> None:
+        nonlocal parent
+        io.set_phase("saving")
+        if checkpoints.checkpoint_name(step) != parent:
+            parent = save_checkpoint(io, run, config, step, parent, reason)
+
+    if not names:
+        save("initial")
+    wanted = config.replay.min_positions
+    while not orders.stopped:
+        for command in orders.take(STEP_S):
+            if isinstance(command, AddShard):
+                assert (run.replay / command.name).is_file()
+                window.add(command.name)
+            elif isinstance(command, SaveCheckpoint):
+                save(command.reason)
+        if len(window) * 4 < wanted:
+            io.set_phase("waiting", f"{len(window) * 4} of {wanted} positions")
+            continue
+        io.set_phase("training")
+        step += 1
+        io.emit(
+            TrainingStep(
+                step=step,
+                metrics={
+                    "policy_loss": 3.0 / step**0.1,
+                    "value_loss": 1.0 / step**0.1,
+                    "piece_loss": 2.0 / step**0.1,
+                },
+            )
+        )
+        io.emit(
+            TrainerProgress(
+                step=step,
+                window_positions=4 * len(window),
+                admitted_positions=4 * len(window),
+                presented_samples=step,
+                credits=100.0,
+            )
+        )
+        if step % config.training.steps_per_cycle == 0:
+            save("cycle")
+    save("stopping")
+
+
+def save_checkpoint(
+    io: WorkerIO, run: RunDirectory, config: Config, step: int, parent: str, reason: str
+) -> str:
+    arrays = {"weights": np.full(4, step, np.float32)}
+    metrics = {"policy_loss": 3.0, "value_loss": 1.0, "piece_loss": 2.0}
+    path = checkpoints.save(
+        run.checkpoints,
+        step=step,
+        model=config.model,
+        parts={"model": arrays, "ema": arrays, "optimizer": arrays},
+        parent=parent,
+        metrics=metrics,
+    )
+    io.emit(
+        CheckpointSaved(
+            name=path.name,
+            step=step,
+            sha256=sha256_of(path / checkpoints.MANIFEST),
+            size_mib=0.1,
+            reason=reason,
+            metrics=metrics,
+        )
+    )
+    return path.name
+
+
+def evaluator(io: WorkerIO, run: RunDirectory, config: Config, orders: Orders) -> None:
+    while not orders.stopped:
+        io.set_phase("waiting", "no match")
+        for order in orders.take(0.05):
+            if isinstance(order, PlayMatch):
+                io.set_phase("evaluating")
+                play(io, run, order)
+
+
+def play(io: WorkerIO, run: RunDirectory, order: PlayMatch) -> None:
+    checkpoints.verify(run.checkpoints / order.candidate)
+    if order.opponent not in ("random", "greedy"):
+        checkpoints.verify(run.checkpoints / order.opponent)
+    common = {"match": order.match, "candidate": order.candidate, "opponent": order.opponent}
+    io.emit(MatchStarted(games=order.games, simulations=order.simulations, **common))
+    wins = order.games // 2 + 1
+    io.emit(MatchProgress(match=order.match, played=1, wins=1, draws=0, losses=0))
+    io.emit(
+        MatchFinished(
+            wins=wins,
+            draws=0,
+            losses=order.games - wins,
+            truncated=0,
+            pairs=(0, 0, order.games // 2 - 1, 0, 1),
+            elo=30.0,
+            elo_low=-20.0,
+            elo_high=80.0,
+            simulations=order.simulations,
+            seconds=0.1,
+            **common,
+        )
+    )
+
+
+ROLES = {"selfplay": selfplay, "trainer": trainer, "evaluator": evaluator}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role", choices=ROLES)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--worker", required=True)
+    parser.add_argument("--fault", action="append", default=[])
+    args = parser.parse_args()
+    faults = dict(fault.split("=") for fault in args.fault)
+    fault = faults.get(args.worker, "")
+    if fault == "silent":
+        time.sleep(3600)
+
+    def work(io: WorkerIO, run: RunDirectory, config: Config) -> None:
+        if fault == "config":
+            raise ConfigError("this can never work")
+        if fault == "exit":
+            raise RuntimeError("a bug")
+        io.emit(
+            WorkerReady(
+                worker=args.worker, role=args.role, pid=1, device="cpu", reason="it is a fake"
+            )
+        )
+        ROLES[args.role](io, run, config, Orders(io, deaf=fault == "deaf"))
+
+    return run_worker(work, role=args.role, directory=args.run, worker=args.worker)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

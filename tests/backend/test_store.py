@@ -1,0 +1,188 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from backend.commands import PauseRun, PlayMatch
+from backend.errors import RunDirectoryError
+from backend.events import Alert, MatchFinished, Promoted, ShardAdmitted, TrainingStep
+from backend.store import reading
+from backend.store.journal import Journal, read_journal
+from backend.store.schema import FIELDS
+from backend.store.store import DamagedDatabaseError, GameRow, Store
+from tests.backend.test_cycle import decided, result, saved
+
+MATCH = result(PlayMatch(match="m", candidate="a", opponent="b", games=4, simulations=8, seed=1))
+
+
+def admitted(name: str, positions: int = 10) -> ShardAdmitted:
+    return ShardAdmitted(
+        at=1.5,
+        name=name,
+        games=2,
+        positions=positions,
+        truncated=1,
+        white_wins=1,
+        draws=0,
+        black_wins=0,
+        plies=30,
+    )
+
+
+def games_of(name: str) -> list[GameRow]:
+    return [GameRow(id=f"{name}:{n}", result=1, outcome=1, plies=15) for n in range(2)]
+
+
+async def test_a_shard_counts_once_however_often_it_is_admitted(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "m.db")
+    assert await store.admit(admitted("s1"), "aa", games_of("s1"), 100)
+    assert not await store.admit(admitted("s1"), "aa", games_of("s1"), 999)
+    assert await store.admissions() == [admitted("s1")]
+    assert await store.pgn_bytes() == 100
+    await store.close()
+    assert reading.admitted_shards(tmp_path / "m.db") == ["s1"]
+    assert reading.admitted_positions(tmp_path / "m.db") == 10
+
+
+async def test_a_failed_admission_leaves_no_trace(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "m.db")
+    await store.admit(admitted("s1"), "aa", games_of("s1"), 100)
+    with pytest.raises(sqlite3.IntegrityError):
+        await store.admit(admitted("s2"), "bb", games_of("s1"), 200)
+    assert [row.name for row in await store.shards()] == ["s1"]
+    assert await store.pgn_bytes() == 100
+    await store.close()
+
+
+async def test_records_come_back_as_they_were_and_their_fields_are_columns(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "m.db")
+    promoted = Promoted(at=3.0, name="step-1", previous="", reason="first")
+    for _ in range(2):
+        await store.record_all([MATCH, decided("a"), promoted, saved(1), PauseRun()])
+    assert await store.matches() == [MATCH]
+    assert await store.decisions() == [decided("a")]
+    assert await store.promotions() == [promoted]
+    assert await store.checkpoints() == [saved(1)]
+    assert await store.best() == "step-1"
+    await store.close()
+    with reading.read_only(tmp_path / "m.db") as connection:
+        names = ", ".join(FIELDS["matches"])
+        row = connection.execute(f"SELECT {names} FROM matches").fetchone()
+    assert row == tuple(getattr(MATCH, name) for name in FIELDS["matches"])
+    assert reading.best_network(tmp_path / "m.db") == "step-1"
+    assert reading.matches(tmp_path / "m.db") == [MATCH]
+
+
+async def test_curves_are_kept_by_name_and_step(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "m.db")
+    first = TrainingStep(at=1.0, step=10, metrics={"policy_loss": 3.0, "value_loss": 1.0})
+    again = TrainingStep(at=2.0, step=10, metrics={"policy_loss": 2.5})
+    await store.log([first], [Alert(at=1.0, level="info", text="x")])
+    await store.log([again], [])
+    assert reading.curve(tmp_path / "m.db", "policy_loss") == [(10, 2.5)]
+    steps = reading.training_steps(await store.metrics())
+    assert steps == [TrainingStep(step=10, metrics={"policy_loss": 2.5, "value_loss": 1.0})]
+    await store.close()
+
+
+async def test_readers_cannot_write(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "m.db")
+    with (
+        reading.read_only(tmp_path / "m.db") as connection,
+        pytest.raises(sqlite3.OperationalError, match="readonly"),
+    ):
+        connection.execute("DELETE FROM shards")
+    await store.close()
+    with pytest.raises(RunDirectoryError), reading.read_only(tmp_path / "none.db"):
+        pass
+
+
+async def test_a_file_that_is_no_database_is_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    path.write_bytes(b"no database at all, whatever its name may say " * 100)
+    with pytest.raises(DamagedDatabaseError):
+        await Store.open(path)
+
+
+async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(RunDirectoryError, match="newer Matrix0"):
+        await Store.open(path)
+
+
+def test_the_journal_returns_what_was_appended(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.jsonl")
+    journal.append([(1.0, MATCH), (2.0, PauseRun())])
+    journal.close()
+    again = Journal(tmp_path / "j.jsonl")
+    again.append([(3.0, decided("a"))])
+    again.close()
+    reading = read_journal(tmp_path / "j.jsonl")
+    assert [entry.fact for entry in reading.entries] == [MATCH, PauseRun(), decided("a")]
+    assert [entry.seq for entry in reading.entries] == [1, 2, 3]
+    assert reading.damaged == ()
+
+
+def test_a_journal_cut_at_any_byte_keeps_its_whole_lines_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    journal = Journal(path)
+    for _ in range(3):
+        journal.append([(1.0, MATCH)])
+    journal.close()
+    data = path.read_bytes()
+    line = len(data) // 3
+    for length in (0, 1, line - 1, line, line + 1, 2 * line + 7, 3 * line - 1):
+        path.write_bytes(data[:length])
+        cut = Journal(path)
+        cut.append([(2.0, PauseRun())])
+        cut.close()
+        found = read_journal(path)
+        assert [e.fact for e in found.entries] == [MATCH] * (length // line) + [PauseRun()]
+        assert found.damaged == ()
+
+
+def test_any_flipped_bit_in_a_journal_line_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    journal = Journal(path)
+    journal.append([(1.0, MATCH), (1.0, decided("a"))])
+    journal.close()
+    data = path.read_bytes()
+    first = data.index(b"\n")
+    for at in range(0, first, 7):
+        for bit in range(8):
+            damaged = bytearray(data)
+            damaged[at] ^= 1 << bit
+            path.write_bytes(damaged)
+            facts = [entry.fact for entry in read_journal(path).entries]
+            assert facts in ([decided("a")], [MATCH, decided("a")])
+            if facts != [decided("a")]:
+                # JSON may say the same in other bytes only where the checksum does not look.
+                assert bytes(damaged[:at]).count(b'"entry":') == 0
+
+
+def test_a_failed_append_leaves_the_journal_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "j.jsonl"
+    journal = Journal(path)
+    journal.append([(1.0, MATCH)])
+    before = path.read_bytes()
+
+    def no_sync(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("backend.store.journal.OS.sync", no_sync)
+    with pytest.raises(OSError, match="No space"):
+        journal.append([(2.0, MATCH)])
+    assert path.read_bytes() == before
+    monkeypatch.undo()
+    journal.append([(3.0, MatchFinished(**{**_fields(MATCH), "match": "n"}))])
+    journal.close()
+    assert len(read_journal(path).entries) == 2
+
+
+def _fields(match: MatchFinished) -> dict[str, object]:
+    return {name: getattr(match, name) for name in match.__struct_fields__}
