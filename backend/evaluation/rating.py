@@ -1,9 +1,9 @@
 """Elo with its interval from pairs of games.
 
 Two games of a pair share an opening and are not independent, so the pair is the unit: it scores 0,
-1/4, 1/2, 3/4 or 1 of its two points. The 95 % interval is that of the mean over pairs with one lost
-and one won pair added (Agresti and Coull 1998, for proportions): it stays honest where all pairs are
-alike.
+1/4, 1/2, 3/4 or 1 of its two points. The 95 % interval is that of the mean over pairs, after a lost
+and a won pair were added (Agresti and Coull 1998, for proportions): it stays honest where all pairs
+are alike.
 """
 
 import math

@@ -100,7 +100,7 @@ class AdmittedShard:
 
 
 def admit(path: Path) -> AdmittedShard:
-    """Verify a shard of self-play whole. ReplayError names file, game and ply of the first fault."""
+    """Verify a shard of self-play whole. ReplayError names the first fault, game and ply."""
     shard = read_shard(path)
     try:
         games, texts = [], []

@@ -25,7 +25,7 @@ _MAX_FULLMOVES: Final = 8191
 
 
 def position_words(board: chess.Board, repetitions: int = 0) -> tuple[int, ...]:
-    """The eight words of the board, with `repetitions` earlier occurrences (2 means two or more)."""
+    """The eight words of the board, with `repetitions` earlier occurrences (2 is two or more)."""
     state = 0 if board.turn == chess.WHITE else 1
     rights = board.clean_castling_rights()
     for right, color, is_king_side in (
