@@ -1,0 +1,71 @@
+"""A pool whose workers live and die as a test says, with a clock that a test moves."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from backend.commands import Stop, WorkerCommand
+from backend.errors import WorkerError
+from backend.events import EventBase
+from backend.pool import Exited, Line, PoolEvent, WorkerSpec
+from backend.wire import encode
+
+
+class FakePool:
+    """Implements WorkerPool without processes."""
+
+    def __init__(self, *, obeys_stop: bool = True, exits_at_once: int | None = None) -> None:
+        self._obeys_stop = obeys_stop
+        self._exits_at_once = exits_at_once
+        self._happened: asyncio.Queue[PoolEvent] = asyncio.Queue()
+        self._alive: set[str] = set()
+        self.starts: list[str] = []
+        self.sent: list[tuple[str, WorkerCommand]] = []
+        self.signals: list[tuple[str, int]] = []
+        self.started = asyncio.Event()
+
+    async def start(self, spec: WorkerSpec) -> int:
+        assert spec.worker not in self._alive, "started twice"
+        self.starts.append(spec.worker)
+        self._alive.add(spec.worker)
+        self.started.set()
+        if self._exits_at_once is not None:
+            self.end(spec.worker, self._exits_at_once)
+        return 1000 + len(self.starts)
+
+    async def send(self, worker: str, command: WorkerCommand) -> None:
+        if worker not in self._alive:
+            raise WorkerError(f"{worker} is not running")
+        self.sent.append((worker, command))
+        if isinstance(command, Stop) and self._obeys_stop:
+            self.end(worker, 0)
+
+    async def events(self) -> AsyncIterator[PoolEvent]:
+        while True:
+            yield await self._happened.get()
+
+    def signal(self, worker: str, number: int) -> None:
+        self.signals.append((worker, number))
+        if number == 9:
+            self.end(worker, -9)
+
+    def running(self) -> frozenset[str]:
+        return frozenset(self._alive)
+
+    def say(self, worker: str, event: EventBase | bytes) -> None:
+        line = event if isinstance(event, bytes) else encode(event).rstrip()  # type: ignore[arg-type]
+        self._happened.put_nowait(Line(worker, line))
+
+    def end(self, worker: str, code: int) -> None:
+        if worker in self._alive:
+            self._alive.remove(worker)
+            self._happened.put_nowait(Exited(worker, code))
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now

@@ -1,0 +1,221 @@
+"""The crew with a pool and a clock that the test controls."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from backend.commands import Stop, UseNetwork
+from backend.config import SupervisorConfig
+from backend.crew import Crew
+from backend.errors import ExitCode
+from backend.events import (
+    Alert,
+    Event,
+    EventBase,
+    Heartbeat,
+    LogLine,
+    Role,
+    WorkerBackoff,
+    WorkerExited,
+    WorkerFailed,
+    WorkerGivenUp,
+    WorkerReady,
+    WorkerStarted,
+)
+from backend.ledger import Ledger
+from backend.pool import WorkerSpec
+from backend.store.journal import Journal
+from backend.store.store import Store
+from tests.backend.fakes.pool import Clock, FakePool
+
+QUICK = SupervisorConfig(
+    backoff_s=0.001, backoff_max_s=0.001, max_crashes=4, stall_s=0.04, startup_s=0.08
+)
+
+
+class Stage:
+    """A crew, what it published, and what reached the supervisor."""
+
+    def __init__(self, crew: Crew, ledger: Ledger, clock: Clock) -> None:
+        self.crew = crew
+        self.clock = clock
+        self.heard: list[Event] = []
+        self.exits: list[Role] = []
+        self.given_up: list[tuple[Role, int]] = []
+        self._listener = ledger.listen()
+        self.published: list[EventBase] = []
+
+    async def wait_for(self, kind: type[EventBase]) -> EventBase:
+        async with asyncio.timeout(10):
+            while True:
+                happened = await self._listener.next()
+                assert happened is not None
+                self.published.append(happened.event)
+                if isinstance(happened.event, kind):
+                    return happened.event
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+    store, journal = await Store.open(tmp_path / "m.db"), Journal(tmp_path / "j.jsonl")
+    yield Ledger(store, journal)
+    await store.close()
+    journal.close()
+
+
+@asynccontextmanager
+async def stage(
+    pool: FakePool, ledger: Ledger, config: SupervisorConfig = QUICK
+) -> AsyncIterator[Stage]:
+    clock = Clock()
+    found: list[Stage] = []
+
+    async def on_event(worker: str, event: Event) -> None:
+        found[0].heard.append(event)
+        ledger.publish(event)
+
+    async def on_exit(role: Role) -> None:
+        found[0].exits.append(role)
+
+    specs = [WorkerSpec(worker="sp0", role="selfplay", argv=(), environment={}, log=Path("unused"))]
+    crew = Crew(
+        pool,
+        specs,
+        config,
+        ledger,
+        on_event=on_event,
+        on_exit=on_exit,
+        on_given_up=lambda role, code: found[0].given_up.append((role, code)),
+        rng=Random(1),
+        clock=clock,
+    )
+    found.append(Stage(crew, ledger, clock))
+    async with asyncio.TaskGroup() as tasks:
+        tending = tasks.create_task(crew.tend())
+        endless = [tasks.create_task(crew.listen()), tasks.create_task(crew.watch())]
+        yield found[0]
+        await crew.stop()
+        await tending
+        for task in endless:
+            task.cancel()
+
+
+def ready(worker: str = "sp0") -> WorkerReady:
+    return WorkerReady(worker=worker, role="selfplay", pid=1, device="cpu", reason="")
+
+
+async def test_a_worker_that_dies_is_started_again_after_a_while(ledger: Ledger) -> None:
+    pool = FakePool()
+    async with stage(pool, ledger) as scene:
+        await scene.wait_for(WorkerStarted)
+        pool.say("sp0", WorkerFailed(worker="sp0", error="a bug", exit_code=70))
+        pool.end("sp0", 70)
+        exited = await scene.wait_for(WorkerExited)
+        assert isinstance(exited, WorkerExited)
+        assert (exited.expected, exited.code) == (False, 70)
+        assert exited.reason == "a bug (exit status 70 (internal))"
+        await scene.wait_for(WorkerBackoff)
+        await scene.wait_for(WorkerStarted)
+        assert scene.exits == ["selfplay"]
+    assert pool.sent[-1] == ("sp0", Stop())
+
+
+async def test_a_crash_loop_is_given_up_aloud(ledger: Ledger) -> None:
+    pool = FakePool(exits_at_once=1)
+    async with stage(pool, ledger) as scene:
+        given_up = await scene.wait_for(WorkerGivenUp)
+        assert isinstance(given_up, WorkerGivenUp)
+        assert "4 abnormal exits" in given_up.reason
+        assert scene.given_up == [("selfplay", 1)]
+    assert pool.starts == ["sp0"] * QUICK.max_crashes
+
+
+async def test_a_configuration_error_is_tried_once(ledger: Ledger) -> None:
+    pool = FakePool(exits_at_once=ExitCode.CONFIG)
+    async with stage(pool, ledger) as scene:
+        await scene.wait_for(WorkerGivenUp)
+    assert pool.starts == ["sp0"]
+
+
+@pytest.mark.parametrize(
+    ("first_word", "silence"),
+    [(lambda: None, 0.09), (lambda: Heartbeat(worker="sp0", phase="playing"), 0.05)],
+    ids=["never a word", "silent while playing"],
+)
+async def test_a_silent_worker_writes_its_stack_and_is_killed(
+    ledger: Ledger, first_word: Callable[[], Heartbeat | None], silence: float
+) -> None:
+    pool = FakePool()
+    async with stage(pool, ledger) as scene:
+        await scene.wait_for(WorkerStarted)
+        beat = first_word()
+        if beat is not None:
+            pool.say("sp0", beat)
+            await scene.wait_for(Heartbeat)
+        scene.clock.now += silence
+        await scene.wait_for(Alert)
+        assert pool.signals == [("sp0", signal.SIGUSR1)]
+        scene.clock.now += 0.05
+        exited = await scene.wait_for(WorkerExited)
+        assert isinstance(exited, WorkerExited)
+        assert "silent for" in exited.reason
+        assert pool.signals[-1] == ("sp0", signal.SIGKILL)
+        await scene.wait_for(WorkerStarted)
+
+
+async def test_nobody_is_called_hung_after_our_own_sleep(ledger: Ledger) -> None:
+    pool = FakePool()
+    async with stage(pool, ledger) as scene:
+        await scene.wait_for(WorkerStarted)
+        scene.clock.now += 3600.0
+        pool.say("sp0", Heartbeat(worker="sp0", phase="playing"))
+        await scene.wait_for(Heartbeat)
+        pool.end("sp0", 3)
+        exited = await scene.wait_for(WorkerExited)
+        assert isinstance(exited, WorkerExited)
+        assert exited.reason == "exit status 3"
+
+
+async def test_garbage_and_false_names_are_logged_and_not_believed(ledger: Ledger) -> None:
+    pool = FakePool()
+    async with stage(pool, ledger) as scene:
+        await scene.wait_for(WorkerStarted)
+        pool.say("sp0", b"\x1b]0;evil\x07 not json")
+        line = await scene.wait_for(LogLine)
+        assert isinstance(line, LogLine)
+        assert "not an event" in line.text
+        assert "\x1b" not in line.text
+        pool.say("sp0", ready("trainer"))
+        line = await scene.wait_for(LogLine)
+        assert isinstance(line, LogLine)
+        assert "somebody else" in line.text
+        assert scene.heard == []
+
+
+async def test_only_ready_workers_get_orders_that_a_greeting_would_repeat(ledger: Ledger) -> None:
+    pool = FakePool()
+    async with stage(pool, ledger) as scene:
+        await scene.wait_for(WorkerStarted)
+        order = UseNetwork(name="step-1")
+        assert not await scene.crew.send_to_ready("selfplay", order)
+        assert await scene.crew.send("selfplay", order)
+        pool.say("sp0", ready())
+        await scene.wait_for(WorkerReady)
+        assert await scene.crew.send_to_ready("selfplay", order)
+        assert not await scene.crew.send("trainer", order)
+
+
+async def test_who_does_not_stop_is_terminated_then_killed(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.crew.KILL_GRACE_S", 0.01)
+    pool = FakePool(obeys_stop=False)
+    config = SupervisorConfig(stop_grace_s=0.01)
+    async with stage(pool, ledger, config) as scene:
+        await scene.wait_for(WorkerStarted)
+    assert pool.signals == [("sp0", signal.SIGTERM), ("sp0", signal.SIGKILL)]
