@@ -5,7 +5,8 @@
 N is the number of visits below the node, n(a) those of one edge (Silver et al. 2018, Science 362,
 supplement; the growing c is from its pseudocode). Q lies in -1..1. An unvisited edge is taken for
 the node's own value less `fpu_reduction` times the square root of the visited share of the policy,
-as in Leela Chess Zero.
+as in Leela Chess Zero. At the root nothing is taken off: a network that knows nothing must have all
+its moves tried there, or the target repeats the order of move generation.
 """
 
 from typing import Final, NamedTuple
@@ -54,7 +55,8 @@ def select_puct(a: Arena, g: int, node: int, rule: PuctRule) -> int:
             visited_mass += a.prior[g, e]
     own = np.float64(a.wdl[g, node, 0]) - np.float64(a.wdl[g, node, 2])
     parent_q = (own + value_sum) / (1 + visits)
-    unvisited_q = max(-1.0, parent_q - rule.fpu_reduction * np.sqrt(visited_mass))
+    reduction = 0.0 if node == 0 else rule.fpu_reduction
+    unvisited_q = max(-1.0, parent_q - reduction * np.sqrt(visited_mass))
     c = rule.c_puct + rule.c_factor * np.log((visits + rule.c_base + 1.0) / rule.c_base)
     scale = c * np.sqrt(max(1.0, np.float64(visits)))
     best = first

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.config import SearchConfig
+from backend.errors import NonFiniteError
 from backend.search.evaluator import MOVE_SLOTS, Evaluate
 from backend.search.gumbel import (
     GumbelRule,
@@ -44,11 +45,13 @@ from backend.search.tree import (
 )
 from model.config import Orientation
 from model.encoding.moves import policy_indices
-from model.rules import in_check, legal_moves, make_move
+from model.rules import MAX_LEGAL_MOVES, in_check, legal_moves, make_move
 from model.rules.kernel import kernel
 
 _EDGES_PER_NODE: Final = 44
 """Room for edges; middle-game positions have 35 on average. A full arena ends its search early."""
+_SPARE_NODES: Final = 4
+_SPARE_EDGES: Final = 2 * MAX_LEGAL_MOVES + 76
 
 
 class _Sessions(NamedTuple):
@@ -141,8 +144,9 @@ class Search:
         self._config = config
         self._max_simulations = max_simulations
         self._rng = np.random.default_rng(seed)
-        self._max_nodes = max_simulations + max_simulations // 2 + 4
-        self._max_edges = self._max_nodes * _EDGES_PER_NODE + 512
+        # Half is for a new search, half for what it may find kept below its root.
+        self._max_nodes = 2 * max_simulations + _SPARE_NODES
+        self._max_edges = self._max_nodes * _EDGES_PER_NODE + _SPARE_EDGES
         self._arena = make_arena(num_games, self._max_nodes, self._max_edges)
         self._sessions = _Sessions(
             searching=np.zeros(num_games, np.bool_),
@@ -191,15 +195,16 @@ class Search:
     def begin(self, game: int, simulations: int, *, noise: bool) -> None:
         """Start a search of `simulations` new leaves at the root; a kept subtree stays.
 
-        Root noise (Gumbel or Dirichlet, by the root rule) is drawn once, here, if `noise` is set.
+        Only a subtree so large that the arena has no room for the new leaves is forgotten. Root noise (Gumbel or Dirichlet, by the root rule) is drawn once, here, if `noise` is set.
         """
         if not 1 <= simulations <= self._max_simulations:
             raise ValueError(f"simulations = {simulations} is not in 1..{self._max_simulations}")
         a, s = self._arena, self._sessions
         if a.num_edges[game, 0] == 0:
             raise ValueError(f"game {game} has ended; there is nothing to search")
-        full = a.num_nodes[game] + simulations + 2 > self._max_nodes
-        if full or a.used_edges[game] * 3 > self._max_edges:
+        nodes = int(a.num_nodes[game]) + simulations + 2
+        edges = int(a.used_edges[game]) + (simulations + 2) * _EDGES_PER_NODE
+        if nodes > self._max_nodes or edges > self._max_edges:
             self.forget(game)
         n = int(a.num_edges[game, 0])
         s.searching[game] = True
@@ -207,15 +212,14 @@ class Search:
         s.done[game] = 0
         first = int(a.first_edge[game, 0])
         s.visits_before[game, :n] = a.visits[game, first : first + n]
-        s.noise[game, :n] = 0.0
+        s.noise[game] = 0.0
         if self._rules.is_gumbel:
             if noise:
                 s.noise[game, :n] = self._rng.gumbel(size=n)
             considered = min(n, self._config.gumbel_considered)
             s.sequence[game, :simulations] = visit_sequence(considered, simulations)
-        else:
-            alpha = self._config.dirichlet_alpha
-            s.noise[game, :n] = self._rng.dirichlet(np.full(n, alpha)) if noise else 0.0
+        elif noise:
+            s.noise[game, :n] = self._rng.dirichlet(np.full(n, self._config.dirichlet_alpha))
         if a.evaluated[game, 0]:
             self._mix_noise(game)
 
@@ -233,7 +237,8 @@ class Search:
         if rows:
             b = self._batch
             logits, wdl = evaluate(b.position[:rows], b.move_index[:rows], b.num_moves[:rows])
-            _accept(self._arena, self._sessions, b, rows, logits, wdl)
+            if not _accept(self._arena, self._sessions, b, rows, logits, wdl):
+                raise NonFiniteError("the network's answer for a position is NaN or infinite")
             for row in range(rows):
                 if b.node[row] == 0:
                     self._mix_noise(int(b.game[row]))
@@ -243,7 +248,9 @@ class Search:
     def search(
         self, game: int, simulations: int, evaluate: Evaluate, *, noise: bool = False
     ) -> SearchResult:
-        """Search one game to the end of its budget."""
+        """Search one game to the end of its budget; no other may be searching."""
+        if self._sessions.searching.any():
+            raise ValueError("another game is searching; use begin and step")
         self.begin(game, simulations, noise=noise)
         while self._sessions.searching[game]:
             self.step(evaluate)
@@ -366,7 +373,7 @@ def _select_leaves(a: Arena, s: _Sessions, r: _Rules, b: _Batch, scratch: _Scrat
         leaf = 0
         waits = not a.evaluated[g, 0] and a.proven[g, 0] == UNKNOWN
         while not waits:
-            full = a.num_nodes[g] + 1 >= max_nodes or a.used_edges[g] + 218 > max_edges
+            full = a.num_nodes[g] + 1 >= max_nodes or a.used_edges[g] + MAX_LEGAL_MOVES > max_edges
             if full or s.done[g] >= s.budget[g] or a.proven[g, 0] != UNKNOWN:
                 s.budget[g] = s.done[g]
                 break
@@ -434,18 +441,20 @@ def _accept(
     rows: int,
     logits: NDArray[np.float32],
     wdl: NDArray[np.float32],
-) -> None:
-    """Write the network's answers into their nodes and back them up."""
+) -> bool:
+    """Write the network's answers into their nodes and back them up; False if one is not finite."""
     for row in range(rows):
         g = b.game[row]
         node = b.node[row]
-        set_priors(a, g, node, logits[row])
+        if not (set_priors(a, g, node, logits[row]) and np.isfinite(wdl[row]).all()):
+            return False
         for w in range(3):
             a.wdl[g, node, w] = wdl[row, w]
         a.evaluated[g, node] = True
         if node != 0:
             backward(a, g, node)
             s.done[g] += 1
+    return True
 
 
 @kernel

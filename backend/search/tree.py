@@ -202,8 +202,8 @@ def _prove(a: Arena, g: int, i: int, proven: int) -> None:
 
 
 @kernel
-def set_priors(a: Arena, g: int, i: int, logits: NDArray[np.float32]) -> None:
-    """Write the softmax of the first `num_edges` logits as the node's priors."""
+def set_priors(a: Arena, g: int, i: int, logits: NDArray[np.float32]) -> bool:
+    """Write the softmax of the first `num_edges` logits as the node's priors; False if not finite."""
     first = a.first_edge[g, i]
     n = a.num_edges[g, i]
     highest = logits[0]
@@ -213,10 +213,13 @@ def set_priors(a: Arena, g: int, i: int, logits: NDArray[np.float32]) -> None:
     for k in range(n):
         total += np.exp(np.float64(logits[k] - highest))
     log_total = np.float32(np.log(total))
+    if not np.isfinite(highest + log_total):
+        return False
     for k in range(n):
         log_prior = logits[k] - highest - log_total
         a.log_prior[g, first + k] = log_prior
         a.prior[g, first + k] = np.exp(log_prior)
+    return True
 
 
 @kernel
