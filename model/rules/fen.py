@@ -56,8 +56,9 @@ def from_fen(fen: str) -> Position:
 def to_fen(pos: Position) -> str:
     """The FEN of `pos`, six fields."""
     ranks = []
+    board = _board_text(pos)
     for rank in range(7, -1, -1):
-        row = "".join(_piece_at(pos, 8 * rank + file) or "." for file in range(8))
+        row = board[8 * rank : 8 * rank + 8]
         for run in range(8, 0, -1):
             row = row.replace("." * run, str(run))
         ranks.append(row)
@@ -225,9 +226,14 @@ def _ep_bits(pos: Position, text: str) -> int:
     return int(double_step_ep_bits(pos, np.uint64(ahead), np.uint64(target), not is_black))
 
 
-def _piece_at(pos: Position, square: int) -> str:
-    """FEN letter of the piece on a square, or the empty string."""
+def _board_text(pos: Position) -> str:
+    """The board as 64 letters from a1 to h8, `.` for empty squares."""
+    letters = ["."] * 64
+    white = int(pos[WHITE])
     for piece, letter in enumerate(_PIECES):
-        if int(pos[piece]) >> square & 1:
-            return letter.upper() if int(pos[WHITE]) >> square & 1 else letter
-    return ""
+        squares = int(pos[piece])
+        while squares:
+            square = (squares & -squares).bit_length() - 1
+            letters[square] = letter.upper() if white >> square & 1 else letter
+            squares &= squares - 1
+    return "".join(letters)
