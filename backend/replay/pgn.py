@@ -1,0 +1,328 @@
+"""Games out of PGN files, one at a time, whatever their size: each is read whole or refused.
+
+    bytes -> gzip or zstd undone -> lines -> the text of one game -> PgnGame, or PgnFault
+
+python-chess knows the rules and the notation of moves; the text is taken apart here. Its own reader
+passes over what it cannot read, so that a game that was cut inside a move looks whole, and copies
+the rest of a line for every comment in it, so that a line of a megabyte can take hours.
+"""
+
+import gzip
+import io
+import os
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import chess
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from backend.errors import ReplayError
+from backend.replay import records
+from backend.replay.boards import move_code, position_array, position_words
+
+MAX_PLIES: Final = 1024
+"""A longer game is refused; the longest ever played between people had 538 plies."""
+MAX_GAME_BYTES: Final = 1 << 20
+"""A larger text of one game is refused, comments included."""
+STANDARD_INPUT: Final = "-"
+
+_MAX_READ: Final = 1 << 16
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
+_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+_MAX_ZSTD_WINDOW: Final = 1 << 27
+_DAMAGE: Final = (OSError, EOFError, zlib.error, zstandard.ZstdError)
+
+_RESULTS: Final = {
+    "1-0": records.WHITE_WON,
+    "1/2-1/2": records.DRAW,
+    "0-1": records.BLACK_WON,
+    "*": records.NO_RESULT,
+}
+_STANDARD: Final = frozenset(("", "standard", "chess", "normal", "from position", "?"))
+_TAG_START: Final = re.compile(rb'\[\s*\w+\s+"')
+_TAG: Final = re.compile(r'\[\s*(\w+)\s+"(.*)"\s*\]\s*')
+_TOKEN: Final = re.compile(
+    r"\{(?P<comment>[^}]*)(?P<closed>\}?)"
+    r"|(?P<aside>;[^\n]*|^%[^\n]*|\$\d*)"
+    r"|(?P<bracket>[()}])"
+    r"|(?P<word>[^\s(){};$]+)",
+    re.MULTILINE,
+)
+_MOVE_NUMBER: Final = re.compile(r"\d+\.+|\d+$|\.+")
+_BOOK: Final = re.compile(r"\s*book\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PgnGame:
+    """A game of standard chess that can be played from its first move to its last."""
+
+    number: int
+    """Its place in the file, from 1."""
+    start: NDArray[np.uint64]
+    """uint64[8]."""
+    moves: list[int]
+    """Move codes, castling as king takes rook."""
+    book: frozenset[int]
+    """Plies that an opening book had forced: nobody chose them."""
+    result: int
+    """What the file says: WHITE_WON, DRAW, BLACK_WON or NO_RESULT."""
+    final: chess.Board
+    """The position after the last move."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PgnFault:
+    """A game, or the rest of a file, that was refused."""
+
+    number: int
+    """The game's place in the file, from 1."""
+    reason: str
+
+
+class PgnFile:
+    """An open source of PGN: a file, compressed or not, or standard input."""
+
+    def __init__(self, name: str, raw: io.BufferedReader, size: int | None) -> None:
+        self.name = name
+        self._raw = raw
+        self._size = size
+
+    def share_read(self) -> float | None:
+        """How much of the file was read, 0 to 1; None for standard input."""
+        return min(1.0, self._raw.tell() / self._size) if self._size else None
+
+    def games(self) -> Iterator[PgnGame | PgnFault]:
+        """Every game in turn. A damaged file ends with a fault that says so."""
+        number = 0
+        try:
+            stream = _decompressed(self._raw)
+            if stream.peek(2)[:2] in _UTF16_MARKS:
+                yield PgnFault(number=1, reason="UTF-16 text; save it as UTF-8")
+                return
+            for text in _game_texts(stream):
+                game = _read_game(text, number + 1)
+                if game is not None:
+                    number += 1
+                    yield game
+        except _DAMAGE as error:
+            yield PgnFault(number=number + 1, reason=f"the file is damaged from here on: {error}")
+            return
+        if not number:
+            yield PgnFault(number=1, reason="there is no game in this file")
+
+
+@contextmanager
+def open_pgn(name: str) -> Iterator[PgnFile]:
+    """Opens a .pgn, .pgn.gz or .pgn.zst, told apart by its first bytes, or `-` for standard input.
+
+    ReplayError when it cannot be opened.
+    """
+    if name == STANDARD_INPUT:
+        yield PgnFile("standard input", cast(io.BufferedReader, sys.stdin.buffer), None)
+        return
+    with ExitStack() as stack:
+        try:
+            raw = stack.enter_context(Path(name).open("rb"))
+            size = os.fstat(raw.fileno()).st_size
+        except OSError as error:
+            raise ReplayError(f"{name}: cannot be read: {error.strerror}") from error
+        yield PgnFile(name, raw, size)
+
+
+def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
+    magic = raw.peek(4)
+    if magic.startswith(_GZIP):
+        return _buffered(gzip.GzipFile(fileobj=raw))
+    if magic.startswith(_ZSTD):
+        decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW)
+        return _buffered(decompressor.stream_reader(raw, read_across_frames=True))
+    return raw
+
+
+def _buffered(stream: object) -> io.BufferedReader:
+    return io.BufferedReader(cast(io.RawIOBase, stream), _MAX_READ)
+
+
+def _game_texts(stream: io.BufferedReader) -> Iterator[bytes | None]:
+    """The text of one game after the other; None for one that is too large.
+
+    A game begins where tags follow moves; without tags, after an empty line. So a comment that
+    never closes spoils one game, not the rest of the file.
+    """
+    text = bytearray()
+    has_tags = has_moves = has_gap = is_too_large = False
+    is_line_start = True
+    while line := stream.readline(_MAX_READ):
+        is_tag = is_line_start and _TAG_START.match(line) is not None
+        is_empty = is_line_start and not line.strip()
+        is_line_start = line.endswith(b"\n")
+        ends_before = is_tag and (has_moves or has_gap)
+        if ends_before or (is_empty and has_moves and not has_tags):
+            yield None if is_too_large else bytes(text)
+            text.clear()
+            has_tags = has_moves = has_gap = is_too_large = False
+        has_tags |= is_tag
+        has_moves |= not is_tag and not is_empty
+        has_gap |= is_empty and has_tags and not has_moves
+        if len(text) + len(line) > MAX_GAME_BYTES:
+            is_too_large = True
+        else:
+            text += line
+    if text.strip() or is_too_large:
+        yield None if is_too_large else bytes(text)
+
+
+class _Refused(Exception):
+    """Why a game is not taken; its text is the reason."""
+
+
+def _read_game(text: bytes | None, number: int) -> PgnGame | PgnFault | None:
+    """The game in `text`; None when there are only remarks in it."""
+    if text is None:
+        return PgnFault(number=number, reason=f"its text is larger than {MAX_GAME_BYTES} bytes")
+    if 0 in text:
+        return PgnFault(number=number, reason="binary data, not text")
+    try:
+        return _parse(_decode(text), number)
+    except _Refused as refused:
+        return PgnFault(number=number, reason=str(refused))
+
+
+def _decode(text: bytes) -> str:
+    try:
+        return text.removeprefix(_UTF8_MARK).decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")  # What the standard of 1994 says, and what old files hold.
+
+
+def _parse(text: str, number: int) -> PgnGame | None:
+    tags, movetext = _split_tags(text)
+    score = _read_moves(movetext, _start(tags))
+    if not tags and not score.moves and score.result is None:
+        return None
+    if score.result is None:
+        raise _Refused("it stops without a result: cut off, or a result is missing")
+    tag = _RESULTS.get(tags.get("Result", "*"), records.NO_RESULT)
+    if tag not in (records.NO_RESULT, score.result):
+        raise _Refused(f"the tag says {tags['Result']}, behind the moves stands another result")
+    if not score.moves:
+        raise _Refused("it has no moves")
+    return PgnGame(
+        number=number,
+        start=score.start,
+        moves=score.moves,
+        book=frozenset(score.book),
+        result=score.result,
+        final=score.board,
+    )
+
+
+def _split_tags(text: str) -> tuple[dict[str, str], str]:
+    """Tags by name, and the text behind them."""
+    tags: dict[str, str] = {}
+    lines = io.StringIO(text)
+    end = 0
+    for line in lines:
+        if line.strip() and line[0] not in "[%;":
+            break
+        end += len(line)
+        found = _TAG.fullmatch(line)
+        if found is not None:
+            tags[found[1]] = found[2]
+    return tags, text[end:]
+
+
+def _start(tags: dict[str, str]) -> chess.Board:
+    variant = tags.get("Variant", "")
+    if variant.strip().lower() not in _STANDARD:
+        raise _Refused(f"variant {variant!r} is not standard chess")
+    if "FEN" not in tags:
+        return chess.Board()
+    try:
+        board = chess.Board(tags["FEN"])
+    except ValueError as error:
+        raise _Refused(f"its FEN tag is wrong: {error}") from error
+    if not board.is_valid():
+        raise _Refused(f"its FEN tag is no legal position: {board.status()!r}")
+    if board.has_chess960_castling_rights():
+        raise _Refused("its FEN tag has castling rights of Chess960")
+    return board
+
+
+class _Score:
+    """The moves of a game as they are read."""
+
+    def __init__(self, board: chess.Board) -> None:
+        self.board = board
+        self.start = position_array(position_words(board))
+        self.moves: list[int] = []
+        self.book: set[int] = set()
+        self.result: int | None = None
+
+    def play(self, san: str) -> None:
+        if self.result is not None:
+            raise _Refused(f"{san!r} follows the result")
+        if len(self.moves) >= MAX_PLIES:
+            raise _Refused(f"it is longer than {MAX_PLIES} plies")
+        try:
+            move = self.board.parse_san(san)
+        except ValueError as error:
+            raise _Refused(f"ply {len(self.moves)}: {error}") from error
+        if not move:
+            raise _Refused(f"ply {len(self.moves)}: a null move")
+        self.moves.append(_code(self.board, move))
+        self.board.push(move)
+
+
+def _read_moves(movetext: str, board: chess.Board) -> _Score:
+    """The main line; variations are passed over, remarks are read for `book` only."""
+    score = _Score(board)
+    depth = 0
+    for token in _TOKEN.finditer(movetext):
+        kind = token.lastgroup
+        if kind == "closed":
+            if not token["closed"]:
+                raise _Refused("a comment that never closes")
+            if not depth and score.moves and _BOOK.match(token["comment"]):
+                score.book.add(len(score.moves) - 1)
+        elif kind == "bracket":
+            depth += {"(": 1, ")": -1}.get(token["bracket"], 0)
+            if depth < 0 or token["bracket"] == "}":
+                raise _Refused(f"a {token['bracket']!r} that closes nothing")
+        elif kind == "word" and not depth:
+            _read_word(token["word"], score)
+    if depth:
+        raise _Refused("a variation that never closes")
+    return score
+
+
+def _read_word(word: str, score: _Score) -> None:
+    if word in _RESULTS:
+        if score.result is not None:
+            raise _Refused("it has two results")
+        score.result = _RESULTS[word]
+        return
+    san = _MOVE_NUMBER.sub("", word, count=1) if word[0] in "0123456789." else word
+    if san.startswith("-0"):  # The number was the first half of 0-0.
+        san = word
+    san = san.rstrip("!?")
+    if san and san != "e.p.":
+        score.play(san)
+
+
+def _code(board: chess.Board, move: chess.Move) -> int:
+    """The move's code; the board castles by a king's two steps, the code by taking the rook."""
+    if board.is_castling(move):
+        corner = 7 if move.to_square > move.from_square else 0
+        move = chess.Move(move.from_square, move.from_square & 56 | corner)
+    return move_code(move)
