@@ -17,7 +17,7 @@ from backend.settings import dump_config, load_config
 RUN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 """Names of runs and workers: harmless in every file system, URL and terminal."""
 
-FOLDERS: Final = ("replay", "checkpoints", "games", "logs", "quarantine", "backups")
+FOLDERS: Final = ("replay", "imported", "checkpoints", "games", "logs", "quarantine", "backups")
 
 
 class RunDirectory:
@@ -33,6 +33,7 @@ class RunDirectory:
         self.lock_file = self.path / "lock"
         self.socket_file = self.path / "socket"
         self.replay = self.path / "replay"
+        self.imported = self.path / "imported"
         self.checkpoints = self.path / "checkpoints"
         self.games = self.path / "games"
         self.logs = self.path / "logs"

@@ -13,7 +13,7 @@ import typer
 from backend.errors import ExitCode, Matrix0Error
 from backend.wire import clean
 from matrix0 import __version__
-from matrix0.commands import match, network, processes, rules, screen, system
+from matrix0.commands import data, match, network, processes, rules, screen, system
 
 PLAIN: dict[str, Any] = {
     "add_completion": False,
@@ -30,11 +30,16 @@ app = typer.Typer(
 app.command("perft")(rules.perft)
 app.command("model")(network.model)
 app.command("match")(match.match)
+app.command("train")(data.train)
 app.command("config")(system.config)
 app.command("doctor")(system.doctor)
 app.command("worker", hidden=True)(processes.worker)
 app.command("supervise", hidden=True)(processes.supervise)
 
+
+import_app = typer.Typer(help="Bring games of others into a run.", no_args_is_help=True, **PLAIN)
+import_app.command("pgn")(data.import_pgn)
+app.add_typer(import_app, name="import")
 
 tui_app = typer.Typer(**PLAIN)
 tui_app.command()(screen.control_centre)

@@ -1,9 +1,16 @@
-"""Options that several commands share, so that they mean and say the same everywhere."""
+"""What several commands share, so that it means and says the same everywhere."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+if TYPE_CHECKING:
+    from backend.config import Config
+    from backend.rundir import RunDirectory
+
+FIRST_PRESET: Final = "tiny"
+"""What a new run takes when nothing is said: it learns on any machine in minutes."""
 
 PRESET_HELP = "Starting point for the settings: tiny, small or flagship."
 
@@ -19,3 +26,30 @@ SetOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Output for machines.")]
+
+
+def asked_settings(
+    directory: "RunDirectory", preset: str | None, file: Path | None, overrides: list[str]
+) -> "tuple[Config, str]":
+    """The settings asked for and the name of their preset; what is not said, an old run decides."""
+    from backend.settings import build_config
+
+    if preset is None and file is None:
+        if directory.exists:
+            return build_config(overrides=overrides, base=directory.read_config()), ""
+        say(f"a new run without --preset or --config: taking preset {FIRST_PRESET}")
+        preset = FIRST_PRESET
+    return build_config(preset, file, overrides), preset or ""
+
+
+def say_differences(directory: "RunDirectory", differences: list[str]) -> None:
+    """How what was asked differs from what an existing run keeps."""
+    if differences:
+        say(f"{directory.path} keeps its own settings; for others choose another --run")
+    for line in differences:
+        say(line)
+
+
+def say(text: str) -> None:
+    """A remark, beside the output."""
+    typer.echo(f"matrix0: {text}", err=True)

@@ -2,19 +2,21 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated
 
 import typer
 
 from backend.errors import ExitCode, Matrix0Error
-from matrix0.commands.options import ConfigOption, JsonOption, PresetOption, SetOption
-
-if TYPE_CHECKING:
-    from backend.config import Config
-    from backend.rundir import RunDirectory
-
-FIRST_PRESET: Final = "tiny"
-"""What a new run takes when nothing is said: it learns on any machine in minutes."""
+from matrix0.commands.options import (
+    FIRST_PRESET,
+    ConfigOption,
+    JsonOption,
+    PresetOption,
+    SetOption,
+    asked_settings,
+    say,
+    say_differences,
+)
 
 
 class UsageError(Matrix0Error):
@@ -52,7 +54,7 @@ def control_centre(
     from backend.rundir import RunDirectory
 
     directory = RunDirectory(run if run is not None else Path("runs") / (preset or FIRST_PRESET))
-    config, preset = _asked(directory, preset, file, overrides or [])
+    config, preset = asked_settings(directory, preset, file, overrides or [])
     if no_ui:
         from backend.headless import run_headless
 
@@ -62,34 +64,12 @@ def control_centre(
     from tui.app import run_app
 
     directory.create()
-    differences = directory.settle(config, preset)[1]
-    if differences:
-        _say(f"{directory.path} keeps its own settings; for others choose another --run")
-    for line in differences:
-        _say(line)
+    say_differences(directory, directory.settle(config, preset)[1])
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
     if directory.holder() is not None:
         if cycles:
-            _say(f"{directory.path} is already at work: --cycles {cycles} changes nothing")
+            say(f"{directory.path} is already at work: --cycles {cycles} changes nothing")
         raise typer.Exit(run_app(directory.path, ascii=ascii_only))
     supervisor = start_detached(directory, cycles=cycles)
     code = run_app(directory.path, ascii=ascii_only, supervisor_exit=supervisor.poll)
     raise typer.Exit(code)
-
-
-def _asked(
-    directory: "RunDirectory", preset: str | None, file: Path | None, overrides: list[str]
-) -> "tuple[Config, str]":
-    """The settings asked for and the name of their preset; what is not said, an old run decides."""
-    from backend.settings import build_config
-
-    if preset is None and file is None:
-        if directory.exists:
-            return build_config(overrides=overrides, base=directory.read_config()), ""
-        _say(f"a new run without --preset or --config: taking preset {FIRST_PRESET}")
-        preset = FIRST_PRESET
-    return build_config(preset, file, overrides), preset or ""
-
-
-def _say(text: str) -> None:
-    typer.echo(f"matrix0-tui: {text}", err=True)
