@@ -69,10 +69,14 @@ def play_match(
 ) -> list[MatchGame] | None:
     """Play each opening twice, the candidate with White first, then with Black.
 
+    Raises ValueError for an opening after which there is nothing left to play.
+
     At most `slots` games run at once; both players must have room for them. `on_game` gets all
     games finished so far whenever one ends; `on_step` is called after each ply on all boards and
     may return False to break the match off: then None is returned.
     """
+    for line in openings:
+        _check_opening(line, max_plies)
     waiting = [
         MatchGame(number=2 * k + side, opening=list(line), candidate_is_white=side == 0)
         for k, line in enumerate(openings)
@@ -98,6 +102,17 @@ def play_match(
         if on_step is not None and not on_step():
             return None
     return sorted(finished, key=lambda game: game.number)
+
+
+def _check_opening(line: Sequence[chess.Move], max_plies: int) -> None:
+    board = chess.Board()
+    for move in line:
+        board.push(move)
+    if len(line) >= max_plies or verdict(board) is not None:
+        raise ValueError(
+            f"opening {chess.Board().variation_san(line)!r} leaves nothing to play "
+            f"in a game of at most {max_plies} plies"
+        )
 
 
 def _play_one_ply(
@@ -143,7 +158,9 @@ def _end(game: MatchGame, found: Verdict) -> None:
 
 
 def score_of(games: Sequence[MatchGame]) -> MatchScore:
-    """Add up whole pairs of finished games."""
+    """Add up the finished games of whole pairs; a game without its counterpart is left out."""
+    numbers = {game.number for game in games}
+    games = [game for game in games if game.number ^ 1 in numbers]
     points = {game.number: game.candidate_points for game in games}
     pairs = [0] * 5
     for number, first in points.items():

@@ -1,8 +1,8 @@
 """The Gumbel rule: search a sample of the root's moves by sequential halving.
 
-Danihelka et al. 2022, "Policy improvement by planning with Gumbel" (ICLR). At the root, m moves with
-the highest g(a) + log P(a) are looked at, g being Gumbel(0) noise; half of them are dropped at each
-stage, by g(a) + log P(a) + sigma(q(a)):
+Danihelka et al. 2022, "Policy improvement by planning with Gumbel" (ICLR). At the root, m moves
+with the highest g(a) + log P(a) are looked at, g being Gumbel(0) noise; half of them are dropped at
+each stage, by g(a) + log P(a) + sigma(q(a)):
 
     visits   m = 4, n = 16 simulations
       0  | a b c d      each stage gives every survivor the same number of visits

@@ -6,8 +6,8 @@ Nothing here knows torch, files or processes. The caller owns the games' flow:
             ▲                                                        │
             └──────────────── play(game, move) ◄──── result(game) ◄──┘
 
-Lines that end by the rules are backed up exactly and cost no evaluation, so a step may finish several
-simulations of a game. There is no virtual loss: a game never waits for more than one leaf.
+Lines that end by the rules are backed up exactly and cost no evaluation, so a step may finish
+several simulations of a game. There is no virtual loss: a game never waits for more than one leaf.
 """
 
 from collections.abc import Sequence
@@ -107,7 +107,7 @@ class SearchResult:
     policy: NDArray[np.float32]
     """Training target: visit shares (puct), or softmax of priors + sigma(q) (gumbel)."""
     playable: NDArray[np.bool_]
-    """False for moves that provably lose, unless all do; also for all others beside a proven win."""
+    """False for moves that provably lose, unless all do, and for all others beside a proven win."""
     best: int
     """The move to play without temperature."""
     root_wdl: NDArray[np.float32]
@@ -195,7 +195,8 @@ class Search:
     def begin(self, game: int, simulations: int, *, noise: bool) -> None:
         """Start a search of `simulations` new leaves at the root; a kept subtree stays.
 
-        Only a subtree so large that the arena has no room for the new leaves is forgotten. Root noise (Gumbel or Dirichlet, by the root rule) is drawn once, here, if `noise` is set.
+        Only a subtree that leaves the arena no room for the new leaves is forgotten. Root noise
+        (Gumbel or Dirichlet, by the root rule) is drawn once, here, if `noise` is set.
         """
         if not 1 <= simulations <= self._max_simulations:
             raise ValueError(f"simulations = {simulations} is not in 1..{self._max_simulations}")
@@ -301,7 +302,7 @@ class Search:
         )
 
     def play(self, game: int, move: int) -> int:
-        """Make a legal move at the root and keep what was searched below it; returns the Outcome."""
+        """Make a legal move at the root, keep what was searched below it; returns the Outcome."""
         a = self._arena
         n = int(a.num_edges[game, 0])
         first = int(a.first_edge[game, 0])

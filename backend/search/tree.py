@@ -203,7 +203,7 @@ def _prove(a: Arena, g: int, i: int, proven: int) -> None:
 
 @kernel
 def set_priors(a: Arena, g: int, i: int, logits: NDArray[np.float32]) -> bool:
-    """Write the softmax of the first `num_edges` logits as the node's priors; False if not finite."""
+    """Write the softmax of the first `num_edges` logits as priors; False if they are not finite."""
     first = a.first_edge[g, i]
     n = a.num_edges[g, i]
     highest = logits[0]
@@ -240,13 +240,13 @@ def backward(a: Arena, g: int, leaf: int) -> None:
             _prove_from_children(a, g, node, child_proven)
         child_proven = a.proven[g, node]
         if child_proven != UNKNOWN:
-            value = 1.0 if child_proven == WIN else (-1.0 if child_proven == LOSS else 0.0)
-            draw = 1.0 if child_proven == DRAW else 0.0
+            value = np.float64(a.wdl[g, node, 0]) - np.float64(a.wdl[g, node, 2])
+            draw = np.float64(a.wdl[g, node, 1])
 
 
 @kernel
 def _prove_from_children(a: Arena, g: int, node: int, newest: int) -> None:
-    """A won reply refutes nothing; one lost reply wins; if no reply is open, the best one counts."""
+    """A lost reply wins; while a reply is open nothing else follows; then the best one counts."""
     if newest == LOSS:
         _prove(a, g, node, WIN)
         return
@@ -328,7 +328,7 @@ def start_game(
     mate_check: bool,
     moves: NDArray[np.uint16],
 ) -> int:
-    """A fresh tree with this root; the history must be there already. Returns the game's Outcome."""
+    """A fresh tree with this root; the history must be there already. Returns the Outcome."""
     a.num_nodes[g] = 0
     a.used_edges[g] = 0
     for w in range(8):
@@ -358,7 +358,7 @@ def play_move(
     moves: NDArray[np.uint16],
     new_index: NDArray[np.int32],
 ) -> int:
-    """Make the move of a root edge on the board, keep what was searched below. Returns the Outcome."""
+    """Make the move of a root edge, keep what was searched below it. Returns the Outcome."""
     new_root = a.child[g, edge]
     if new_root < 0:
         make_move(a.position[g, 0], a.move[g, edge], a.position[g, a.num_nodes[g]])
