@@ -3,6 +3,8 @@
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -45,13 +47,14 @@ def import_pgn(
     directory = RunDirectory(run)
     config = directory.read_config() if directory.exists else Config()
     directory.create()
-    tally = import_games(
-        files,
-        directory.imported,
-        config.model.orientation,
-        on_progress=_ImportProgress(),
-        should_stop=_stop_on_interrupt().is_set,
-    )
+    with _interruptible() as should_stop:
+        tally = import_games(
+            files,
+            directory.imported,
+            config.model.orientation,
+            on_progress=_ImportProgress(),
+            should_stop=should_stop,
+        )
     typer.echo(
         f"{tally.games:,} games with {tally.positions:,} positions imported, "
         f"{tally.held_out_games:,} of them held out; {tally.duplicates:,} were there already"
@@ -90,12 +93,13 @@ def train(
             f"step {training.step:,}: {training.num_positions:,} positions to learn from, "
             f"{training.num_unseen:,} held out"
         )
-        measured = training.train(
-            steps,
-            on_metrics=_TrainingProgress(),
-            on_measured=_show_measurement,
-            should_stop=_stop_on_interrupt().is_set,
-        )
+        with _interruptible() as should_stop:
+            measured = training.train(
+                steps,
+                on_metrics=_TrainingProgress(),
+                on_measured=_show_measurement,
+                should_stop=should_stop,
+            )
     typer.echo(
         f"step {measured.step:,}: the first choice is the move that was played in "
         f"{measured.top1:.1%} of {measured.positions:,} held-out positions"
@@ -139,9 +143,16 @@ class _TrainingProgress:
         typer.echo(f"  step {point.step:,}: {', '.join(readings)}", err=True)
 
 
-def _stop_on_interrupt() -> threading.Event:
-    """Set by the first Ctrl-C or SIGTERM; what is at work then ends in order."""
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or SIGTERM came: what is at work then ends in order."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stop.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,115 @@
+"""Training on imported games: what it learns from, what it measures, and that it goes on."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.checkpoints import list_checkpoints, read_manifest
+from backend.config import Config
+from backend.errors import ReplayError
+from backend.events import TrainingStep
+from backend.replay.imports import import_pgn
+from backend.rundir import RunDirectory
+from backend.settings import build_config
+from backend.supervised import Measurement, SupervisedTraining
+from backend.wire import decode_event
+
+GAMES = Path(__file__).resolve().parents[1] / "data" / "games" / "games_ci.pgn"
+CONFIG = build_config(
+    "tiny",
+    overrides=[
+        "model.channels=16",
+        "model.blocks=1",
+        "training.batch_size=32",
+        "training.warmup_steps=1",
+        "training.steps_per_cycle=4",
+        "training.metrics_every=2",
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("imported")
+    tally = import_pgn([str(GAMES)], folder, "mover")
+    assert tally.held_out_games >= 1
+    return folder
+
+
+@pytest.fixture
+def run(imported: Path, tmp_path: Path) -> RunDirectory:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    for shard in imported.iterdir():
+        (directory.imported / shard.name).symlink_to(shard)
+    return directory
+
+
+def _train(
+    training: SupervisedTraining, steps: int, should_stop: Callable[[], bool] = lambda: False
+) -> tuple[list[Measurement], list[TrainingStep]]:
+    measured: list[Measurement] = []
+    points: list[TrainingStep] = []
+    training.train(
+        steps, on_metrics=points.append, on_measured=measured.append, should_stop=should_stop
+    )
+    return measured, points
+
+
+def test_it_measures_and_saves_each_cycle_and_at_the_end(run: RunDirectory) -> None:
+    measured, points = _train(SupervisedTraining(run, CONFIG), 6)
+    assert [m.step for m in measured] == [0, 4, 6]
+    assert [p.step for p in points] == [2, 4, 6]
+    assert list_checkpoints(run.checkpoints) == ["step-00000000", "step-00000004", "step-00000006"]
+    manifest = read_manifest(run.checkpoints / "step-00000006")
+    assert manifest.parent == "step-00000004"
+    assert manifest.metrics["held_out_top1"] == pytest.approx(measured[-1].top1)
+    curve = [decode_event(line) for line in run.log_file("held-out").read_bytes().splitlines()]
+    assert [point.step for point in curve if isinstance(point, TrainingStep)] == [4, 6]
+
+
+def test_the_untrained_network_guesses_and_training_beats_it(run: RunDirectory) -> None:
+    config = replace(CONFIG, training=replace(CONFIG.training, steps_per_cycle=60))
+    (first, last), _ = _train(SupervisedTraining(run, config), 60)
+    assert first.value_loss == pytest.approx(np.log(3), abs=0.1)
+    assert first.top1 < 0.12
+    assert last.policy_loss < first.policy_loss - 0.05
+
+
+def test_two_runs_of_six_steps_equal_one_of_twelve(run: RunDirectory, tmp_path: Path) -> None:
+    other = RunDirectory(tmp_path / "other")
+    other.create()
+    for shard in run.imported.iterdir():
+        (other.imported / shard.name).symlink_to(shard.resolve())
+    _train(SupervisedTraining(run, CONFIG), 6)
+    halves, _ = _train(SupervisedTraining(run, CONFIG), 6)
+    whole, _ = _train(SupervisedTraining(other, CONFIG), 12)
+    assert halves[-1] == whole[-1]
+
+
+def test_a_stop_saves_what_was_learned(run: RunDirectory) -> None:
+    asked = iter([False, False, False, True])
+    _train(SupervisedTraining(run, CONFIG), 100, lambda: next(asked))
+    assert list_checkpoints(run.checkpoints)[-1] == "step-00000003"
+
+
+def test_the_same_held_out_positions_are_measured_each_time(run: RunDirectory) -> None:
+    first, _ = _train(SupervisedTraining(run, CONFIG), 4)
+    again, _ = _train(SupervisedTraining(run, CONFIG), 4)
+    assert again[0] == first[-1]
+
+
+def test_without_imported_games_it_says_how_to_bring_them_in(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "empty")
+    directory.create()
+    with pytest.raises(ReplayError, match="matrix0 import pgn FILE"):
+        SupervisedTraining(directory, CONFIG)
+
+
+def test_shards_of_the_other_orientation_are_refused(run: RunDirectory) -> None:
+    white: Config = replace(CONFIG, model=replace(CONFIG.model, orientation="white"))
+    with pytest.raises(ReplayError, match="written in orientation 'mover', this run has 'white'"):
+        SupervisedTraining(run, white)

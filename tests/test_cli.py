@@ -1,0 +1,307 @@
+"""The command line: what it offers, what it says when it cannot, and what it does not load."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from backend.presets import PRESETS
+from backend.rundir import RunDirectory
+from backend.settings import build_config, load_config
+from matrix0 import __version__, cli
+
+ROOT = Path(__file__).resolve().parents[1]
+
+Run = Callable[..., "Outcome"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """`run("perft", "startpos", "3")`: the front door in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str, entry: Callable[[], None] = cli.main) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["matrix0", *words])
+        with pytest.raises(SystemExit) as ended:
+            entry()
+        captured = capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+# What there is ------------------------------------------------------------------------------------
+
+FLAGS = {
+    "matrix0": ["--version"],
+    "matrix0 config": ["--config", "--preset", "--set"],
+    "matrix0 doctor": [],
+    "matrix0 import": [],
+    "matrix0 import pgn": ["--run", "FILE"],
+    "matrix0 match": ["--games", "--run", "--simulations", "A", "B"],
+    "matrix0 model": ["--json", "--preset"],
+    "matrix0 perft": ["--divide", "DEPTH", "FEN"],
+    "matrix0 supervise": ["--cycles", "--run"],
+    "matrix0 train": ["--config", "--preset", "--run", "--set", "--source", "--steps"],
+    "matrix0 worker": ["--run", "--worker", "ROLE"],
+    "matrix0-tui": ["--config", "--cycles", "--json", "--no-ui", "--preset", "--run", "--set"],
+}
+"""Every command with its flags and arguments. A new line or word here is a decision: the command
+line stays small, and what stands here stays."""
+
+
+def _flags(command: Any, name: str) -> dict[str, list[str]]:
+    words = [
+        next((flag for flag in parameter.opts if flag.startswith("--")), parameter.metavar)
+        for parameter in command.params
+    ]
+    found = {name: sorted(word for word in words if word != "--help")}
+    for sub in getattr(command, "commands", {}).values():
+        found |= _flags(sub, f"{name} {sub.name}")
+    return found
+
+
+def test_the_command_line_has_these_flags_and_no_others() -> None:
+    found = _flags(typer.main.get_command(cli.app), "matrix0")
+    found |= _flags(typer.main.get_command(cli.tui_app), "matrix0-tui")
+    assert found == FLAGS
+
+
+def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None:
+    shown = run("--help")
+    assert shown.code == 0
+    listed = {
+        line.split()[0] for line in shown.out.split("Commands:")[1].splitlines() if line.strip()
+    }
+    assert listed == {"config", "doctor", "import", "match", "model", "perft", "train"}
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_every_command_explains_itself(name: str, run: Run) -> None:
+    program, *words = name.split()
+    entry = cli.tui_main if program == "matrix0-tui" else cli.main
+    shown = run(*words, "--help", entry=entry)
+    assert shown.code == 0
+    assert "Usage:" in shown.out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from matrix0 import cli\n"
+        "sys.argv = ['matrix0', '--help']\n"
+        "try:\n"
+        "    cli.main()\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "heavy = {'torch', 'numba', 'numpy', 'textual', 'rich', 'chess', 'psutil', 'asyncio'}\n"
+        "print('loaded:', sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "loaded: []" in done.stdout
+
+
+def test_version_is_that_of_the_package(run: Run) -> None:
+    assert run("--version").out == f"matrix0 {__version__}\n"
+
+
+# perft --------------------------------------------------------------------------------------------
+
+
+def test_perft_counts_and_divides(run: Run) -> None:
+    assert run("perft", "startpos", "3").out.startswith("8902 nodes in ")
+    divided = run("perft", "startpos", "2", "--divide").out.splitlines()
+    assert sorted(divided[:-1])[:2] == ["a2a3: 20", "a2a4: 20"]
+    assert len(divided) == 21
+    assert divided[-1].startswith("400 nodes in ")
+
+
+def test_perft_of_depth_0_is_1(run: Run) -> None:
+    assert run("perft", "startpos", "0", "--divide").out.startswith("1 nodes")
+
+
+def test_perft_says_what_is_wrong_with_a_fen(run: Run) -> None:
+    refused = run("perft", "8/8/8/8/8/8/8/8 w - -", "1")
+    assert refused.code == 2
+    assert "Invalid value for FEN" in refused.err
+    assert "Traceback" not in refused.err
+
+
+# model, config, doctor ----------------------------------------------------------------------------
+
+
+def test_model_shows_parts_that_add_up(run: Run) -> None:
+    data = json.loads(run("model", "--json").out)
+    assert list(data) == list(PRESETS)
+    for network in data.values():
+        assert sum(part["parameters"] for part in network["parts"]) == network["parameters"]
+    table = run("model", "--preset", "tiny").out
+    assert f"tiny: {data['tiny']['parameters']:,} parameters" in table
+    assert "residual blocks" in table
+
+
+def test_config_prints_what_loads_as_the_same_settings(run: Run, tmp_path: Path) -> None:
+    shown = run("config", "--preset", "tiny", "--set", "seed=5")
+    path = tmp_path / "all.toml"
+    path.write_text(shown.out)
+    assert load_config(path) == build_config("tiny", overrides=["seed=5"])
+
+
+def test_doctor_finds_every_library_and_a_device(run: Run) -> None:
+    shown = run("doctor")
+    assert shown.code == 0
+    for word in ("torch", "kernel cache", "chosen", "disk", "TERM"):
+        assert word in shown.out
+
+
+# Games of others ----------------------------------------------------------------------------------
+
+
+def test_games_are_imported_once_and_trained_on(run: Run) -> None:
+    games = str(ROOT / "tests" / "data" / "games" / "games_ci.pgn")
+    first = run("import", "pgn", games, "--run", "human")
+    assert first.code == 0
+    assert " imported, " in first.out
+    assert run("import", "pgn", games, "--run", "human").out.startswith("0 games with 0 positions")
+    small = ["model.channels=16", "model.blocks=1", "training.batch_size=32"]
+    words = [word for setting in small for word in ("--set", setting)]
+    trained = run("train", "--run", "human", "--preset", "tiny", "--steps", "3", *words)
+    assert trained.code == 0, trained.err
+    assert trained.out.splitlines()[-1].startswith("step 3: the first choice is the move")
+    again = run("train", "--run", "human", "--steps", "1")
+    assert again.out.splitlines()[-1].startswith("step 4: ")
+
+
+def test_a_file_without_games_is_bad_data(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.pgn").write_text("nothing\n")
+    refused = run("import", "pgn", "empty.pgn", "--run", "human")
+    assert refused.code == 65
+    assert "no game could be imported" in refused.err
+
+
+def test_training_without_games_is_bad_data(run: Run) -> None:
+    refused = run("train", "--run", "human", "--preset", "tiny", "--steps", "3")
+    assert refused.code == 65
+    assert "matrix0 import pgn FILE" in _one_line(refused)
+
+
+# Matches ------------------------------------------------------------------------------------------
+
+
+def test_a_match_of_baselines_prints_the_score_and_keeps_the_games(
+    run: Run, tmp_path: Path
+) -> None:
+    prepared = RunDirectory(tmp_path / "prepared")
+    prepared.create()
+    prepared.settle(build_config("tiny", overrides=["evaluation.max_plies=60"]), "tiny")
+    played = run("match", "greedy", "random", "--run", "prepared", "--games", "4")
+    assert played.code == 0, played.err
+    lines = played.out.splitlines()
+    assert lines[0] == "greedy against random: 4 games, 24 simulations a move"
+    assert lines[2].startswith("Elo ")
+    (pgn,) = prepared.games.iterdir()
+    assert pgn.read_text().count('[Event "') == 4
+
+
+def test_a_match_needs_players_that_are_there(run: Run, tmp_path: Path) -> None:
+    prepared = RunDirectory(tmp_path / "prepared")
+    prepared.create()
+    prepared.settle(build_config("tiny"), "tiny")
+    refused = run("match", "latest", "random", "--run", "prepared")
+    assert refused.code == 65
+    assert "no checkpoint yet" in _one_line(refused)
+    odd = run("match", "greedy", "random", "--run", "prepared", "--games", "5")
+    assert odd.code == 2
+    assert "must be even" in odd.err
+
+
+# What goes wrong ----------------------------------------------------------------------------------
+
+
+def _one_line(outcome: Outcome) -> str:
+    assert outcome.out == ""
+    assert outcome.err.count("\n") == 1
+    return outcome.err.strip()
+
+
+def test_an_unknown_preset_is_one_line_and_code_64(run: Run) -> None:
+    refused = run("model", "--preset", "tinny")
+    assert refused.code == 64
+    assert _one_line(refused) == (
+        "matrix0: no preset 'tinny'; did you mean 'tiny'? (there are: tiny, small, flagship)"
+    )
+
+
+def test_an_unknown_setting_is_one_line_and_makes_no_run(run: Run, tmp_path: Path) -> None:
+    words = ("--no-ui", "--preset", "tiny", "--set", "search.simulation=3")
+    refused = run(*words, entry=cli.tui_main)
+    assert refused.code == 64
+    assert "[search]: no setting 'simulation'; did you mean 'simulations'?" in _one_line(refused)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_control_character_in_a_message_does_not_reach_the_terminal(run: Run) -> None:
+    refused = run("model", "--preset", "\x1b[31mred")
+    assert "\x1b" not in refused.err
+
+
+def test_a_screen_without_a_terminal_is_refused(run: Run) -> None:
+    refused = run("--preset", "tiny", entry=cli.tui_main)
+    assert refused.code == 2
+    assert _one_line(refused) == (
+        "matrix0-tui: the control centre needs a terminal; without one use --no-ui"
+    )
+
+
+def test_json_without_headless_is_refused(run: Run) -> None:
+    refused = run("--json", entry=cli.tui_main)
+    assert refused.code == 2
+    assert _one_line(refused) == "matrix0-tui: --json goes with --no-ui"
+
+
+def test_a_run_that_is_no_run_is_refused(run: Run, tmp_path: Path) -> None:
+    refused = run("match", "best", "random", "--run", "nowhere")
+    assert refused.code == 64
+    assert "holds no run" in _one_line(refused)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_place_of_a_run_directory_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    refused = run("--no-ui", "--preset", "tiny", "--run", "taken", entry=cli.tui_main)
+    assert refused.code == 64
+    assert "taken: cannot be used as a run directory" in _one_line(refused)
+
+
+def test_a_bug_is_shown_whole_and_ends_with_70(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("backend.settings.build_config", broken)
+    outcome = run("config")
+    assert outcome.code == 70
+    assert "Traceback" in outcome.err
+    assert "matrix0: internal error, please report it: ZeroDivisionError: a bug" in outcome.err
+
+
+def test_an_unknown_role_is_a_usage_error(run: Run) -> None:
+    refused = run("worker", "gardener", "--run", "x", "--worker", "g-0")
+    assert refused.code == 2
+    assert "selfplay, trainer, evaluator" in refused.err
