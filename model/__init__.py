@@ -1,1 +1,1 @@
-"""What the network sees and computes: rules, encoding, SSL targets, the net. No processes, no files, no clock."""
+"""What the network sees and computes: rules, encoding, net. No processes, files or clock."""

@@ -11,7 +11,7 @@ class ModelConfig:
     """The shape of a ChessNet. Every preset is an instance of this one class."""
 
     orientation: Orientation = "mover"
-    """Whose side the board is seen from: the side to move, or always White (as the earlier program)."""
+    """Whose side the board is seen from: the mover's, or always White's (as the earlier program)."""
     channels: int = 320
     """Width of the trunk."""
     blocks: int = 24
@@ -25,7 +25,7 @@ class ModelConfig:
     se_ratio: int = 4
     """Squeeze-excitation bottleneck is channels / se_ratio; 0 means no squeeze-excitation."""
     policy_head: Literal["conv", "lowrank"] = "lowrank"
-    """conv: 3x3 convolution, then 1x1 to the 73 move planes. lowrank: the earlier program's linear pair."""
+    """conv: 3x3 convolution, then 1x1 to the 73 move planes. lowrank: the earlier linear pair."""
     policy_rank: int = 128
     """Width of the low-rank policy bottleneck; unused by the conv head."""
     value_head: Literal["wdl", "scalar"] = "wdl"
