@@ -30,6 +30,8 @@ class RunDirectory:
         self.preset_file = self.path / "preset"
         self.database = self.path / "matrix0.db"
         self.journal = self.path / "journal.jsonl"
+        self.metrics_file = self.path / "metrics.jsonl"
+        """Curves of training on imported games; those of self-play are in the database."""
         self.lock_file = self.path / "lock"
         self.socket_file = self.path / "socket"
         self.replay = self.path / "replay"

@@ -2,9 +2,12 @@
 
 The network learns the moves that were played and how the games ended. The import holds some games
 out for good; how often the averaged network's first choice is the move that was played there is
-measured each cycle, and the curve is kept in logs/held-out.log.
+measured each cycle. All curves are kept in metrics.jsonl, one event a line.
 """
 
+import math
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +16,21 @@ from typing import Final
 import numpy as np
 
 from backend import checkpoints
+from backend.commit import commit_file
 from backend.config import Config
 from backend.device import choose_device
-from backend.errors import CheckpointError, ReplayError
+from backend.errors import CheckpointError, ReplayError, WorkerError
 from backend.events import TrainingStep
 from backend.inference import Inference
+from backend.means import MetricMeans
 from backend.replay.imports import HELD_OUT, LEARNED
 from backend.replay.sampler import Sampler
-from backend.replay.shards import list_shards, read_shard
+from backend.replay.shards import list_shards, read_metadata
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
-from backend.training import Trainer
-from backend.wire import encode
+from backend.store.reading import best_network
+from backend.training import IMPORTED_SAMPLES, Trainer
+from backend.wire import decode_event, encode
 
 MEASURED_POSITIONS: Final = 8192
 """Held-out positions that one measurement looks at, always the same ones."""
@@ -39,10 +45,21 @@ class Measurement:
     positions: int
     top1: float
     """Share of positions where its first choice is the move that was played (0 to 1)."""
+    top5: float
+    """Share of positions where the move that was played is among its first five (0 to 1)."""
     policy_loss: float
     """Cross-entropy of the played move over legal moves, nats."""
     value_loss: float
     """Cross-entropy of the result over win, draw and loss, nats; positions with a result only."""
+
+    def metrics(self) -> dict[str, float]:
+        """The readings by name, for curves and checkpoints."""
+        return {
+            "held_out_top1": self.top1,
+            "held_out_top5": self.top5,
+            "held_out_policy_loss": self.policy_loss,
+            "held_out_value_loss": self.value_loss,
+        }
 
 
 class SupervisedTraining:
@@ -52,8 +69,8 @@ class SupervisedTraining:
         """Raises ReplayError when there is not enough to learn from and to hold out."""
         self._run = run
         self._config = config
-        self._window = _fill(run.imported, LEARNED, config)
-        unseen = _fill(run.imported, HELD_OUT, config)
+        self._window, self.num_left_out = _fill(run.imported, LEARNED, config)
+        unseen, _ = _fill(run.imported, HELD_OUT, config)
         rng = np.random.default_rng([config.seed, 2])
         self._rows = rng.permutation(unseen.num_positions)[:MEASURED_POSITIONS]
         self._unseen = Sampler(unseen, rng, 0.0)
@@ -62,9 +79,13 @@ class SupervisedTraining:
         self._trainer = Trainer(
             config.model, config.ssl, config.training, self._device, seed=config.seed
         )
+        self._means = MetricMeans()
+        self._imported_samples = 0
+        """Of all samples this network has seen, those from imported games."""
         self._saved = self._restore()
+        self._curve = _Curve(run.metrics_file, self.step)
         self.num_positions = self._window.num_positions
-        """Positions to learn from."""
+        """Positions to learn from; `num_left_out` older ones are beyond replay.window_positions."""
         self.num_unseen = unseen.num_positions
         """Positions held out."""
 
@@ -87,9 +108,12 @@ class SupervisedTraining:
         measured = self._measure()
         on_measured(measured)
         while self.step < end and not should_stop():
-            values = self._trainer.step(self._sampler.sample(settings.batch_size))
+            self._means.add(self._trainer.step(self._sampler.sample(settings.batch_size)))
+            self._imported_samples += settings.batch_size
             if self.step % settings.metrics_every == 0:
-                on_metrics(TrainingStep(step=self.step, metrics=values))
+                point = TrainingStep(step=self.step, metrics=self._means.take(), at=time.time())
+                self._curve.add(point)
+                on_metrics(point)
             if self.step % settings.steps_per_cycle == 0 or self.step == end:
                 measured = self._measure()
                 on_measured(measured)
@@ -108,24 +132,31 @@ class SupervisedTraining:
             return self._trainer.save(self._run.checkpoints).name
         checkpoint = checkpoints.load(path)
         self._trainer.restore(checkpoint)
-        if "imported" in checkpoint.manifest.data_position:
-            self._sampler.restore(checkpoint.manifest.data_position["imported"])
+        position = checkpoint.manifest.data_position
+        if "imported" in position:
+            self._sampler.restore(position["imported"])
+        self._imported_samples = int(position.get(IMPORTED_SAMPLES, 0))
         return path.name
 
     def _save(self, measured: Measurement) -> None:
-        metrics = {
-            "held_out_top1": measured.top1,
-            "held_out_policy_loss": measured.policy_loss,
-            "held_out_value_loss": measured.value_loss,
-        }
+        """Commit a checkpoint, then the curve up to it; older ones go as in self-play."""
         self._saved = self._trainer.save(
             self._run.checkpoints,
             parent=self._saved,
-            data_position={"imported": self._sampler.state()},
-            metrics=metrics,
+            data_position={
+                "imported": self._sampler.state(),
+                IMPORTED_SAMPLES: self._imported_samples,
+            },
+            metrics=measured.metrics(),
         ).name
-        with self._run.log_file("held-out").open("ab") as log:
-            log.write(encode(TrainingStep(step=measured.step, metrics=metrics)))
+        self._curve.add(TrainingStep(step=self.step, metrics=measured.metrics(), at=time.time()))
+        self._curve.sync()
+        best = best_network(self._run.database) if self._run.database.exists() else ""
+        checkpoints.prune(
+            self._run.checkpoints,
+            keep_last=self._config.supervisor.keep_checkpoints,
+            keep=(best,),
+        )
 
     def _measure(self) -> Measurement:
         return measure(
@@ -135,7 +166,7 @@ class SupervisedTraining:
 
 def measure(network: Inference, sampler: Sampler, rows: np.ndarray, step: int) -> Measurement:
     """How well `network` foretells moves and results of the positions `rows` of the window."""
-    hits = policy_loss = value_loss = 0.0
+    hits = close = policy_loss = value_loss = 0.0
     judged = 0
     for first in range(0, len(rows), MEASURE_BATCH):
         batch = sampler.gather(rows[first : first + MEASURE_BATCH])
@@ -146,7 +177,10 @@ def measure(network: Inference, sampler: Sampler, rows: np.ndarray, step: int) -
         logits = np.where(listed, logits, -np.inf)
         peak = logits.max(axis=1, keepdims=True)
         total = peak + np.log(np.exp(logits - peak).sum(axis=1, keepdims=True))
-        hits += float((logits.argmax(axis=1) == batch.policy_prob.argmax(axis=1)).sum())
+        played = np.take_along_axis(logits, batch.policy_prob.argmax(axis=1)[:, None], axis=1)
+        num_better = (logits > played).sum(axis=1)
+        hits += float((num_better < 1).sum())
+        close += float((num_better < 5).sum())
         surprise = np.where(batch.policy_prob > 0, total - logits, 0.0)
         policy_loss += float((batch.policy_prob * surprise).sum())
         known = batch.wdl_target.max(axis=1) > 0.5
@@ -156,13 +190,45 @@ def measure(network: Inference, sampler: Sampler, rows: np.ndarray, step: int) -
         step=step,
         positions=len(rows),
         top1=hits / len(rows),
+        top5=close / len(rows),
         policy_loss=policy_loss / len(rows),
         value_loss=value_loss / max(1, judged),
     )
 
 
-def _fill(directory: Path, prefix: str, config: Config) -> Window:
-    """A window of all shards with this prefix, or of the newest that fill it."""
+class _Curve:
+    """The file of the curves, one event a line; points after the step we go on from are dropped."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self._path = path
+        self._lines: list[bytes] = []
+        if path.exists():
+            kept = [line for line in path.read_bytes().splitlines(True) if _step_of(line) <= step]
+            commit_file(path, b"".join(kept))
+
+    def add(self, point: TrainingStep) -> None:
+        self._lines.append(encode(point))
+
+    def sync(self) -> None:
+        """Append what was added, durably: a curve never runs ahead of its checkpoint."""
+        with self._path.open("ab") as file:
+            file.write(b"".join(self._lines))
+            file.flush()
+            os.fsync(file.fileno())
+        self._lines.clear()
+
+
+def _step_of(line: bytes) -> float:
+    """The step of a point; infinity for a line that was cut, so that it is dropped."""
+    try:
+        event = decode_event(line)
+    except WorkerError:
+        return math.inf
+    return event.step if isinstance(event, TrainingStep) else math.inf
+
+
+def _fill(directory: Path, prefix: str, config: Config) -> tuple[Window, int]:
+    """A window of all shards with this prefix, and how many positions were more than it holds."""
     paths = list_shards(directory, prefix)
     if not paths:
         raise ReplayError(
@@ -170,12 +236,13 @@ def _fill(directory: Path, prefix: str, config: Config) -> Window:
             "matrix0 import pgn FILE… --run DIR"
         )
     window = Window(directory, config.replay.window_positions)
+    added = 0
     for path in paths:
-        orientation = read_shard(path).metadata.orientation
+        orientation = read_metadata(path).orientation
         if orientation != config.model.orientation:
             raise ReplayError(
                 f"{path}: written in orientation {orientation!r}, this run has "
                 f"{config.model.orientation!r}; import the games into a run of their own"
             )
-        window.add(path.name)
-    return window
+        added += window.add(path.name)
+    return window, added - window.num_positions

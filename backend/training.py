@@ -37,6 +37,9 @@ from model.ssl.masking import blank, choose_masked, piece_targets
 MASKED_BATCH_FRAC: Final = 0.25
 """Share of a batch that is shown a second time, masked; the step costs about this much more."""
 
+IMPORTED_SAMPLES: Final = "imported_samples"
+"""In a checkpoint's data position: how many of its samples were from imported games."""
+
 _MOMENTS: Final = ("exp_avg", "exp_avg_sq", "step")
 _MASK_RNG: Final = "rng.mask"
 _UNTRAINED: Final = ("aux_from_square.", "aux_move_type.")

@@ -27,6 +27,7 @@ from backend.replay.schema import Array
 from model.config import Orientation
 
 MAX_SHARD_BYTES: Final = 512 * 1024 * 1024
+_MAX_HEADER_BYTES: Final = 1 << 20
 _HASH_DIGITS: Final = 16
 _NAME: Final = re.compile(r"(?P<prefix>.+)-(?P<seq>\d{6,})-(?P<hash>[0-9a-f]{16})\.safetensors")
 _METADATA_KEY: Final = "matrix0"
@@ -183,6 +184,19 @@ def read_shard(path: Path) -> Shard:
     return Shard(path.name, digest, metadata, columns)
 
 
+def read_metadata(path: Path) -> ShardMetadata:
+    """What a shard says about itself, from its header alone; nothing else is verified."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = file.read(min(length, _MAX_HEADER_BYTES))
+        return _metadata_of(header)
+    except OSError as error:
+        raise ReplayError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ReplayError as error:
+        raise ReplayError(f"{path}: {error}") from error
+
+
 def hash_in_name(name: str) -> str:
     """The 16 digits that a shard's name promises; ReplayError when it is not a shard's name."""
     match = _NAME.fullmatch(name)
@@ -247,15 +261,9 @@ def decode_shard(content: bytes) -> tuple[ShardMetadata, dict[str, Array]]:
     try:
         tensors: list[tuple[str, dict[str, Any]]]
         tensors = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
-        header = msgspec.json.decode(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        text = header["__metadata__"][_METADATA_KEY]
-        metadata = msgspec.json.decode(text, type=ShardMetadata)
-    except (safetensors.SafetensorError, msgspec.MsgspecError, KeyError, TypeError) as error:
+    except safetensors.SafetensorError as error:
         raise ReplayError(f"not a shard of Matrix0: {error!r}") from error
-    if metadata.schema != schema.SCHEMA_VERSION:
-        raise ReplayError(
-            f"schema {metadata.schema}; this program reads schema {schema.SCHEMA_VERSION}"
-        )
+    metadata = _metadata_of(content[8 : 8 + int.from_bytes(content[:8], "little")])
     columns: dict[str, Array] = {}
     for name, tensor in tensors:
         dtype = _DTYPES.get(tensor["dtype"])
@@ -265,6 +273,19 @@ def decode_shard(content: bytes) -> tuple[ShardMetadata, dict[str, Array]]:
         column.flags.writeable = False
         columns[name] = column
     return metadata, columns
+
+
+def _metadata_of(header: bytes) -> ShardMetadata:
+    try:
+        text = msgspec.json.decode(header)["__metadata__"][_METADATA_KEY]
+        metadata = msgspec.json.decode(text, type=ShardMetadata)
+    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise ReplayError(f"not a shard of Matrix0: {error!r}") from error
+    if metadata.schema != schema.SCHEMA_VERSION:
+        raise ReplayError(
+            f"schema {metadata.schema}; this program reads schema {schema.SCHEMA_VERSION}"
+        )
+    return metadata
 
 
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {

@@ -26,12 +26,13 @@ from backend.config import Config
 from backend.device import Device, choose_device
 from backend.errors import CheckpointError, WorkerError
 from backend.events import CheckpointSaved, TrainerProgress, TrainingStep, WorkerReady
+from backend.means import MetricMeans
 from backend.replay.credits import Credits
 from backend.replay.sampler import Sampler
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.store.reading import admitted_positions, admitted_shards
-from backend.training import Trainer
+from backend.training import IMPORTED_SAMPLES, Trainer
 from backend.workers.base import WorkerIO
 
 PROGRESS_S = 1.0
@@ -65,9 +66,11 @@ class _TrainerWorker:
         self._window = Window(run.replay, config.replay.window_positions)
         rng = np.random.default_rng([config.seed, 1])
         self._sampler = Sampler(self._window, rng, config.training.search_value_frac)
+        self._imported_samples = 0
+        """Samples seen in games of others, before self-play; they cost no credits."""
         self._saved = ""
         """Name of the newest checkpoint."""
-        self._means = _Means()
+        self._means = MetricMeans()
         self._metrics: dict[str, float] = {}
         self._paused = False
         self._stopping = False
@@ -110,7 +113,8 @@ class _TrainerWorker:
         self._trainer.restore(checkpoint)
         if "sampler" in checkpoint.manifest.data_position:
             self._sampler.restore(checkpoint.manifest.data_position["sampler"])
-        self._credits.presented = self._trainer.num_samples
+        self._imported_samples = int(checkpoint.manifest.data_position.get(IMPORTED_SAMPLES, 0))
+        self._credits.presented = self._trainer.num_samples - self._imported_samples
         self._metrics = dict(checkpoint.manifest.metrics)
         self._saved = path.name
         self._io.log(f"goes on from {path.name}")
@@ -154,7 +158,7 @@ class _TrainerWorker:
     def _step(self) -> None:
         training = self._config.training
         values = self._trainer.step(self._sampler.sample(training.batch_size))
-        self._credits.presented = self._trainer.num_samples
+        self._credits.presented = self._trainer.num_samples - self._imported_samples
         self._means.add(values)
         step = self._trainer.num_steps
         if step % training.metrics_every == 0:
@@ -169,7 +173,10 @@ class _TrainerWorker:
             self._announce(reason)
             return
         self._io.set_phase("saving", self._name)
-        position: dict[str, Any] = {"sampler": self._sampler.state()}
+        position: dict[str, Any] = {
+            "sampler": self._sampler.state(),
+            IMPORTED_SAMPLES: self._imported_samples,
+        }
         self._trainer.save(
             self._run.checkpoints,
             parent=self._saved,
@@ -208,21 +215,3 @@ class _TrainerWorker:
                 waiting="paused" if self._paused else waiting,
             )
         )
-
-
-class _Means:
-    """Averages of the metrics since they were last taken."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._count = 0
-
-    def add(self, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        self._count += 1
-
-    def take(self) -> dict[str, float]:
-        means = {name: total / self._count for name, total in self._sums.items()}
-        self._sums, self._count = {}, 0
-        return means

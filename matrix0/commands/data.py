@@ -1,6 +1,7 @@
 """`matrix0 import pgn` and `matrix0 train`: learning from games of others, without a supervisor."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,16 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from backend.errors import ReplayError
+from backend.wire import clean
 from matrix0.commands.options import (
     ConfigOption,
     PresetOption,
     RunOption,
     SetOption,
     asked_settings,
+    say,
     say_differences,
 )
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from backend.events import TrainingStep
     from backend.replay.imports import ImportTally
     from backend.supervised import Measurement
@@ -47,12 +52,12 @@ def import_pgn(
     directory = RunDirectory(run)
     config = directory.read_config() if directory.exists else Config()
     directory.create()
-    with _interruptible() as should_stop:
+    with directory.lock(), _interruptible() as should_stop, _Meter() as meter:
         tally = import_games(
             files,
             directory.imported,
             config.model.orientation,
-            on_progress=_ImportProgress(),
+            on_progress=lambda tally: _show_import(meter, tally),
             should_stop=should_stop,
         )
     typer.echo(
@@ -93,54 +98,93 @@ def train(
             f"step {training.step:,}: {training.num_positions:,} positions to learn from, "
             f"{training.num_unseen:,} held out"
         )
-        with _interruptible() as should_stop:
+        if training.num_left_out:
+            say(
+                f"{training.num_left_out:,} more do not fit the window of "
+                f"{kept.replay.window_positions:,} (replay.window_positions)"
+            )
+        end = training.step + steps
+        with _interruptible() as should_stop, _Meter() as meter:
             measured = training.train(
                 steps,
-                on_metrics=_TrainingProgress(),
+                on_metrics=lambda point: _show_training(meter, point, end, steps),
                 on_measured=_show_measurement,
                 should_stop=should_stop,
             )
     typer.echo(
         f"step {measured.step:,}: the first choice is the move that was played in "
-        f"{measured.top1:.1%} of {measured.positions:,} held-out positions"
+        f"{measured.top1:.1%} of {measured.positions:,} held-out positions, "
+        f"one of the first five in {measured.top5:.1%}"
     )
 
 
 def _show_measurement(measured: "Measurement") -> None:
     typer.echo(
         f"step {measured.step:>7,}  held out: top-1 {measured.top1:6.2%}  "
+        f"top-5 {measured.top5:6.2%}  "
         f"policy {measured.policy_loss:.4f}  value {measured.value_loss:.4f}"
     )
 
 
-class _ImportProgress:
-    """A line now and then while games are read."""
+def _show_import(meter: "_Meter", tally: "ImportTally") -> None:
+    meter.show(
+        Path(tally.file).name,
+        tally.share_read,
+        f"{tally.games:,} games, {tally.duplicates:,} known, {tally.rejected:,} refused",
+    )
+
+
+def _show_training(meter: "_Meter", point: "TrainingStep", end: int, steps: int) -> None:
+    shown = ("policy_loss", "policy_top1", "value_loss", "piece_loss", "samples_per_s")
+    readings = [f"{name} {point.metrics[name]:.4g}" for name in shown if name in point.metrics]
+    meter.show(f"step {point.step:,}", 1 - (end - point.step) / steps, ", ".join(readings))
+
+
+class _Meter:
+    """How far it is: a bar on a terminal, a line now and then elsewhere; both beside the output."""
 
     def __init__(self) -> None:
         self._due = time.monotonic() + REPORT_EVERY_S
+        self._bar: Progress | None = None
 
-    def __call__(self, tally: "ImportTally") -> None:
-        if time.monotonic() < self._due:
-            return
-        self._due = time.monotonic() + REPORT_EVERY_S
-        share = "" if tally.share_read is None else f" {tally.share_read:.0%}"
-        name = Path(tally.file).name
-        typer.echo(f"  {name}{share}: {tally.games:,} games, {tally.rejected:,} refused", err=True)
+    def __enter__(self) -> "_Meter":
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+            self._bar = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(bar_width=24),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[readings]}", markup=False),
+                console=Console(stderr=True),
+                transient=True,
+                redirect_stdout=sys.stdout.isatty(),
+            )
+            self._bar.add_task("", total=1.0, readings="")
+            self._bar.start()
+        return self
 
-class _TrainingProgress:
-    """A line now and then while the network learns."""
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
 
-    def __init__(self) -> None:
-        self._due = time.monotonic() + REPORT_EVERY_S
-
-    def __call__(self, point: "TrainingStep") -> None:
-        if time.monotonic() < self._due:
-            return
-        self._due = time.monotonic() + REPORT_EVERY_S
-        shown = ("policy_loss", "value_loss", "piece_loss", "samples_per_s")
-        readings = [f"{name} {point.metrics[name]:.4g}" for name in shown if name in point.metrics]
-        typer.echo(f"  step {point.step:,}: {', '.join(readings)}", err=True)
+    def show(self, what: str, share: float | None, readings: str) -> None:
+        """`share` is 0 to 1, or None where nobody knows the whole."""
+        if self._bar is not None:
+            total = None if share is None else 1.0
+            task = self._bar.task_ids[0]
+            self._bar.update(
+                task,
+                description=clean(what),
+                total=total,
+                completed=share or 0.0,
+                readings=readings,
+            )
+        elif time.monotonic() >= self._due:
+            self._due = time.monotonic() + REPORT_EVERY_S
+            part = "" if share is None else f" {share:.0%}"
+            typer.echo(f"  {clean(what)}{part}: {readings}", err=True)
 
 
 @contextmanager

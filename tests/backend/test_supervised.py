@@ -15,7 +15,8 @@ from backend.replay.imports import import_pgn
 from backend.rundir import RunDirectory
 from backend.settings import build_config
 from backend.supervised import Measurement, SupervisedTraining
-from backend.wire import decode_event
+from backend.training import IMPORTED_SAMPLES
+from backend.wire import decode_event, encode
 
 GAMES = Path(__file__).resolve().parents[1] / "data" / "games" / "games_ci.pgn"
 CONFIG = build_config(
@@ -67,8 +68,9 @@ def test_it_measures_and_saves_each_cycle_and_at_the_end(run: RunDirectory) -> N
     manifest = read_manifest(run.checkpoints / "step-00000006")
     assert manifest.parent == "step-00000004"
     assert manifest.metrics["held_out_top1"] == pytest.approx(measured[-1].top1)
-    curve = [decode_event(line) for line in run.log_file("held-out").read_bytes().splitlines()]
-    assert [point.step for point in curve if isinstance(point, TrainingStep)] == [4, 6]
+    assert all(0 <= m.top1 <= m.top5 <= 1 for m in measured)
+    curve = [decode_event(line) for line in run.metrics_file.read_bytes().splitlines()]
+    assert [point.step for point in curve if isinstance(point, TrainingStep)] == [2, 4, 4, 6, 6]
 
 
 def test_the_untrained_network_guesses_and_training_beats_it(run: RunDirectory) -> None:
@@ -88,6 +90,30 @@ def test_two_runs_of_six_steps_equal_one_of_twelve(run: RunDirectory, tmp_path: 
     halves, _ = _train(SupervisedTraining(run, CONFIG), 6)
     whole, _ = _train(SupervisedTraining(other, CONFIG), 12)
     assert halves[-1] == whole[-1]
+
+
+def test_points_of_the_curve_that_no_checkpoint_holds_are_dropped(run: RunDirectory) -> None:
+    _train(SupervisedTraining(run, CONFIG), 4)
+    kept = run.metrics_file.read_bytes()
+    lost = TrainingStep(step=6, metrics={"policy_loss": 1.0})
+    run.metrics_file.write_bytes(kept + encode(lost) + b'{"type":"Tra')
+    SupervisedTraining(run, CONFIG)
+    assert run.metrics_file.read_bytes() == kept
+
+
+def test_old_checkpoints_go_but_the_first_and_the_last_stay(run: RunDirectory) -> None:
+    watched = replace(CONFIG.supervisor, keep_checkpoints=2)
+    brief = replace(CONFIG.training, steps_per_cycle=1)
+    _train(SupervisedTraining(run, replace(CONFIG, supervisor=watched, training=brief)), 5)
+    assert list_checkpoints(run.checkpoints) == ["step-00000000", "step-00000004", "step-00000005"]
+
+
+def test_imported_samples_are_told_apart_for_the_credits_of_self_play(run: RunDirectory) -> None:
+    _train(SupervisedTraining(run, CONFIG), 2)
+    _train(SupervisedTraining(run, CONFIG), 1)
+    manifest = read_manifest(run.checkpoints / "step-00000003")
+    assert manifest.data_position[IMPORTED_SAMPLES] == 3 * 32
+    assert manifest.trainer["num_samples"] == 3 * 32
 
 
 def test_a_stop_saves_what_was_learned(run: RunDirectory) -> None:
