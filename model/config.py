@@ -11,7 +11,7 @@ class ModelConfig:
     """The shape of a ChessNet. Every preset is an instance of this one class."""
 
     orientation: Orientation = "mover"
-    """Whose side the board is seen from: the mover's, or always White's (as the earlier program)."""
+    """Whose side the board is seen from: the mover's, or always White's (the earlier program)."""
     channels: int = 320
     """Width of the trunk."""
     blocks: int = 24
