@@ -1,0 +1,84 @@
+"""The real application without a terminal: a fake link, a fixed clock, a fixed time zone."""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from backend.commands import ClientCommand
+from backend.events import Event
+from backend.state import RunState, fold
+from backend.wire import Reply
+from tui.app import ControlCentre
+from tui.client import LinkView
+
+
+class FakeLink:
+    """A supervisor that does what the test says."""
+
+    def __init__(self, state: RunState, view: LinkView | None = None) -> None:
+        self.state = state
+        self.view = view or LinkView("connected", "")
+        self.version = 1
+        self.sent: list[ClientCommand] = []
+        self.reply = Reply(id=1, text="done")
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def request(self, command: ClientCommand) -> Reply:
+        self.sent.append(command)
+        return self.reply
+
+    def say(self, *events: Event) -> None:
+        for event in events:
+            self.state = fold(self.state, event)
+        self.version += 1
+
+    def see(self, view: LinkView) -> None:
+        self.view = view
+        self.version += 1
+
+
+@asynccontextmanager
+async def screen(
+    link: FakeLink, size: tuple[int, int] = (120, 40), *, ascii: bool = False
+) -> AsyncIterator[tuple[ControlCentre, Pilot[int]]]:
+    """The running application, drawn once. Its own clock stands still; `draw` makes it tick."""
+    now = link.state.now + 2.0
+    app = ControlCentre(
+        link, run_dir=Path("runs/demo"), ascii=ascii, clock=lambda: now, refresh_s=3600.0
+    )
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await draw(app, pilot)
+        yield app, pilot
+
+
+async def draw(app: ControlCentre, pilot: Pilot[int]) -> None:
+    await pilot.pause()
+    app.redraw()
+    await pilot.pause()
+    await pilot.pause()
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A directory whose path leaves room for a socket (104 bytes on macOS)."""
+    path = Path(tempfile.mkdtemp(prefix="m0-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path)

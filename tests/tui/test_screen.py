@@ -1,0 +1,554 @@
+"""The whole application: what is seen, which keys work, and that nothing brings it down."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from rich.cells import cell_len
+from textual.command import CommandList
+
+from backend import commands as c
+from backend import events as e
+from backend.state import RunState
+from backend.wire import Reply
+from tests.tui import scenario
+from tests.tui.conftest import FakeLink, draw, screen
+from tests.tui.plain import plain
+from tui.actions import ACTIONS, BY_ID
+from tui.app import ControlCentre, farewell
+from tui.client import LinkView
+from tui.panes.board import BoardPane
+from tui.panes.chart import LineChart
+from tui.panes.checkpoints import CheckpointsPane
+from tui.panes.log import LogPane
+from tui.panes.workers import WorkersPane
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.dashboard import Dashboard
+from tui.screens.pages import PageScreen
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = Path(__file__).parent / "golden"
+NASTY = "[/] [red]x[/red] \x1b[31mred\x1b]0;title\x07 \u202e a\tb \U0001f600 [@click=app.exit]y[/]"
+
+
+@pytest.fixture(scope="module")
+def rich() -> RunState:
+    return scenario.rich_state()
+
+
+def toasts(app: ControlCentre) -> list[str]:
+    return [notification.message for notification in app._notifications]
+
+
+# Goldens -----------------------------------------------------------------------------------------
+
+
+def check_golden(name: str, text: str) -> None:
+    """Compare with tests/tui/golden/; `UPDATE_GOLDEN=1` writes what is seen instead."""
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_the_dashboard_looks_as_it_did(rich: RunState, size: tuple[int, int]) -> None:
+    async with screen(FakeLink(rich), size) as (app, _):
+        check_golden(f"dashboard-{size[0]}x{size[1]}", plain(app).text)
+
+
+async def test_the_ascii_dashboard_looks_as_it_did_and_is_ascii(rich: RunState) -> None:
+    async with screen(FakeLink(rich), ascii=True) as (app, _):
+        text = plain(app).text
+        check_golden("dashboard-120x40-ascii", text)
+        # Textual draws the thumb of a scrollbar itself, in blocks.
+        assert "".join(text.split("\n")).strip("▁▂▃▄▅▆▇█ ").isascii()
+
+
+async def test_the_end_of_a_run_is_shown_with_its_cycles() -> None:
+    async with screen(FakeLink(scenario.stopped_state())) as (app, pilot):
+        await draw(app, pilot)
+        check_golden("stopped-120x40", plain(app).text)
+
+
+# What is seen ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (200, 60)], ids=str)
+async def test_the_essentials_are_on_screen(rich: RunState, size: tuple[int, int]) -> None:
+    async with screen(FakeLink(rich), size) as (app, _):
+        seen = plain(app)
+        for text in ("TRAINING", "demo", "2,340", "47%", "policy loss", "retry in 6s"):
+            assert text in seen, text
+        assert all(cell_len(line) <= size[0] for line in seen.lines)
+
+
+async def test_small_terminals_show_one_pane_for_each_number(rich: RunState) -> None:
+    wanted = {
+        "1": "policy loss",
+        "2": "selfplay-1",
+        "3": "game sp-0-000041:7",
+        "4": "+127 ±21",
+        "5": "follow",
+        "6": "no heartbeat for 60 s",
+    }
+    async with screen(FakeLink(rich), (80, 24)) as (app, pilot):
+        for key, text in wanted.items():
+            await pilot.press(key)
+            await draw(app, pilot)
+            seen = plain(app)
+            assert text in seen, key
+            assert seen.lines[1].count("[") == 1
+
+
+async def test_before_the_first_event_every_pane_says_what_is_missing() -> None:
+    state = scenario.fold_all(scenario.beginning())
+    async with screen(FakeLink(state)) as (app, _):
+        seen = plain(app)
+        for text in (
+            "training has not begun",
+            "no worker has reported its memory yet",
+            "the first game has not begun",
+            "none saved yet",
+            "no network yet",
+        ):
+            assert text in seen, text
+
+
+async def test_charts_say_what_the_trainer_waits_for() -> None:
+    state = scenario.fold_all(scenario.beginning())
+    waiting = e.TrainerProgress(
+        step=0,
+        window_positions=900,
+        admitted_positions=900,
+        presented_samples=0,
+        credits=0,
+        waiting="needs 19,100 more",
+    )
+    async with screen(FakeLink(scenario.fold_all([waiting], state)), (160, 45)) as (app, _):
+        assert "training waits: needs 19,100 more" in plain(app)
+
+
+async def test_before_the_socket_is_there_the_screen_says_so(tmp_path: Path) -> None:
+    link = FakeLink(RunState(), LinkView("waiting", "no socket yet"))
+    async with screen(link) as (app, _):
+        assert "starting: no socket yet" in plain(app)
+        assert "CONNECTING" in plain(app)
+
+
+async def test_a_supervisor_that_died_at_the_start_shows_its_last_words(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "supervisor.log"
+    log.write_text("first\nconfig.toml: no setting 'x'\x1b[31m [/]\n")
+    link = FakeLink(RunState(), LinkView("died", "the supervisor ended with exit code 64 (config)"))
+    app = ControlCentre(link, run_dir=tmp_path, clock=lambda: 0.0, refresh_s=3600)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await draw(app, pilot)
+        seen = plain(app)
+        assert "exit code 64 (config)" in seen
+        assert "no setting 'x'" in seen
+        assert "\x1b" not in seen
+
+
+async def test_a_lost_connection_is_seen_and_so_is_its_return(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        link.see(LinkView("lost", "the supervisor closed the connection"))
+        await draw(app, pilot)
+        assert "DISCONNECTED" in plain(app)
+        assert "policy loss" in plain(app)
+        link.see(LinkView("connected", ""))
+        await draw(app, pilot)
+        assert "DISCONNECTED" not in plain(app)
+
+
+async def test_a_new_alert_is_a_toast_and_an_old_one_is_not(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        assert toasts(app) == []
+        link.say(e.Alert(at=rich.now, level="error", text="value loss is not finite"))
+        await draw(app, pilot)
+        assert toasts(app) == ["value loss is not finite"]
+
+
+async def test_a_reading_that_comes_between_two_ticks_is_only_drawn_once(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        drawn = []
+        show = app.dashboard.show
+        app.dashboard.show = lambda context, now: (drawn.append(now), show(context, now))  # type: ignore[method-assign]
+        for i in range(50):
+            link.say(e.LogLine(at=rich.now, source="x", level="info", text=f"line {i}"))
+        app.tick()
+        app.tick()
+        assert len(drawn) == 1
+        await draw(app, pilot)
+        assert "line 49" in plain(app)
+
+
+# Keys --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "command"),
+    [("space", c.PauseRun()), ("c", c.CheckpointNow())],
+)
+async def test_a_key_gives_its_order_and_shows_the_answer(
+    rich: RunState, key: str, command: c.ClientCommand
+) -> None:
+    link = FakeLink(rich)
+    link.reply = Reply(id=1, text="it is done [/]")
+    async with screen(link) as (app, pilot):
+        await pilot.press(key)
+        await draw(app, pilot)
+        assert link.sent == [command]
+        assert toasts(app) == ["it is done [/]"]
+
+
+async def test_a_refusal_of_the_supervisor_is_shown(rich: RunState) -> None:
+    link = FakeLink(rich)
+    link.reply = Reply(id=1, refused="a checkpoint is being saved")
+    async with screen(link) as (app, pilot):
+        await pilot.press("c")
+        await draw(app, pilot)
+        assert toasts(app) == ["Save a checkpoint: a checkpoint is being saved"]
+
+
+async def test_a_key_that_makes_no_sense_now_says_why(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        await pilot.press("e")
+        await draw(app, pilot)
+        assert link.sent == []
+        assert "the newest checkpoint is the best one already" in toasts(app)[0]
+
+
+@pytest.mark.parametrize(("answer", "sent"), [("y", True), ("n", False), ("enter", False)])
+async def test_promotion_asks_and_takes_the_checkpoint_under_the_cursor(
+    rich: RunState, answer: str, sent: bool
+) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        await pilot.press("4", "j", "P")
+        await pilot.pause()
+        assert isinstance(app.screen, ConfirmScreen)
+        assert "1,000" in plain(app)
+        await pilot.press(answer)
+        await draw(app, pilot)
+        wanted = c.Promote(name="step-00001000", reason="promoted by hand")
+        assert link.sent == ([wanted] if sent else [])
+
+
+async def test_stopping_asks_first(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        await pilot.press("Q")
+        await pilot.pause()
+        assert isinstance(app.screen, ConfirmScreen)
+        await pilot.press("y")
+        await draw(app, pilot)
+        assert link.sent == [c.StopRun()]
+
+
+async def test_leaving_sends_no_order(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        await pilot.press("q")
+        await pilot.pause()
+        assert app.return_value == 0
+        assert link.sent == []
+
+
+async def test_ctrl_c_loses_nothing(rich: RunState) -> None:
+    async with screen(FakeLink(rich)) as (app, pilot):
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert app.is_running
+        assert "Q stops the run" in toasts(app)[0]
+
+
+async def test_smoothing_and_axis_are_switched_and_said(rich: RunState) -> None:
+    async with screen(FakeLink(rich)) as (app, pilot):
+        await pilot.press("s", "y")
+        await draw(app, pilot)
+        seen = plain(app)
+        assert "ema 0.97 · log" in seen
+        await pilot.press("s", "y")
+        await draw(app, pilot)
+        assert "ema" not in plain(app)
+
+
+async def test_a_chart_is_maximised_and_comes_back(rich: RunState) -> None:
+    async with screen(FakeLink(rich)) as (app, pilot):
+        await pilot.press("tab", "z")
+        await draw(app, pilot)
+        assert [ch.id for ch in app.dashboard.query(LineChart) if ch.region.area] == ["value-loss"]
+        await pilot.press("z")
+        await draw(app, pilot)
+        assert sum(bool(ch.region.area) for ch in app.dashboard.query(LineChart)) == 4
+
+
+async def test_the_board_is_flipped(rich: RunState) -> None:
+    async with screen(FakeLink(rich)) as (app, pilot):
+        before = plain(app).lines
+        await pilot.press("f")
+        await draw(app, pilot)
+        after = plain(app).lines
+        files = next(line for line in after if "h   g   f" in line)
+        assert files
+        assert not any("h   g   f" in line for line in before)
+
+
+async def test_alerts_open_beside_the_log_and_close_again(rich: RunState) -> None:
+    async with screen(FakeLink(rich)) as (app, pilot):
+        alerts = app.dashboard.query_one("#alerts")
+        assert not alerts.region.area
+        await pilot.press("6")
+        await draw(app, pilot)
+        assert alerts.region.area
+        await pilot.press("6")
+        await draw(app, pilot)
+        assert not alerts.region.area
+
+
+async def test_help_lists_every_action_and_why_some_are_refused(rich: RunState) -> None:
+    async with screen(FakeLink(rich), (120, 90)) as (app, pilot):
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, PageScreen)
+        seen = plain(app)
+        for action in ACTIONS:
+            assert action.title in seen, action.id
+        assert "Not now: the newest checkpoint is the best one already." in seen
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Dashboard)
+
+
+async def test_every_action_has_a_key_that_reaches_it_and_an_entry_in_the_palette(
+    rich: RunState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(ControlCentre, "action_act", lambda self, id: done.append(id))
+    async with screen(FakeLink(rich)) as (app, pilot):
+        for action in ACTIONS:
+            await pilot.press(action.key)
+        assert done == [action.id for action in ACTIONS]
+        done.clear()
+        entries = {entry.title: entry for entry in app.get_system_commands(app.screen)}
+        for action in ACTIONS:
+            entries[action.title].callback()
+        assert done == [action.id for action in ACTIONS]
+
+
+async def test_the_palette_opens_and_does_an_action(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        await pilot.press("ctrl+p", *"save a checkp")
+        found = app.screen.query_one(CommandList)
+        async with asyncio.timeout(5):
+            while found.highlighted is None or "Save a checkpoint" not in plain(app):
+                await pilot.pause()
+        await pilot.press("enter")
+        async with asyncio.timeout(5):
+            while not link.sent:
+                await pilot.pause()
+        assert link.sent == [c.CheckpointNow()]
+
+
+async def test_the_footer_can_be_clicked(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        column = plain(app).lines[-1].index("Checkpoint")
+        await pilot.click("#keys", offset=(column, 0))
+        await draw(app, pilot)
+        assert link.sent == [c.CheckpointNow()]
+
+
+# State goes in, cells come out -------------------------------------------------------------------
+
+
+async def test_the_cursor_stays_on_its_checkpoint_when_another_is_saved(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        await pilot.press("4", "j")
+        table = app.dashboard.query_one(CheckpointsPane)
+        assert table.selected_key == "step-00001000"
+        link.say(scenario.checkpoint(2340, rich.now, "requested"))
+        await draw(app, pilot)
+        assert table.selected_key == "step-00001000"
+        assert table.row_count == 4
+
+
+async def test_only_changed_cells_of_the_workers_are_touched(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        table = app.dashboard.query_one(WorkersPane)
+        touched: list[tuple[str, str]] = []
+        table.update_cell = lambda row, column, text: touched.append((row.value, column.value))  # type: ignore[method-assign, assignment, union-attr]
+        trainer = rich.workers["trainer"]
+        beat = e.Heartbeat(
+            at=trainer.beat_at, worker="trainer", phase="saving", rss_mib=trainer.rss_mib
+        )
+        link.say(beat)
+        await draw(app, pilot)
+        assert touched == [("trainer", "state")]
+
+
+async def test_the_log_follows_until_one_scrolls_up(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        log = app.dashboard.query_one(LogPane)
+        assert log.is_following
+        await pilot.press("5", "g")
+        await app.animator.wait_until_complete()
+        await draw(app, pilot)
+        top = plain(app)
+        assert not log.is_following
+        assert "found 0 shards" in top
+        link.say(e.LogLine(at=rich.now, source="run", level="info", text="the newest"))
+        await draw(app, pilot)
+        assert "the newest" not in plain(app)
+        await pilot.press("G")
+        await app.animator.wait_until_complete()
+        await draw(app, pilot)
+        assert log.is_following
+        assert "the newest" in plain(app)
+
+
+async def test_a_full_log_that_drops_its_head_shows_each_line_once(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        log = app.dashboard.query_one(LogPane)
+        for start in range(0, 1500, 300):
+            link.say(
+                *(
+                    e.LogLine(at=rich.now, source="x", level="info", text=f"n{i}")
+                    for i in range(start, start + 300)
+                )
+            )
+            await draw(app, pilot)
+        assert [row.text for row in log._rows] == [line.text for line in link.state.log]
+
+
+async def test_text_from_outside_is_shown_and_not_obeyed(rich: RunState) -> None:
+    """Markup, control sequences and bidirectional overrides in every field that holds text."""
+    state = replace(rich, run=NASTY, stop_reason=NASTY, preset=NASTY)
+    link = FakeLink(state)
+    async with screen(link) as (app, pilot):
+        at = state.now
+        seen = replace(scenario.board_seen(3, at), game=NASTY)
+        seen = replace(seen, moves=(replace(seen.moves[0], san=NASTY),))
+        link.say(
+            e.LogLine(at=at, source=NASTY, level="info", text=NASTY),
+            e.Alert(at=at, level="error", text=NASTY),
+            e.Heartbeat(at=at, worker="trainer", phase=NASTY, detail=NASTY),
+            e.WorkerStarted(at=at, worker=NASTY, role="selfplay", pid=1),
+            replace(scenario.checkpoint(2340, at), name=NASTY, reason=NASTY),
+            e.Promoted(at=at, name=NASTY, previous="", reason=NASTY),
+            e.MatchStarted(match="m", candidate=NASTY, opponent=NASTY, games=2, simulations=1),
+            seen,
+        )
+        link.reply = Reply(id=1, refused=NASTY)
+        for key in ("space", "4", "5", "6", "question_mark", "escape", "t", "escape"):
+            await pilot.press(key)
+            await draw(app, pilot)
+            text = plain(app).text
+            assert not any(ord(ch) < 32 and ch != "\n" for ch in text), key
+            assert "\u202e" not in text
+        link.see(LinkView("lost", NASTY))
+        await draw(app, pilot)
+        assert "[/]" in plain(app)
+
+
+async def test_an_impossible_board_is_said_not_raised(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        link.say(e.BoardSeen(worker="selfplay-0", game="g", fen="not/a/fen", ply=1))
+        await draw(app, pilot)
+        assert "not a position" in plain(app)
+        assert app.dashboard.query_one(BoardPane).seen is link.state.board
+
+
+# Sizes, colours, imports -------------------------------------------------------------------------
+
+
+async def test_resizing_never_raises_and_every_size_is_filled(rich: RunState) -> None:
+    sizes = [(200, 60), (120, 40), (60, 20), (20, 6), (1, 1), (80, 24), (110, 34), (200, 60)]
+    async with screen(FakeLink(rich), (200, 60)) as (app, pilot):
+        first = plain(app).text
+        for width, height in sizes:
+            await pilot.resize_terminal(width, height)
+            await draw(app, pilot)
+            assert app.is_running
+        assert plain(app).text == first
+
+
+@pytest.fixture
+def _no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.mark.usefixtures("_no_color")
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=str)
+async def test_it_works_without_colour(rich: RunState, size: tuple[int, int]) -> None:
+    async with screen(FakeLink(rich), size) as (app, pilot):
+        assert app.no_color
+        for key in ("2", "3", "4", "5", "6", "1", "z", "question_mark", "escape"):
+            await pilot.press(key)
+            await draw(app, pilot)
+        await pilot.press("z", "3")
+        await draw(app, pilot)
+        seen = plain(app)
+        assert "♔" in seen
+        assert "♚" in seen
+        assert "[" in seen
+
+
+async def test_both_themes_and_a_foreign_one_draw(rich: RunState) -> None:
+    async with screen(FakeLink(rich)) as (app, pilot):
+        before = plain(app).text
+        await pilot.press("T")
+        await draw(app, pilot)
+        assert app.theme == "matrix0-light"
+        assert plain(app).text == before
+        for theme in ("nord", "ansi-dark"):
+            app.theme = theme
+            await draw(app, pilot)
+            assert plain(app).text == before
+
+
+def test_the_screen_loads_neither_torch_nor_numba_nor_multiprocessing() -> None:
+    code = (
+        "import sys, tui.app; "
+        "print([m for m in ('torch', 'numba', 'multiprocessing') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+# After the screen --------------------------------------------------------------------------------
+
+
+def test_after_a_detach_the_terminal_says_how_to_come_back(rich: RunState) -> None:
+    text = "\n".join(farewell(rich, Path("runs/demo")))
+    assert "Training goes on (pid 4242)" in text
+    assert "matrix0-tui --run runs/demo" in text
+
+
+def test_after_the_end_the_terminal_has_the_table_of_cycles() -> None:
+    lines = farewell(scenario.stopped_state(), Path("runs/demo"))
+    assert lines[0] == "The run demo has ended: 5 cycles are done."
+    assert len({len(line) for line in lines[1:4]}) == 1
+    assert "promoted" in lines[2]
+
+
+def test_actions_named_in_the_tests_exist() -> None:
+    assert {"pause", "checkpoint", "evaluate", "promote", "stop"} <= set(BY_ID)
