@@ -145,7 +145,7 @@ def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
         return _buffered(gzip.GzipFile(fileobj=raw))
     if magic.startswith(_ZSTD):
         decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW)
-        return _buffered(decompressor.stream_reader(raw, read_across_frames=True))
+        return _buffered(decompressor.stream_reader(raw, read_across_frames=True, closefd=False))
     return raw
 
 
@@ -252,10 +252,10 @@ def _start(tags: dict[str, str]) -> chess.Board:
         board = chess.Board(tags["FEN"])
     except ValueError as error:
         raise _Refused(f"its FEN tag is wrong: {error}") from error
-    if not board.is_valid():
-        raise _Refused(f"its FEN tag is no legal position: {board.status()!r}")
     if board.has_chess960_castling_rights():
         raise _Refused("its FEN tag has castling rights of Chess960")
+    if not board.is_valid():
+        raise _Refused(f"its FEN tag is no legal position: {board.status()!r}")
     return board
 
 

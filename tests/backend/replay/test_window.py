@@ -109,7 +109,7 @@ def test_an_empty_window_says_so(tmp_path: Path) -> None:
 
 
 def test_a_long_life_does_not_let_it_grow(tmp_path: Path) -> None:
-    names = [write(tmp_path, [game_of(BLACK_MATES, 1, -1, seed=n)], seq=n).name for n in range(600)]
+    names = [write(tmp_path, [game_of(BLACK_MATES, 1, -1, seed=n)], seq=n).name for n in range(200)]
     window = Window(tmp_path, capacity=40)
     for name in names:
         window.add(name)
