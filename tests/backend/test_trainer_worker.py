@@ -1,0 +1,252 @@
+"""The trainer as the supervisor has it: a process with a pipe for orders and a pipe for events."""
+
+import asyncio
+import queue
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import pytest
+
+from backend import checkpoints
+from backend.commands import AddShard, Pause, Resume, SaveCheckpoint, Stop, WorkerCommand
+from backend.config import Config
+from backend.errors import ExitCode
+from backend.events import (
+    CheckpointSaved,
+    Event,
+    EventBase,
+    Heartbeat,
+    LogLine,
+    ShardAdmitted,
+    TrainerProgress,
+    TrainingStep,
+    WorkerFailed,
+    WorkerReady,
+)
+from backend.processes import child_command, child_environment
+from backend.replay.admission import AdmittedShard, admit
+from backend.rundir import RunDirectory
+from backend.settings import build_config
+from backend.store.store import GameRow, Store
+from backend.wire import decode_event, encode
+from tests.backend.replay.games import black_mates, cut_game, white_mates, write
+
+LIMIT_S = 60.0
+CONFIG = build_config(
+    "tiny",
+    overrides=[
+        "model.channels=16",
+        "model.blocks=2",
+        "training.batch_size=8",
+        "training.metrics_every=1",
+        "training.steps_per_cycle=1000",
+        "replay.min_positions=10",
+        "replay.samples_per_position=4",
+        "supervisor.heartbeat_s=0.1",
+    ],
+)
+
+E = TypeVar("E", bound=EventBase)
+
+
+class _Trainer:
+    """A trainer process; whatever still runs at the end of the `with` is killed."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.seen: list[Event] = []
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        words = ("worker", "trainer", "--run", str(run.path), "--worker", "trainer")
+        with run.log_file("trainer").open("ab") as log:
+            self._process = subprocess.Popen(
+                child_command(*words),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=child_environment(),
+            )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> "_Trainer":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def order(self, command: WorkerCommand) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(encode(command))
+        self._process.stdin.flush()
+
+    def wait_for(self, kind: type[E], is_it: Callable[[E], bool] = lambda _: True) -> E:
+        """The next event of a kind that fits."""
+        deadline = time.monotonic() + LIMIT_S
+        while (event := self._next(deadline)) is not None:
+            if isinstance(event, kind) and is_it(event):
+                return event
+        raise AssertionError(f"no such {kind.__name__} came; last: {self.seen[-8:]}")
+
+    def finish(self) -> int:
+        deadline = time.monotonic() + LIMIT_S
+        while self._next(deadline) is not None:
+            pass
+        return self._process.wait(timeout=LIMIT_S)
+
+    def wait_until_starved(self, step: int) -> TrainerProgress:
+        return self.wait_for(TrainerProgress, lambda p: p.step == step and p.waiting != "")
+
+    def _next(self, deadline: float) -> Event | None:
+        line = self._lines.get(timeout=max(0.01, deadline - time.monotonic()))
+        if line is None:
+            return None
+        event = decode_event(line)
+        self.seen.append(event)
+        return event
+
+    def of(self, kind: type[E]) -> list[E]:
+        return [event for event in self.seen if isinstance(event, kind)]
+
+
+def _make_run(path: Path, config: Config = CONFIG) -> RunDirectory:
+    run = RunDirectory(path)
+    run.create()
+    run.settle(config)
+    return run
+
+
+def _write(run: RunDirectory, seq: int) -> AdmittedShard:
+    """14 positions, 11 with a result."""
+    return admit(write(run.replay, [white_mates(), cut_game(), black_mates()], seq=seq))
+
+
+def _admit(run: RunDirectory, shard: AdmittedShard) -> None:
+    """Into the run's database, as the supervisor does it."""
+    rows = [
+        GameRow(id=game.id, result=game.result, outcome=game.outcome, plies=game.plies)
+        for game in shard.games
+    ]
+    event = ShardAdmitted(
+        name=shard.name,
+        games=len(shard.games),
+        positions=shard.positions,
+        truncated=shard.truncated,
+        white_wins=shard.white_wins,
+        draws=shard.draws,
+        black_wins=shard.black_wins,
+        plies=shard.plies,
+    )
+
+    async def write_rows() -> None:
+        store = await Store.open(run.database)
+        await store.admit(event, shard.sha256, rows, 0)
+        await store.close()
+
+    asyncio.run(write_rows())
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A run whose trainer was never stopped before its 14th step; what it says is checked here."""
+    run = _make_run(tmp_path_factory.mktemp("straight") / "run")
+    first, second = _write(run, 0), _write(run, 1)
+    _admit(run, first)
+    with _Trainer(run) as trainer:
+        assert trainer.wait_for(WorkerReady).device == "cpu"
+        assert trainer.wait_for(CheckpointSaved).name == "step-00000000"
+        starved = trainer.wait_until_starved(7)
+        assert starved.waiting == "for credits: self-play must add 2 positions"
+        assert (starved.presented_samples, starved.admitted_positions) == (56, 14)
+        beat = trainer.wait_for(Heartbeat, lambda b: b.phase == "waiting")
+        assert beat.detail == starved.waiting
+
+        trainer.order(SaveCheckpoint(reason="asked"))
+        saved = trainer.wait_for(CheckpointSaved)
+        assert (saved.name, saved.reason) == ("step-00000007", "asked")
+        checkpoints.verify(run.checkpoints / saved.name)
+
+        trainer.order(Pause())
+        trainer.order(AddShard(name=second.name))
+        trainer.order(AddShard(name=second.name))
+        trainer.wait_for(TrainerProgress, lambda p: p.waiting == "paused" and p.credits == 56)
+        trainer.order(Resume())
+        assert trainer.wait_until_starved(14).window_positions == 28
+
+        trainer.order(Stop())
+        assert trainer.wait_for(CheckpointSaved).name == "step-00000014"
+        assert trainer.finish() == ExitCode.DONE
+        steps = trainer.of(TrainingStep)
+        assert [point.step for point in steps] == list(range(1, 15))
+        assert all(point.metrics["policy_loss"] > 0 for point in steps)
+    return run
+
+
+def test_it_trains_on_credit_waits_with_a_reason_and_saves_when_told(
+    straight: RunDirectory,
+) -> None:
+    assert checkpoints.list_checkpoints(straight.checkpoints) == [
+        "step-00000000",
+        "step-00000007",
+        "step-00000014",
+    ]
+
+
+def test_stopped_and_started_again_it_takes_the_same_steps(
+    straight: RunDirectory, tmp_path: Path
+) -> None:
+    run = _make_run(tmp_path / "run")
+    shards = [_write(run, 0), _write(run, 1)]
+    _admit(run, shards[0])
+    with _Trainer(run) as trainer:
+        trainer.wait_until_starved(7)
+        trainer.order(Stop())
+        assert trainer.finish() == ExitCode.DONE
+    _admit(run, shards[1])
+    with _Trainer(run) as trainer:
+        trainer.wait_for(LogLine, lambda line: line.text == "goes on from step-00000007")
+        trainer.wait_until_starved(14)
+        trainer.order(Stop())
+        assert trainer.finish() == ExitCode.DONE
+
+    once, twice = (directory.checkpoints / "step-00000014" for directory in (straight, run))
+    for part in checkpoints.PARTS:
+        file = f"{part}.safetensors"
+        assert (once / file).read_bytes() == (twice / file).read_bytes(), part
+    one, two = checkpoints.read_manifest(once), checkpoints.read_manifest(twice)
+    assert one.data_position == two.data_position
+    assert one.trainer == two.trainer
+
+
+def test_a_damaged_shard_ends_it_with_the_file_named(tmp_path: Path) -> None:
+    run = _make_run(tmp_path / "run")
+    shard = _write(run, 0)
+    _admit(run, shard)
+    path = run.replay / shard.name
+    content = bytearray(path.read_bytes())
+    content[2000] ^= 1
+    path.write_bytes(content)
+    with _Trainer(run) as trainer:
+        failure = trainer.wait_for(WorkerFailed)
+        assert f"{path}: damaged" in failure.error
+        assert trainer.finish() == ExitCode.BAD_DATA
