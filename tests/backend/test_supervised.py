@@ -11,6 +11,7 @@ from backend.checkpoints import list_checkpoints, read_manifest
 from backend.config import Config
 from backend.errors import ReplayError
 from backend.events import TrainingStep
+from backend.replay import imports
 from backend.replay.imports import import_pgn
 from backend.rundir import RunDirectory
 from backend.settings import build_config
@@ -126,6 +127,20 @@ def test_the_same_held_out_positions_are_measured_each_time(run: RunDirectory) -
     first, _ = _train(SupervisedTraining(run, CONFIG), 4)
     again, _ = _train(SupervisedTraining(run, CONFIG), 4)
     assert again[0] == first[-1]
+
+
+def test_games_beyond_the_window_are_left_out_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "SHARD_POSITIONS", 500)
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    tally = import_pgn([str(GAMES)], directory.imported, "mover")
+    small = replace(CONFIG, replay=replace(CONFIG.replay, window_positions=1000))
+    training = SupervisedTraining(directory, small)
+    assert 1000 <= training.num_positions < 2500
+    learned = tally.positions - tally.held_out_positions
+    assert training.num_positions + training.num_left_out == learned
 
 
 def test_without_imported_games_it_says_how_to_bring_them_in(tmp_path: Path) -> None:
