@@ -42,6 +42,9 @@ def progress(state: RunState, now: float) -> Progress:
     to_go = max(left - in_cycle, 0.0) if left else 0.0
     target = begin + left * per_cycle
     frac = 1 - to_go / state.cycles
+    if left:
+        # The steps may be done while the last match is still being played.
+        frac = min(frac, 0.99)
     return Progress(state.step, target, frac, None if cycle_s is None else cycle_s * to_go, True)
 
 

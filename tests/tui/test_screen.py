@@ -74,6 +74,9 @@ async def test_the_end_of_a_run_is_shown_with_its_cycles() -> None:
     async with screen(FakeLink(scenario.stopped_state())) as (app, pilot):
         await draw(app, pilot)
         check_golden("stopped-120x40", plain(app).text)
+        await pilot.press("q")
+        await pilot.pause()
+        assert app.return_value == 0
 
 
 # What is seen ------------------------------------------------------------------------------------

@@ -3,19 +3,19 @@
 from textual.content import Content
 from textual.events import Click
 from textual.message import Message
-from textual.widgets import Static
 
 from backend.state import RunState
 from tui import format as fmt
 from tui.actions import ACTIONS, PANES, Action, Context
 from tui.glyphs import Glyphs
+from tui.panes.quiet import QuietStatic
 from tui.status import ordered_workers, worker_sign
 
 Piece = tuple[str, str, str]
 """Text, style, and the action that a click on it runs (or empty)."""
 
 
-class Strip(Static):
+class Strip(QuietStatic):
     """One line of pieces that can be clicked."""
 
     class Picked(Message):
@@ -24,13 +24,12 @@ class Strip(Static):
             self.action = action
 
     def __init__(self, id: str) -> None:
-        super().__init__(id=id, markup=False)
+        super().__init__(id)
         self._pieces: list[Piece] = []
 
     def lay(self, pieces: list[Piece]) -> None:
-        if pieces != self._pieces:
-            self._pieces = pieces
-            self.update(Content.assemble(*((text, style) for text, style, _ in pieces)))
+        self._pieces = pieces
+        self.put(Content.assemble(*((text, style) for text, style, _ in pieces)))
 
     def on_click(self, event: Click) -> None:
         x = 0
@@ -103,15 +102,15 @@ class TabBar(Strip):
         self.lay(pieces)
 
 
-class Summary(Static):
+class Summary(QuietStatic):
     """Two lines under the single chart of a small terminal: the other curves, and the workers."""
 
     def __init__(self, glyphs: Glyphs) -> None:
-        super().__init__(id="summary", markup=False)
+        super().__init__("summary")
         self.glyphs = glyphs
 
     def show(self, state: RunState, now: float) -> None:
-        self.update(summary(state, now, self.size.width or 80, self.glyphs))
+        self.put(summary(state, now, self.size.width or 80, self.glyphs))
 
 
 METRICS = (

@@ -14,6 +14,7 @@ from backend.events import BoardSeen
 from backend.state import RunState
 from tui import format as fmt
 from tui.glyphs import TEXT_STYLE, Glyphs
+from tui.panes.quiet import Titles
 from tui.status import style_of
 
 SQUARE_SIZES: Final = ((6, 3), (4, 2), (3, 1), (2, 1))
@@ -36,12 +37,13 @@ class BoardPane(Widget, can_focus=True):
         self.glyphs = glyphs
         self.flipped = False
         self.seen: BoardSeen | None = None
-        self._lines: list[Line] | None = None
+        self._strips: list[Strip] | None = None
+        self._titles = Titles(self)
         self._empty = ""
 
     def show(self, state: RunState) -> None:
         empty = _why_no_board(state)
-        if state.board is self.seen and self._lines is not None and empty == self._empty:
+        if state.board is self.seen and self._strips is not None and empty == self._empty:
             return
         self.seen, self._empty = state.board, empty
         self._redraw()
@@ -51,32 +53,35 @@ class BoardPane(Widget, can_focus=True):
         self._redraw()
 
     def _redraw(self) -> None:
-        self._lines = None
+        self._strips = None
         if self.seen is None:
-            self.border_title = Content.assemble(("board", "bold"))
+            self._titles.put(Content.assemble(("board", "bold")))
         else:
             game = fmt.line(self.seen.game)
-            self.border_title = Content.assemble(
-                ("game", "bold"), f" {game} {self.glyphs.middle_dot} ply {self.seen.ply}"
-            )
+            ply = f" {game} {self.glyphs.middle_dot} ply {self.seen.ply}"
+            self._titles.put(Content.assemble(("game", "bold"), ply))
         self.refresh()
 
     def notify_style_update(self) -> None:
-        self._lines = None
+        self._strips = None
         super().notify_style_update()
 
     def on_resize(self) -> None:
-        self._lines = None
+        self._strips = None
 
     def render_line(self, y: int) -> Strip:
         width, height = self.size
-        if self._lines is None:
-            self._lines = self._draw(width, height)
-        base = self.rich_style
-        if y >= len(self._lines):
-            return Strip.blank(width, base)
-        segments = [Segment(text, base + style) for text, style in self._lines[y]]
-        return Strip(segments).adjust_cell_length(width, base)
+        if self._strips is None:
+            base = self.rich_style
+            self._strips = [
+                Strip([Segment(text, base + style) for text, style in line]).adjust_cell_length(
+                    width, base
+                )
+                for line in self._draw(width, height)
+            ]
+        if y >= len(self._strips):
+            return Strip.blank(width, self.rich_style)
+        return self._strips[y]
 
     def _draw(self, width: int, height: int) -> list[Line]:
         if self.seen is None:

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 from rich.segment import Segment
-from rich.style import Style
 from textual.content import Content
 from textual.strip import Strip
 from textual.widget import Widget
@@ -15,7 +14,8 @@ from backend.state import RunState
 from tui import format as fmt
 from tui import raster
 from tui.glyphs import Glyphs
-from tui.plot import ROLES, Curve, Figure, PlotStyle, Role, Row, plot
+from tui.panes.quiet import Titles
+from tui.plot import ROLES, Curve, Figure, PlotStyle, plot
 
 SMOOTHINGS: tuple[float, ...] = (0.0, 0.6, 0.9, 0.97)
 
@@ -42,8 +42,9 @@ class LineChart(Widget, can_focus=True):
         self.log_axis = False
         self.figure = Figure(curves=())
         self._inputs: tuple[object, ...] | None = None
-        self._rows: list[Row] = []
-        self._rows_size = (-1, -1)
+        self._strips: list[Strip] = []
+        self._drawn_size = (-1, -1)
+        self._titles = Titles(self)
 
     def show(self, state: RunState) -> None:
         inputs = self.spec.inputs(state)
@@ -75,10 +76,13 @@ class LineChart(Widget, can_focus=True):
         return dot.join(parts)
 
     def _redraw(self) -> None:
-        self._rows_size = (-1, -1)
-        self.border_title = self._title()
-        self.border_subtitle = Content(self.how)
+        self._drawn_size = (-1, -1)
+        self._titles.put(self._title(), self.how)
         self.refresh()
+
+    def notify_style_update(self) -> None:
+        self._drawn_size = (-1, -1)
+        super().notify_style_update()
 
     def _title(self) -> Content:
         parts: list[Content | tuple[str, str]] = [(self.spec.title, "bold")]
@@ -92,17 +96,17 @@ class LineChart(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         width, height = self.size
-        if self._rows_size != (width, height):
+        if self._drawn_size != (width, height):
             style = PlotStyle(glyphs=self.glyphs, smoothing=self.smoothing, log=self.log_axis)
-            self._rows = plot(self.figure, width, height, style)
-            self._rows_size = (width, height)
-        if y >= len(self._rows):
+            styles = {role: self.get_component_rich_style(f"chart--{role}") for role in ROLES}
+            self._strips = [
+                Strip([Segment(text, styles[role]) for text, role in row], width)
+                for row in plot(self.figure, width, height, style)
+            ]
+            self._drawn_size = (width, height)
+        if y >= len(self._strips):
             return Strip.blank(width, self.rich_style)
-        segments = [Segment(text, self._style(role)) for text, role in self._rows[y]]
-        return Strip(segments, width)
-
-    def _style(self, role: Role) -> Style:
-        return self.get_component_rich_style(f"chart--{role}")
+        return self._strips[y]
 
 
 def readout(curve: Curve, smoothing: float, glyphs: Glyphs) -> str:

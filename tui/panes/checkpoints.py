@@ -5,6 +5,7 @@ from textual.content import Content
 from backend.state import CheckpointView, RunState
 from tui import format as fmt
 from tui.glyphs import Glyphs
+from tui.panes.quiet import Titles
 from tui.panes.table import Cell, Column, StateTable
 
 COLUMNS = (
@@ -21,12 +22,13 @@ class CheckpointsPane(StateTable):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__("checkpoints", COLUMNS)
         self.glyphs = glyphs
+        self._titles = Titles(self)
 
     def show(self, state: RunState) -> None:
         self.show_rows(checkpoint_rows(state, self.glyphs))
         number = len(state.checkpoints)
         text = f"  {number} kept" if number else "  none saved yet"
-        self.border_title = Content.assemble(("checkpoints", "bold"), text)
+        self._titles.put(Content.assemble(("checkpoints", "bold"), text))
 
 
 def checkpoint_rows(state: RunState, glyphs: Glyphs) -> dict[str, tuple[Cell, ...]]:
@@ -50,7 +52,8 @@ def tag(view: CheckpointView, state: RunState, glyphs: Glyphs) -> tuple[str, str
     """What a checkpoint is to the run, and a theme variable."""
     if view.name == state.best:
         return f"{glyphs.best} best", "best"
-    if state.match is not None and state.match.candidate == view.name:
+    match = state.match if state.phase != "stopped" else None
+    if match is not None and match.candidate == view.name:
         return f"{glyphs.running} in match", "good"
     match view.verdict:
         case "promoted":

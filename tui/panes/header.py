@@ -1,25 +1,25 @@
 """First line: what the run is doing, how far it is, what needs attention."""
 
 from textual.content import Content
-from textual.widgets import Static
 
 from backend.state import RunState
 from tui import format as fmt
 from tui.client import LinkView
 from tui.glyphs import Glyphs
+from tui.panes.quiet import QuietStatic
 from tui.progress import progress
 from tui.status import run_sign
 
 Part = tuple[str, str]
 
 
-class Header(Static):
+class Header(QuietStatic):
     def __init__(self, glyphs: Glyphs) -> None:
-        super().__init__(id="header", markup=False)
+        super().__init__("header")
         self.glyphs = glyphs
 
     def show(self, state: RunState, link: LinkView, now: float) -> None:
-        self.update(header(state, link, now, self.size.width or 80, self.glyphs))
+        self.put(header(state, link, now, self.size.width or 80, self.glyphs))
 
 
 def header(state: RunState, link: LinkView, now: float, width: int, glyphs: Glyphs) -> Content:

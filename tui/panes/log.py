@@ -18,6 +18,7 @@ from backend.state import RunState
 from backend.wire import clean
 from tui import format as fmt
 from tui.glyphs import Glyphs
+from tui.panes.quiet import Titles
 from tui.status import level_sign, style_of
 
 SOURCE_WIDTH = 11
@@ -45,6 +46,7 @@ class LogPane(ScrollView, can_focus=True):
         self._lines: tuple[LogLine, ...] = ()
         self._rows: list[_Row] = []
         self._row_width = 0
+        self._titles = Titles(self)
         self.is_following = True
         self._settling = False
 
@@ -73,10 +75,7 @@ class LogPane(ScrollView, can_focus=True):
         number = fmt.plural(len(self._lines), "line")
         word = "follow" if self.is_following else "scrolled, G follows"
         text = f"{word} {self.glyphs.middle_dot} {number}" if self._lines else "nothing logged yet"
-        if self.border_title is None:
-            self.border_title = Content.assemble(("log", "bold"))
-        if self.border_subtitle != text:
-            self.border_subtitle = Content(text)
+        self._titles.put(Content.assemble(("log", "bold")), text)
 
     def _settle(self) -> None:
         """Scrolling of our own must not be taken for the user's."""

@@ -1,24 +1,24 @@
 """Second line: the four stations of the loop, and which of them works."""
 
 from textual.content import Content
-from textual.widgets import Static
 
 from backend.state import RunState
 from tui import format as fmt
 from tui.glyphs import Glyphs
+from tui.panes.quiet import QuietStatic
 from tui.progress import next_evaluation
 
 ACTIVE = "bold $good"
 IDLE = "$muted"
 
 
-class Pipeline(Static):
+class Pipeline(QuietStatic):
     def __init__(self, glyphs: Glyphs) -> None:
-        super().__init__(id="pipeline", markup=False)
+        super().__init__("pipeline")
         self.glyphs = glyphs
 
     def show(self, state: RunState) -> None:
-        self.update(pipeline(state, self.size.width or 120, self.glyphs))
+        self.put(pipeline(state, self.size.width or 120, self.glyphs))
 
 
 def pipeline(state: RunState, width: int, glyphs: Glyphs) -> Content:
@@ -56,6 +56,8 @@ def _selfplay(state: RunState) -> tuple[str, str]:
 
 
 def _training(state: RunState, glyphs: Glyphs) -> tuple[str, str]:
+    if state.phase == "stopped":
+        return f"train {glyphs.stopped} step {fmt.count(state.step)}", IDLE
     if state.phase == "paused":
         return f"train {glyphs.paused} paused", IDLE
     if state.trainer is None:
@@ -68,7 +70,7 @@ def _training(state: RunState, glyphs: Glyphs) -> tuple[str, str]:
 
 
 def _evaluation(state: RunState) -> tuple[str, str]:
-    if state.match is not None:
+    if state.match is not None and state.phase != "stopped":
         match = state.match
         against = "" if match.opponent == state.best else f" {fmt.network(match.opponent)}"
         score = f" {fmt.percent(match.score)}" if match.played else ""

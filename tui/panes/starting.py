@@ -3,20 +3,20 @@
 from pathlib import Path
 
 from textual.content import Content
-from textual.widgets import Static
 
 from backend.wire import clean
 from tui import format as fmt
 from tui.client import LinkView
 from tui.glyphs import Glyphs
+from tui.panes.quiet import QuietStatic
 
 TAIL_BYTES = 8192
 TAIL_LINES = 12
 
 
-class StartingPane(Static):
+class StartingPane(QuietStatic):
     def __init__(self, run_dir: Path, glyphs: Glyphs) -> None:
-        super().__init__(id="starting", markup=False)
+        super().__init__("starting")
         self.run_dir = run_dir
         self.glyphs = glyphs
         self._since: float | None = None
@@ -24,7 +24,7 @@ class StartingPane(Static):
     def show(self, link: LinkView, now: float) -> None:
         self._since = now if self._since is None else self._since
         log = tail(self.run_dir / "logs" / "supervisor.log")
-        self.update(starting_text(self.run_dir, link, now - self._since, log, self.glyphs))
+        self.put(starting_text(self.run_dir, link, now - self._since, log, self.glyphs))
 
 
 def starting_text(

@@ -5,6 +5,7 @@ from textual.content import Content
 from backend.state import RunState, WorkerView
 from tui import format as fmt
 from tui.glyphs import Glyphs
+from tui.panes.quiet import Titles
 from tui.panes.table import Cell, Column, StateTable
 from tui.status import ordered_workers, worker_sign
 
@@ -26,15 +27,14 @@ class WorkersPane(StateTable):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__("workers", COLUMNS)
         self.glyphs = glyphs
+        self._titles = Titles(self)
 
     def show(self, state: RunState, now: float) -> None:
         self.show_rows(worker_rows(state, now, self.glyphs))
-        self.border_title = Content.assemble(("workers", "bold"), f"  {counts(state, self.glyphs)}")
+        title = Content.assemble(("workers", "bold"), f"  {counts(state, self.glyphs)}")
         selected = state.workers.get(self.selected_key)
-        detail = fmt.line(selected.detail) if selected and selected.detail else ""
-        self.border_subtitle = Content(
-            f"{selected.worker}: {detail}" if selected and detail else ""
-        )
+        detail = fmt.line(selected.detail) if selected else ""
+        self._titles.put(title, f"{fmt.line(self.selected_key)}: {detail}" if detail else "")
 
 
 def worker_rows(state: RunState, now: float, glyphs: Glyphs) -> dict[str, tuple[Cell, ...]]:
@@ -47,7 +47,8 @@ def _row(view: WorkerView, now: float, glyphs: Glyphs) -> tuple[Cell, ...]:
     silent_s = now - view.beat_at if view.beat_at else None
     alive = view.state in UP
     stale = alive and silent_s is not None and silent_s > STALE_BEAT_S
-    beat = fmt.duration(silent_s, glyphs) if alive else glyphs.dash
+    fresh = f"<{STALE_BEAT_S:.0f}s"  # Its exact age would only flicker.
+    beat = fmt.duration(silent_s, glyphs) if stale else fresh if alive else glyphs.dash
     memory_mib = view.rss_mib if view.device_mib is None else view.device_mib
     none = Cell(glyphs.dash, "muted")
     return (

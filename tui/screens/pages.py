@@ -17,18 +17,20 @@ from tui.summary import conclusion, cycles_table
 
 
 class PageScreen(ModalScreen[None]):
-    """Text in a frame; Esc or q closes it."""
+    """Text in a frame; Esc or q closes it. On the `last` page of a run q leaves the screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,t,enter", "dismiss", "Close"),
+        Binding("escape,question_mark,t,enter", "dismiss", "Close"),
+        Binding("q", "leave", show=False),
         Binding("j", "scroll('down')", show=False),
         Binding("k", "scroll('up')", show=False),
     ]
 
-    def __init__(self, title: Content, text: Content) -> None:
+    def __init__(self, title: Content, text: Content, *, last: bool = False) -> None:
         super().__init__()
         self.page_title = title
         self.text = text
+        self.last = last
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="page") as page:
@@ -38,6 +40,12 @@ class PageScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.query_one(".page").focus()
+
+    async def action_leave(self) -> None:
+        if self.last:
+            await self.run_action("app.act('detach')")
+        else:
+            self.dismiss()
 
     def action_scroll(self, direction: str) -> None:
         self.query_one(".page", VerticalScroll).scroll_relative(y=1 if direction == "down" else -1)
@@ -76,4 +84,5 @@ def cycles_page(state: RunState, glyphs: Glyphs) -> PageScreen:
     parts.append((f"\n{conclusion(state)}\n", "$muted"))
     if state.phase == "stopped":
         parts.append((f"The run has ended: {fmt.line(state.stop_reason)}. q leaves.\n", "bold"))
-    return PageScreen(Content("cycles"), Content.assemble(*parts))
+    last = state.phase == "stopped"
+    return PageScreen(Content("cycles"), Content.assemble(*parts), last=last)
