@@ -63,7 +63,7 @@ async def screen(
 async def draw(app: ControlCentre, pilot: Pilot[int]) -> None:
     await pilot.pause()
     app.redraw()
-    await pilot.pause()
+    app.tick()
     await pilot.pause()
 
 

@@ -31,6 +31,8 @@ from tui.screens.dashboard import Dashboard
 from tui.screens.pages import PageScreen
 
 ROOT = Path(__file__).resolve().parents[2]
+SMALL = (80, 24)
+"""Enough, and quicker, where the layout does not matter."""
 GOLDEN = Path(__file__).parent / "golden"
 NASTY = "[/] [red]x[/red] \x1b[31mred\x1b]0;title\x07 \u202e a\tb \U0001f600 [@click=app.exit]y[/]"
 
@@ -160,7 +162,7 @@ async def test_a_supervisor_that_died_at_the_start_shows_its_last_words(tmp_path
 
 async def test_a_lost_connection_is_seen_and_so_is_its_return(rich: RunState) -> None:
     link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         link.see(LinkView("lost", "the supervisor closed the connection"))
         await draw(app, pilot)
         assert "DISCONNECTED" in plain(app)
@@ -172,7 +174,7 @@ async def test_a_lost_connection_is_seen_and_so_is_its_return(rich: RunState) ->
 
 async def test_a_new_alert_is_a_toast_and_an_old_one_is_not(rich: RunState) -> None:
     link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         assert toasts(app) == []
         link.say(e.Alert(at=rich.now, level="error", text="value loss is not finite"))
         await draw(app, pilot)
@@ -181,7 +183,7 @@ async def test_a_new_alert_is_a_toast_and_an_old_one_is_not(rich: RunState) -> N
 
 async def test_a_reading_that_comes_between_two_ticks_is_only_drawn_once(rich: RunState) -> None:
     link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         drawn = []
         show = app.dashboard.show
         app.dashboard.show = lambda context, now: (drawn.append(now), show(context, now))  # type: ignore[method-assign]
@@ -206,7 +208,7 @@ async def test_a_key_gives_its_order_and_shows_the_answer(
 ) -> None:
     link = FakeLink(rich)
     link.reply = Reply(id=1, text="it is done [/]")
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         await pilot.press(key)
         await draw(app, pilot)
         assert link.sent == [command]
@@ -216,7 +218,7 @@ async def test_a_key_gives_its_order_and_shows_the_answer(
 async def test_a_refusal_of_the_supervisor_is_shown(rich: RunState) -> None:
     link = FakeLink(rich)
     link.reply = Reply(id=1, refused="a checkpoint is being saved")
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         await pilot.press("c")
         await draw(app, pilot)
         assert toasts(app) == ["Save a checkpoint: a checkpoint is being saved"]
@@ -224,7 +226,7 @@ async def test_a_refusal_of_the_supervisor_is_shown(rich: RunState) -> None:
 
 async def test_a_key_that_makes_no_sense_now_says_why(rich: RunState) -> None:
     link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         await pilot.press("e")
         await draw(app, pilot)
         assert link.sent == []
@@ -236,7 +238,7 @@ async def test_promotion_asks_and_takes_the_checkpoint_under_the_cursor(
     rich: RunState, answer: str, sent: bool
 ) -> None:
     link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         await pilot.press("4", "j", "P")
         await pilot.pause()
         assert isinstance(app.screen, ConfirmScreen)
@@ -249,7 +251,7 @@ async def test_promotion_asks_and_takes_the_checkpoint_under_the_cursor(
 
 async def test_stopping_asks_first(rich: RunState) -> None:
     link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         await pilot.press("Q")
         await pilot.pause()
         assert isinstance(app.screen, ConfirmScreen)
@@ -260,7 +262,7 @@ async def test_stopping_asks_first(rich: RunState) -> None:
 
 async def test_leaving_sends_no_order(rich: RunState) -> None:
     link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         await pilot.press("q")
         await pilot.pause()
         assert app.return_value == 0
@@ -268,7 +270,7 @@ async def test_leaving_sends_no_order(rich: RunState) -> None:
 
 
 async def test_ctrl_c_loses_nothing(rich: RunState) -> None:
-    async with screen(FakeLink(rich)) as (app, pilot):
+    async with screen(FakeLink(rich), SMALL) as (app, pilot):
         await pilot.press("ctrl+c")
         await pilot.pause()
         assert app.is_running
@@ -276,7 +278,7 @@ async def test_ctrl_c_loses_nothing(rich: RunState) -> None:
 
 
 async def test_smoothing_and_axis_are_switched_and_said(rich: RunState) -> None:
-    async with screen(FakeLink(rich)) as (app, pilot):
+    async with screen(FakeLink(rich), SMALL) as (app, pilot):
         await pilot.press("s", "y")
         await draw(app, pilot)
         seen = plain(app)
@@ -338,7 +340,7 @@ async def test_every_action_has_a_key_that_reaches_it_and_an_entry_in_the_palett
 ) -> None:
     done: list[str] = []
     monkeypatch.setattr(ControlCentre, "action_act", lambda self, id: done.append(id))
-    async with screen(FakeLink(rich)) as (app, pilot):
+    async with screen(FakeLink(rich), SMALL) as (app, pilot):
         for action in ACTIONS:
             await pilot.press(action.key)
         assert done == [action.id for action in ACTIONS]
@@ -351,7 +353,7 @@ async def test_every_action_has_a_key_that_reaches_it_and_an_entry_in_the_palett
 
 async def test_the_palette_opens_and_does_an_action(rich: RunState) -> None:
     link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         await pilot.press("ctrl+p", *"save a checkp")
         found = app.screen.query_one(CommandList)
         async with asyncio.timeout(5):
@@ -378,7 +380,7 @@ async def test_the_footer_can_be_clicked(rich: RunState) -> None:
 
 async def test_the_cursor_stays_on_its_checkpoint_when_another_is_saved(rich: RunState) -> None:
     link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         await pilot.press("4", "j")
         table = app.dashboard.query_one(CheckpointsPane)
         assert table.selected_key == "step-00001000"
@@ -390,7 +392,7 @@ async def test_the_cursor_stays_on_its_checkpoint_when_another_is_saved(rich: Ru
 
 async def test_only_changed_cells_of_the_workers_are_touched(rich: RunState) -> None:
     link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         table = app.dashboard.query_one(WorkersPane)
         touched: list[tuple[str, str]] = []
         table.update_cell = lambda row, column, text: touched.append((row.value, column.value))  # type: ignore[method-assign, assignment, union-attr]
@@ -405,11 +407,10 @@ async def test_only_changed_cells_of_the_workers_are_touched(rich: RunState) -> 
 
 async def test_the_log_follows_until_one_scrolls_up(rich: RunState) -> None:
     link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         log = app.dashboard.query_one(LogPane)
         assert log.is_following
         await pilot.press("5", "g")
-        await app.animator.wait_until_complete()
         await draw(app, pilot)
         top = plain(app)
         assert not log.is_following
@@ -418,7 +419,6 @@ async def test_the_log_follows_until_one_scrolls_up(rich: RunState) -> None:
         await draw(app, pilot)
         assert "the newest" not in plain(app)
         await pilot.press("G")
-        await app.animator.wait_until_complete()
         await draw(app, pilot)
         assert log.is_following
         assert "the newest" in plain(app)
@@ -426,7 +426,7 @@ async def test_the_log_follows_until_one_scrolls_up(rich: RunState) -> None:
 
 async def test_a_full_log_that_drops_its_head_shows_each_line_once(rich: RunState) -> None:
     link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
+    async with screen(link, SMALL) as (app, pilot):
         log = app.dashboard.query_one(LogPane)
         for start in range(0, 1500, 300):
             link.say(
@@ -458,7 +458,7 @@ async def test_text_from_outside_is_shown_and_not_obeyed(rich: RunState) -> None
             seen,
         )
         link.reply = Reply(id=1, refused=NASTY)
-        for key in ("space", "4", "5", "6", "question_mark", "escape", "t", "escape"):
+        for key in ("space", "6", "question_mark", "escape", "t", "escape"):
             await pilot.press(key)
             await draw(app, pilot)
             text = plain(app).text
@@ -482,7 +482,7 @@ async def test_an_impossible_board_is_said_not_raised(rich: RunState) -> None:
 
 
 async def test_resizing_never_raises_and_every_size_is_filled(rich: RunState) -> None:
-    sizes = [(200, 60), (120, 40), (60, 20), (20, 6), (1, 1), (80, 24), (110, 34), (200, 60)]
+    sizes = [(60, 20), (20, 6), (1, 1), (110, 34), (200, 60)]
     async with screen(FakeLink(rich), (200, 60)) as (app, pilot):
         first = plain(app).text
         for width, height in sizes:
@@ -502,10 +502,8 @@ def _no_color(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_it_works_without_colour(rich: RunState, size: tuple[int, int]) -> None:
     async with screen(FakeLink(rich), size) as (app, pilot):
         assert app.no_color
-        for key in ("2", "3", "4", "5", "6", "1", "z", "question_mark", "escape"):
+        for key in ("2", "4", "5", "6", "z", "question_mark", "escape", "z", "3"):
             await pilot.press(key)
-            await draw(app, pilot)
-        await pilot.press("z", "3")
         await draw(app, pilot)
         seen = plain(app)
         assert "♔" in seen

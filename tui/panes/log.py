@@ -71,6 +71,13 @@ class LogPane(ScrollView, can_focus=True):
             self.is_following = new_value >= self.max_scroll_y
             self._subtitle()
 
+    def action_scroll_home(self) -> None:
+        """At once: an animated scroll through hundreds of lines is a flood over ssh."""
+        self.scroll_home(animate=False)
+
+    def action_scroll_end(self) -> None:
+        self.scroll_end(animate=False)
+
     def _subtitle(self) -> None:
         number = fmt.plural(len(self._lines), "line")
         word = "follow" if self.is_following else "scrolled, G follows"
