@@ -15,8 +15,12 @@ from backend.commands import ClientCommand
 from backend.events import Event
 from backend.state import RunState, fold
 from backend.wire import Reply
+from tests.tui import scenario
 from tui.app import ControlCentre
 from tui.client import LinkView
+
+SMALL = (80, 24)
+"""Enough, and quicker, where the layout does not matter."""
 
 
 class FakeLink:
@@ -65,6 +69,15 @@ async def draw(app: ControlCentre, pilot: Pilot[int]) -> None:
     app.redraw()
     app.tick()
     await pilot.pause()
+
+
+def toasts(app: ControlCentre) -> list[str]:
+    return [notification.message for notification in app._notifications]
+
+
+@pytest.fixture(scope="session")
+def rich() -> RunState:
+    return scenario.rich_state()
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
-"""The whole application: what is seen, which keys work, and that nothing brings it down."""
+"""The whole application: what is seen, and that nothing brings it down."""
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -9,41 +8,23 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
-from textual.command import CommandList
 
-from backend import commands as c
 from backend import events as e
 from backend.state import RunState
 from backend.wire import Reply
 from tests.tui import scenario
-from tests.tui.conftest import FakeLink, draw, screen
+from tests.tui.conftest import SMALL, FakeLink, draw, screen, toasts
 from tests.tui.plain import plain
-from tui.actions import ACTIONS, BY_ID
 from tui.app import ControlCentre, farewell
 from tui.client import LinkView
 from tui.panes.board import BoardPane
-from tui.panes.chart import LineChart
 from tui.panes.checkpoints import CheckpointsPane
 from tui.panes.log import LogPane
 from tui.panes.workers import WorkersPane
-from tui.screens.confirm import ConfirmScreen
-from tui.screens.dashboard import Dashboard
-from tui.screens.pages import PageScreen
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = (80, 24)
-"""Enough, and quicker, where the layout does not matter."""
 GOLDEN = Path(__file__).parent / "golden"
 NASTY = "[/] [red]x[/red] \x1b[31mred\x1b]0;title\x07 \u202e a\tb \U0001f600 [@click=app.exit]y[/]"
-
-
-@pytest.fixture(scope="module")
-def rich() -> RunState:
-    return scenario.rich_state()
-
-
-def toasts(app: ControlCentre) -> list[str]:
-    return [notification.message for notification in app._notifications]
 
 
 # Goldens -----------------------------------------------------------------------------------------
@@ -194,185 +175,6 @@ async def test_a_reading_that_comes_between_two_ticks_is_only_drawn_once(rich: R
         assert len(drawn) == 1
         await draw(app, pilot)
         assert "line 49" in plain(app)
-
-
-# Keys --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("key", "command"),
-    [("space", c.PauseRun()), ("c", c.CheckpointNow())],
-)
-async def test_a_key_gives_its_order_and_shows_the_answer(
-    rich: RunState, key: str, command: c.ClientCommand
-) -> None:
-    link = FakeLink(rich)
-    link.reply = Reply(id=1, text="it is done [/]")
-    async with screen(link, SMALL) as (app, pilot):
-        await pilot.press(key)
-        await draw(app, pilot)
-        assert link.sent == [command]
-        assert toasts(app) == ["it is done [/]"]
-
-
-async def test_a_refusal_of_the_supervisor_is_shown(rich: RunState) -> None:
-    link = FakeLink(rich)
-    link.reply = Reply(id=1, refused="a checkpoint is being saved")
-    async with screen(link, SMALL) as (app, pilot):
-        await pilot.press("c")
-        await draw(app, pilot)
-        assert toasts(app) == ["Save a checkpoint: a checkpoint is being saved"]
-
-
-async def test_a_key_that_makes_no_sense_now_says_why(rich: RunState) -> None:
-    link = FakeLink(rich)
-    async with screen(link, SMALL) as (app, pilot):
-        await pilot.press("e")
-        await draw(app, pilot)
-        assert link.sent == []
-        assert "the newest checkpoint is the best one already" in toasts(app)[0]
-
-
-@pytest.mark.parametrize(("answer", "sent"), [("y", True), ("n", False), ("enter", False)])
-async def test_promotion_asks_and_takes_the_checkpoint_under_the_cursor(
-    rich: RunState, answer: str, sent: bool
-) -> None:
-    link = FakeLink(rich)
-    async with screen(link, SMALL) as (app, pilot):
-        await pilot.press("4", "j", "P")
-        await pilot.pause()
-        assert isinstance(app.screen, ConfirmScreen)
-        assert "1,000" in plain(app)
-        await pilot.press(answer)
-        await draw(app, pilot)
-        wanted = c.Promote(name="step-00001000", reason="promoted by hand")
-        assert link.sent == ([wanted] if sent else [])
-
-
-async def test_stopping_asks_first(rich: RunState) -> None:
-    link = FakeLink(rich)
-    async with screen(link, SMALL) as (app, pilot):
-        await pilot.press("Q")
-        await pilot.pause()
-        assert isinstance(app.screen, ConfirmScreen)
-        await pilot.press("y")
-        await draw(app, pilot)
-        assert link.sent == [c.StopRun()]
-
-
-async def test_leaving_sends_no_order(rich: RunState) -> None:
-    link = FakeLink(rich)
-    async with screen(link, SMALL) as (app, pilot):
-        await pilot.press("q")
-        await pilot.pause()
-        assert app.return_value == 0
-        assert link.sent == []
-
-
-async def test_ctrl_c_loses_nothing(rich: RunState) -> None:
-    async with screen(FakeLink(rich), SMALL) as (app, pilot):
-        await pilot.press("ctrl+c")
-        await pilot.pause()
-        assert app.is_running
-        assert "Q stops the run" in toasts(app)[0]
-
-
-async def test_smoothing_and_axis_are_switched_and_said(rich: RunState) -> None:
-    async with screen(FakeLink(rich), SMALL) as (app, pilot):
-        await pilot.press("s", "y")
-        await draw(app, pilot)
-        seen = plain(app)
-        assert "ema 0.97 · log" in seen
-        await pilot.press("s", "y")
-        await draw(app, pilot)
-        assert "ema" not in plain(app)
-
-
-async def test_a_chart_is_maximised_and_comes_back(rich: RunState) -> None:
-    async with screen(FakeLink(rich)) as (app, pilot):
-        await pilot.press("tab", "z")
-        await draw(app, pilot)
-        assert [ch.id for ch in app.dashboard.query(LineChart) if ch.region.area] == ["value-loss"]
-        await pilot.press("z")
-        await draw(app, pilot)
-        assert sum(bool(ch.region.area) for ch in app.dashboard.query(LineChart)) == 4
-
-
-async def test_the_board_is_flipped(rich: RunState) -> None:
-    async with screen(FakeLink(rich)) as (app, pilot):
-        before = plain(app).lines
-        await pilot.press("f")
-        await draw(app, pilot)
-        after = plain(app).lines
-        files = next(line for line in after if "h   g   f" in line)
-        assert files
-        assert not any("h   g   f" in line for line in before)
-
-
-async def test_alerts_open_beside_the_log_and_close_again(rich: RunState) -> None:
-    async with screen(FakeLink(rich)) as (app, pilot):
-        alerts = app.dashboard.query_one("#alerts")
-        assert not alerts.region.area
-        await pilot.press("6")
-        await draw(app, pilot)
-        assert alerts.region.area
-        await pilot.press("6")
-        await draw(app, pilot)
-        assert not alerts.region.area
-
-
-async def test_help_lists_every_action_and_why_some_are_refused(rich: RunState) -> None:
-    async with screen(FakeLink(rich), (120, 90)) as (app, pilot):
-        await pilot.press("question_mark")
-        await pilot.pause()
-        assert isinstance(app.screen, PageScreen)
-        seen = plain(app)
-        for action in ACTIONS:
-            assert action.title in seen, action.id
-        assert "Not now: the newest checkpoint is the best one already." in seen
-        await pilot.press("escape")
-        await pilot.pause()
-        assert isinstance(app.screen, Dashboard)
-
-
-async def test_every_action_has_a_key_that_reaches_it_and_an_entry_in_the_palette(
-    rich: RunState, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done: list[str] = []
-    monkeypatch.setattr(ControlCentre, "action_act", lambda self, id: done.append(id))
-    async with screen(FakeLink(rich), SMALL) as (app, pilot):
-        for action in ACTIONS:
-            await pilot.press(action.key)
-        assert done == [action.id for action in ACTIONS]
-        done.clear()
-        entries = {entry.title: entry for entry in app.get_system_commands(app.screen)}
-        for action in ACTIONS:
-            entries[action.title].callback()
-        assert done == [action.id for action in ACTIONS]
-
-
-async def test_the_palette_opens_and_does_an_action(rich: RunState) -> None:
-    link = FakeLink(rich)
-    async with screen(link, SMALL) as (app, pilot):
-        await pilot.press("ctrl+p", *"save a checkp")
-        found = app.screen.query_one(CommandList)
-        async with asyncio.timeout(5):
-            while found.highlighted is None or "Save a checkpoint" not in plain(app):
-                await pilot.pause()
-        await pilot.press("enter")
-        async with asyncio.timeout(5):
-            while not link.sent:
-                await pilot.pause()
-        assert link.sent == [c.CheckpointNow()]
-
-
-async def test_the_footer_can_be_clicked(rich: RunState) -> None:
-    link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
-        column = plain(app).lines[-1].index("Checkpoint")
-        await pilot.click("#keys", offset=(column, 0))
-        await draw(app, pilot)
-        assert link.sent == [c.CheckpointNow()]
 
 
 # State goes in, cells come out -------------------------------------------------------------------
@@ -549,7 +351,3 @@ def test_after_the_end_the_terminal_has_the_table_of_cycles() -> None:
     assert lines[0] == "The run demo has ended: 5 cycles are done."
     assert len({len(line) for line in lines[1:4]}) == 1
     assert "promoted" in lines[2]
-
-
-def test_actions_named_in_the_tests_exist() -> None:
-    assert {"pause", "checkpoint", "evaluate", "promote", "stop"} <= set(BY_ID)

@@ -1,0 +1,194 @@
+"""The whole application: which keys do what, and what they say when they cannot."""
+
+import asyncio
+
+import pytest
+from textual.command import CommandList
+
+from backend import commands as c
+from backend.state import RunState
+from backend.wire import Reply
+from tests.tui.conftest import SMALL, FakeLink, draw, screen, toasts
+from tests.tui.plain import plain
+from tui.actions import ACTIONS
+from tui.app import ControlCentre
+from tui.panes.chart import LineChart
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.dashboard import Dashboard
+from tui.screens.pages import PageScreen
+
+
+@pytest.mark.parametrize(
+    ("key", "command"),
+    [("space", c.PauseRun()), ("c", c.CheckpointNow())],
+)
+async def test_a_key_gives_its_order_and_shows_the_answer(
+    rich: RunState, key: str, command: c.ClientCommand
+) -> None:
+    link = FakeLink(rich)
+    link.reply = Reply(id=1, text="it is done [/]")
+    async with screen(link, SMALL) as (app, pilot):
+        await pilot.press(key)
+        await draw(app, pilot)
+        assert link.sent == [command]
+        assert toasts(app) == ["it is done [/]"]
+
+
+async def test_a_refusal_of_the_supervisor_is_shown(rich: RunState) -> None:
+    link = FakeLink(rich)
+    link.reply = Reply(id=1, refused="a checkpoint is being saved")
+    async with screen(link, SMALL) as (app, pilot):
+        await pilot.press("c")
+        await draw(app, pilot)
+        assert toasts(app) == ["Save a checkpoint: a checkpoint is being saved"]
+
+
+async def test_a_key_that_makes_no_sense_now_says_why(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link, SMALL) as (app, pilot):
+        await pilot.press("e")
+        await draw(app, pilot)
+        assert link.sent == []
+        assert "the newest checkpoint is the best one already" in toasts(app)[0]
+
+
+@pytest.mark.parametrize(("answer", "sent"), [("y", True), ("n", False), ("enter", False)])
+async def test_promotion_asks_and_takes_the_checkpoint_under_the_cursor(
+    rich: RunState, answer: str, sent: bool
+) -> None:
+    link = FakeLink(rich)
+    async with screen(link, SMALL) as (app, pilot):
+        await pilot.press("4", "j", "P")
+        await pilot.pause()
+        assert isinstance(app.screen, ConfirmScreen)
+        assert "1,000" in plain(app)
+        await pilot.press(answer)
+        await draw(app, pilot)
+        wanted = c.Promote(name="step-00001000", reason="promoted by hand")
+        assert link.sent == ([wanted] if sent else [])
+
+
+async def test_stopping_asks_first(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link, SMALL) as (app, pilot):
+        await pilot.press("Q")
+        await pilot.pause()
+        assert isinstance(app.screen, ConfirmScreen)
+        await pilot.press("y")
+        await draw(app, pilot)
+        assert link.sent == [c.StopRun()]
+
+
+async def test_leaving_sends_no_order(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link, SMALL) as (app, pilot):
+        await pilot.press("q")
+        await pilot.pause()
+        assert app.return_value == 0
+        assert link.sent == []
+
+
+async def test_ctrl_c_loses_nothing(rich: RunState) -> None:
+    async with screen(FakeLink(rich), SMALL) as (app, pilot):
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert app.is_running
+        assert "Q stops the run" in toasts(app)[0]
+
+
+async def test_smoothing_and_axis_are_switched_and_said(rich: RunState) -> None:
+    async with screen(FakeLink(rich), SMALL) as (app, pilot):
+        await pilot.press("s", "y")
+        await draw(app, pilot)
+        seen = plain(app)
+        assert "ema 0.97 · log" in seen
+        await pilot.press("s", "y")
+        await draw(app, pilot)
+        assert "ema" not in plain(app)
+
+
+async def test_a_chart_is_maximised_and_comes_back(rich: RunState) -> None:
+    async with screen(FakeLink(rich)) as (app, pilot):
+        await pilot.press("tab", "z")
+        await draw(app, pilot)
+        assert [ch.id for ch in app.dashboard.query(LineChart) if ch.region.area] == ["value-loss"]
+        await pilot.press("z")
+        await draw(app, pilot)
+        assert sum(bool(ch.region.area) for ch in app.dashboard.query(LineChart)) == 4
+
+
+async def test_the_board_is_flipped(rich: RunState) -> None:
+    async with screen(FakeLink(rich)) as (app, pilot):
+        before = plain(app).lines
+        await pilot.press("f")
+        await draw(app, pilot)
+        after = plain(app).lines
+        files = next(line for line in after if "h   g   f" in line)
+        assert files
+        assert not any("h   g   f" in line for line in before)
+
+
+async def test_alerts_open_beside_the_log_and_close_again(rich: RunState) -> None:
+    async with screen(FakeLink(rich)) as (app, pilot):
+        alerts = app.dashboard.query_one("#alerts")
+        assert not alerts.region.area
+        await pilot.press("6")
+        await draw(app, pilot)
+        assert alerts.region.area
+        await pilot.press("6")
+        await draw(app, pilot)
+        assert not alerts.region.area
+
+
+async def test_help_lists_every_action_and_why_some_are_refused(rich: RunState) -> None:
+    async with screen(FakeLink(rich), (120, 90)) as (app, pilot):
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, PageScreen)
+        seen = plain(app)
+        for action in ACTIONS:
+            assert action.title in seen, action.id
+        assert "Not now: the newest checkpoint is the best one already." in seen
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Dashboard)
+
+
+async def test_every_action_has_a_key_that_reaches_it_and_an_entry_in_the_palette(
+    rich: RunState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(ControlCentre, "action_act", lambda self, id: done.append(id))
+    async with screen(FakeLink(rich), SMALL) as (app, pilot):
+        for action in ACTIONS:
+            await pilot.press(action.key)
+        assert done == [action.id for action in ACTIONS]
+        done.clear()
+        entries = {entry.title: entry for entry in app.get_system_commands(app.screen)}
+        for action in ACTIONS:
+            entries[action.title].callback()
+        assert done == [action.id for action in ACTIONS]
+
+
+async def test_the_palette_opens_and_does_an_action(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link, SMALL) as (app, pilot):
+        await pilot.press("ctrl+p", *"save a checkp")
+        found = app.screen.query_one(CommandList)
+        async with asyncio.timeout(5):
+            while found.highlighted is None or "Save a checkpoint" not in plain(app):
+                await pilot.pause()
+        await pilot.press("enter")
+        async with asyncio.timeout(5):
+            while not link.sent:
+                await pilot.pause()
+        assert link.sent == [c.CheckpointNow()]
+
+
+async def test_the_footer_can_be_clicked(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        column = plain(app).lines[-1].index("Checkpoint")
+        await pilot.click("#keys", offset=(column, 0))
+        await draw(app, pilot)
+        assert link.sent == [c.CheckpointNow()]

@@ -1,0 +1,34 @@
+"""Both themes can be read: WCAG contrast of at least 4.5 to 1 for everything that is text."""
+
+import pytest
+from textual.color import Color
+
+from tui import themes
+
+TEXT = ("series-1", "series-2", "series-3", "good", "attention", "bad", "best", "muted")
+
+
+def luminance(colour: Color) -> float:
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour.normalized
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    low, high = sorted(luminance(Color.parse(c)) for c in (a, b))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", [themes.DARK, themes.LIGHT], ids=lambda t: t.name)
+@pytest.mark.parametrize("name", TEXT)
+def test_text_stands_out_from_the_background_and_from_the_bars(
+    theme: themes.Theme, name: str
+) -> None:
+    for ground in (theme.background, theme.panel):
+        assert ground is not None
+        assert contrast(theme.variables[name], ground) >= 4.5
+
+
+def test_both_themes_have_the_same_variables() -> None:
+    assert themes.DARK.variables.keys() == themes.LIGHT.variables.keys()
