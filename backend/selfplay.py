@@ -22,7 +22,8 @@ from backend.replay.records import (
     SampleRecord,
 )
 from backend.search.evaluator import Evaluate
-from backend.search.search import Search, SearchResult
+from backend.search.result import SearchResult
+from backend.search.search import Search
 from model.config import Orientation
 from model.rules import Outcome, black_to_move, start_position
 

@@ -12,7 +12,8 @@ import chess
 
 from backend.config import SearchConfig
 from backend.search.evaluator import Evaluate
-from backend.search.search import Search, SearchResult
+from backend.search.result import SearchResult
+from backend.search.search import Search
 from model.config import Orientation
 from model.rules import from_fen, move_to_uci, uci_to_move, zobrist
 

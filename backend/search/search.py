@@ -11,7 +11,6 @@ several simulations of a game. There is no virtual loss: a game never waits for 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,19 +21,16 @@ from backend.errors import NonFiniteError
 from backend.search.evaluator import MOVE_SLOTS, Evaluate
 from backend.search.gumbel import (
     GumbelRule,
-    completed_scores,
     select_gumbel_interior,
     select_gumbel_root,
-    softmax,
     visit_sequence,
 )
-from backend.search.puct import PuctRule, edge_value, mix_root_noise, select_puct
+from backend.search.puct import PuctRule, mix_root_noise, select_puct
+from backend.search.result import SearchResult, read_result
 from backend.search.tree import (
-    LOSS,
     MAX_DEPTH,
     MAX_HISTORY,
     UNKNOWN,
-    WIN,
     Arena,
     add_node,
     backward,
@@ -45,7 +41,7 @@ from backend.search.tree import (
 )
 from model.config import Orientation
 from model.encoding.moves import policy_indices
-from model.rules import MAX_LEGAL_MOVES, in_check, legal_moves, make_move
+from model.rules import MAX_LEGAL_MOVES, make_move
 from model.rules.kernel import kernel
 
 _EDGES_PER_NODE: Final = 44
@@ -90,43 +86,6 @@ class _Rules(NamedTuple):
     gumbel: GumbelRule
     mate_check: bool
     mover_orientation: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchResult:
-    """What a search found out about the moves of its root, in the order of move generation."""
-
-    moves: NDArray[np.uint16]
-    move_index: NDArray[np.int16]
-    """Policy indices of the moves."""
-    visits: NDArray[np.int32]
-    priors: NDArray[np.float32]
-    """The network's, without noise."""
-    q: NDArray[np.float32]
-    """Value for the mover, -1 to 1; NaN where a move was never visited."""
-    policy: NDArray[np.float32]
-    """Training target: visit shares (puct), or softmax of priors + sigma(q) (gumbel)."""
-    playable: NDArray[np.bool_]
-    """False for moves that provably lose, unless all do, and for all others beside a proven win."""
-    best: int
-    """The move to play without temperature."""
-    root_wdl: NDArray[np.float32]
-    """The search's win, draw, loss for the mover."""
-    raw_wdl: NDArray[np.float32]
-    """The network's own, before the search; exact where the rules decide."""
-    simulations: int
-
-    def sample(self, temperature: float, rng: np.random.Generator) -> int:
-        """A playable move drawn with probability policy^(1/temperature)."""
-        weights = np.where(self.playable, self.policy, 0.0).astype(np.float64)
-        weights = (weights / weights.max()) ** (1.0 / temperature) if weights.max() > 0 else weights
-        total = weights.sum()
-        return int(rng.choice(len(weights), p=weights / total)) if total > 0 else self.best
-
-    @property
-    def value(self) -> float:
-        """Expected score for the mover, -1 to 1."""
-        return float(self.root_wdl[0] - self.root_wdl[2])
 
 
 class Search:
@@ -259,46 +218,15 @@ class Search:
 
     def result(self, game: int) -> SearchResult:
         """Read the root of `game` after its search."""
-        a, s = self._arena, self._sessions
-        n = int(a.num_edges[game, 0])
-        edges = slice(int(a.first_edge[game, 0]), int(a.first_edge[game, 0]) + n)
-        moves = a.move[game, edges].copy()
-        visits = a.visits[game, edges].copy()
-        index = np.zeros(n, np.int16)
-        position = a.position[game, 0]
-        policy_indices(position, moves, n, self._rules.mover_orientation, index)
-        q = np.full(n, np.nan, np.float32)
-        scores = np.zeros(n, np.float64)
-        wins = np.zeros(n, np.bool_)
-        loses = np.zeros(n, np.bool_)
-        _read_root(a, game, self._rules.gumbel, q, scores, wins, loses)
-        if wins.any():
-            policy = wins / wins.sum()
-            playable = wins
-            best = int(np.argmax(wins * (1 + visits)))
-        else:
-            playable = ~loses if not loses.all() else np.ones(n, np.bool_)
-            if self._rules.is_gumbel:
-                best = _best_by_score(
-                    visits - s.visits_before[game, :n], s.noise[game, :n] + scores, playable
-                )
-                softmax(scores, n)
-                policy = scores
-            else:
-                best = _best_by_score(visits, np.nan_to_num(q, nan=-2.0), playable)
-                policy = visits / visits.sum() if visits.sum() else np.full(n, 1 / n)
-        return SearchResult(
-            moves=moves,
-            move_index=index,
-            visits=visits,
-            priors=np.exp(a.log_prior[game, edges]),
-            q=q,
-            policy=policy.astype(np.float32),
-            playable=playable,
-            best=best,
-            root_wdl=self._root_wdl(game, edges),
-            raw_wdl=a.wdl[game, 0].copy(),
+        s = self._sessions
+        return read_result(
+            self._arena,
+            game,
+            self._rules.gumbel if self._rules.is_gumbel else None,
+            visits_before=s.visits_before[game],
+            noise=s.noise[game],
             simulations=int(s.done[game]),
+            mover_orientation=self._rules.mover_orientation,
         )
 
     def play(self, game: int, move: int) -> int:
@@ -341,25 +269,6 @@ class Search:
             noise = self._sessions.noise[game]
             frac = self._config.dirichlet_frac if noise.any() else 0.0
             mix_root_noise(self._arena, game, noise, frac)
-
-    def _root_wdl(self, game: int, edges: slice) -> NDArray[np.float32]:
-        a = self._arena
-        own = a.wdl[game, 0].astype(np.float64)
-        if a.proven[game, 0] != UNKNOWN:
-            return own.astype(np.float32)
-        count = 1 + a.visits[game, edges].sum()
-        value = (own[0] - own[2] + a.value_sum[game, edges].sum()) / count
-        draw = (own[1] + a.draw_sum[game, edges].sum()) / count
-        wdl = np.array([(1 - draw + value) / 2, draw, (1 - draw - value) / 2])
-        return np.clip(wdl, 0.0, 1.0).astype(np.float32)
-
-
-def _best_by_score(
-    visits: NDArray[np.int32], scores: NDArray[np.floating], playable: NDArray[np.bool_]
-) -> int:
-    """Most visits among the playable; equal visits are decided by the score."""
-    top = visits[playable].max()
-    return int(np.argmax(np.where(playable & (visits == top), scores, -np.inf)))
 
 
 @kernel
@@ -467,32 +376,3 @@ def _collect_finished(a: Arena, s: _Sessions, finished: NDArray[np.int32]) -> in
             finished[count] = g
             count += 1
     return count
-
-
-@kernel
-def _read_root(
-    a: Arena,
-    g: int,
-    rule: GumbelRule,
-    q: NDArray[np.float32],
-    scores: NDArray[np.float64],
-    wins: NDArray[np.bool_],
-    loses: NDArray[np.bool_],
-) -> None:
-    """Fill the values, the completed scores, and which moves provably win or lose."""
-    first = a.first_edge[g, 0]
-    n = a.num_edges[g, 0]
-    completed_scores(a, g, 0, rule, scores)
-    reply = np.zeros(256, np.uint16)
-    after = np.zeros(8, np.uint64)
-    for k in range(n):
-        e = first + k
-        if a.visits[g, e] > 0:
-            q[k] = edge_value(a, g, e)
-        c = a.child[g, e]
-        if c >= 0:
-            wins[k] = a.proven[g, c] == LOSS
-            loses[k] = a.proven[g, c] == WIN
-        elif a.proven[g, 0] == WIN:
-            make_move(a.position[g, 0], a.move[g, e], after)
-            wins[k] = in_check(after) and legal_moves(after, reply) == 0

@@ -4,7 +4,8 @@ from typing import Any
 
 from backend.config import SearchConfig
 from backend.search.evaluator import Evaluate
-from backend.search.search import Search, SearchResult
+from backend.search.result import SearchResult
+from backend.search.search import Search
 from model.rules import from_fen, move_to_uci
 
 ROOT_RULES = ("gumbel", "puct")
