@@ -44,8 +44,8 @@ class SearchConfig:
     """Moves sampled at the root by the gumbel rule."""
     gumbel_c_visit: float = 50.0
     """Visit constant of sigma(q); no unit."""
-    gumbel_c_scale: float = 0.1
-    """Scale of sigma(q); 0.1 as in mctx, measured best for chess."""
+    gumbel_c_scale: float = 1.0
+    """Scale of sigma(q), as in the paper; 0.1 belongs to values stretched to 0..1 at each node."""
     c_puct: float = 1.5
     """Weight of the prior in the puct rule; no unit."""
     c_puct_base: float = 19652.0
