@@ -51,6 +51,10 @@ class Reply(msgspec.Struct, frozen=True, tag="reply", omit_defaults=True):
 
 ServerMessage = Hello | Happened | Reply
 
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a decoder raises for a line that is no message: msgspec has not all of it in its own family,
+and one stray byte of a worker must not end the supervisor."""
+
 _encoder = msgspec.json.Encoder()
 _event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _worker_decoder: msgspec.json.Decoder[WorkerCommand] = msgspec.json.Decoder(WorkerCommand)
@@ -66,28 +70,28 @@ def encode(message: Event | WorkerCommand | Request | ServerMessage) -> bytes:
 def decode_event(line: bytes) -> Event:
     try:
         return _event_decoder.decode(line)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise WorkerError(f"not an event: {error}: {line[:200]!r}") from error
 
 
 def decode_worker_command(line: bytes) -> WorkerCommand:
     try:
         return _worker_decoder.decode(line)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise WorkerError(f"not a command: {error}: {line[:200]!r}") from error
 
 
 def decode_request(line: bytes) -> Request:
     try:
         return _request_decoder.decode(line)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise WorkerError(f"not a request: {error}: {line[:200]!r}") from error
 
 
 def decode_server_message(line: bytes) -> ServerMessage:
     try:
         return _server_decoder.decode(line)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise WorkerError(f"not a server message: {error}: {line[:200]!r}") from error
 
 
