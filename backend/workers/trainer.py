@@ -84,7 +84,7 @@ class _TrainerWorker:
                 self._obey(command)
             if self._stopping:
                 break
-            waiting = self._credits.waiting_for(self._config.training.batch_size)
+            waiting = self._waiting_for()
             self._report(waiting)
             if self._paused or waiting:
                 self._wait(waiting)
@@ -128,6 +128,18 @@ class _TrainerWorker:
             self._window.add(name)
             if done % 64 == 0:
                 self._io.progress()
+
+    def _waiting_for(self) -> str:
+        """Why the next step must wait, for a person; empty when it need not."""
+        replay = self._config.replay
+        needed, there = (
+            min(replay.min_positions, replay.window_positions),
+            self._window.num_positions,
+        )
+        if there < needed <= self._credits.admitted:
+            # Somebody has removed shards. Credits alone would draw from a few positions, or none.
+            return f"for positions: {there:,} of the {needed:,} needed are left in replay/"
+        return self._credits.waiting_for(self._config.training.batch_size)
 
     def _wait(self, waiting: str) -> None:
         if self._paused:

@@ -250,3 +250,25 @@ def test_a_damaged_shard_ends_it_with_the_file_named(tmp_path: Path) -> None:
         failure = trainer.wait_for(WorkerFailed)
         assert f"{path}: damaged" in failure.error
         assert trainer.finish() == ExitCode.BAD_DATA
+
+
+@pytest.mark.slow
+def test_with_its_shards_taken_away_it_waits_for_new_ones(tmp_path: Path) -> None:
+    run = _make_run(tmp_path / "run")
+    lost, found = _write(run, 0), _write(run, 1)
+    _admit(run, lost)
+    (run.replay / lost.name).unlink()
+
+    async def mark() -> None:
+        store = await Store.open(run.database)
+        await store.set_shard_state([lost.name], "missing")
+        await store.close()
+
+    asyncio.run(mark())
+    with _Trainer(run) as trainer:
+        waiting = trainer.wait_for(TrainerProgress).waiting
+        assert waiting == "for positions: 0 of the 10 needed are left in replay/"
+        trainer.order(AddShard(name=found.name))
+        assert trainer.wait_for(TrainingStep).step == 1
+        trainer.order(Stop())
+        assert trainer.finish() == ExitCode.DONE
