@@ -1,7 +1,7 @@
 """What has happened, said by workers and by the supervisor: a frozen struct for each.
 
-Facts (a shard, a checkpoint, a match) can be re-derived from files and are never dropped.
-Telemetry (heartbeats, progress, boards) may be dropped by a slow reader and is only ever shown.
+Facts (a shard, a checkpoint, a match) are never dropped; what they tell of is on disk before.
+Telemetry (heartbeats, progress, boards, points of curves) may be dropped by a slow reader.
 `docs/protocol.md` lists them all; a test compares.
 """
 

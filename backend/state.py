@@ -112,7 +112,7 @@ class RunState(_State, frozen=True, kw_only=True):
     trainer: e.TrainerProgress | None = None
     step: int = 0
     metrics: dict[str, tuple[tuple[float, float], ...]] = {}
-    """Curves: name -> (step, value) points, oldest first; NaN marks a gap."""
+    """Curves: name -> (step, value) points, oldest first."""
     metric_stride: dict[str, int] = {}
     """Every how many reports a point is kept, by curve."""
     metric_seen: dict[str, int] = {}

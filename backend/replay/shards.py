@@ -105,7 +105,7 @@ class ShardWriter:
         orientation: Orientation,
         network: str = "",
     ) -> None:
-        """`prefix` as in sp-selfplay-0; numbering goes on after the files that are there."""
+        """`prefix` as in sp-sp0; numbering goes on after the files that are there."""
         self.network = network
         """Said in the next shard; set it when the network changes."""
         self._directory = directory
