@@ -24,7 +24,7 @@ from backend.commands import (
 from backend.commit import sha256_of
 from backend.config import Config
 from backend.device import Device, choose_device
-from backend.errors import CheckpointError, WorkerError
+from backend.errors import CheckpointError, ReplayError, WorkerError
 from backend.events import CheckpointSaved, TrainerProgress, TrainingStep, WorkerReady
 from backend.means import MetricMeans
 from backend.replay.credits import Credits
@@ -125,7 +125,12 @@ class _TrainerWorker:
         names = admitted_shards(self._run.database)
         self._credits.admitted = admitted_positions(self._run.database)
         for done, name in enumerate(names):
-            self._window.add(name)
+            try:
+                self._window.add(name)
+            except ReplayError:
+                # It may have left the window since we asked: its row says so before its file goes.
+                if name in admitted_shards(self._run.database):
+                    raise
             if done % 64 == 0:
                 self._io.progress()
 
