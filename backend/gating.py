@@ -94,6 +94,8 @@ class Gating:
         except CheckpointError as error:
             self._ledger.alert("error", f"checkpoint {event.name} is not used: {error}")
             return
+        # First the curve up to here: the trainer goes on from this step and never tells it again.
+        await self._ledger.flush()
         await self._ledger.store.record(event)
         self._ledger.publish(event)
         await self._act(self._director.checkpoint(event))

@@ -16,7 +16,7 @@ from backend.cycle import Play
 from backend.events import Promoted, TrainingStep
 from backend.gamefile import GameFile
 from backend.gating import Gating
-from backend.recovery import Findings, open_ledger, recover
+from backend.recovery import Findings, open_ledger, read_checkpoint, recover
 from backend.replay.shards import ShardWriter
 from backend.rundir import RunDirectory
 from tests.backend.fakes.worker import random_game
@@ -245,6 +245,24 @@ async def test_a_decision_whose_consequences_are_missing_is_completed(
         assert findings.unfinished is None
         assert findings.candidate is None
         assert findings.event.cycle == 1
+
+
+async def test_the_curve_behind_a_recorded_checkpoint_is_recorded_with_it(
+    run: RunDirectory,
+) -> None:
+    async def ignore(role: object, command: object) -> None:
+        return
+
+    async with started(run) as findings:
+        ledger = findings.ledger
+        gating = Gating(
+            run, CONFIG, ledger, findings.director, order=ignore, on_cycle=lambda cycle: None
+        )
+        ledger.publish(TrainingStep(step=10, metrics={"policy_loss": 2.0}))
+        name = write_checkpoint(run, 10)
+        await gating.checkpoint_saved(read_checkpoint(run.checkpoints / name, CONFIG))
+        # A death now, before the next regular flush, must leave no hole: nobody makes it again.
+        assert await ledger.store.metrics() == [("policy_loss", 10, 2.0)]
 
 
 async def test_shards_that_left_the_window_leave_the_disk_but_stay_counted(
