@@ -47,9 +47,9 @@ SETTINGS: Final = (
     "evaluation.gate_score=0",
     "supervisor.heartbeat_s=0.2",
     "supervisor.backoff_s=0.1",
-    "supervisor.keep_checkpoints=1000",
+    "supervisor.keep_checkpoints=2",
 )
-"""A cycle takes seconds, almost every candidate is promoted, and nothing leaves the disk."""
+"""A cycle takes seconds, almost every candidate is promoted, old checkpoints leave the disk."""
 
 Event = dict[str, Any]
 """As printed; fields that have their default are left out."""

@@ -27,6 +27,10 @@ class Witness:
     matches: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     """Name -> wins, draws, losses."""
     promoted: list[str] = field(default_factory=list)
+    points: set[int] = field(default_factory=set)
+    """Steps of the curves that lie behind an announced checkpoint."""
+    new_points: set[int] = field(default_factory=set)
+    """Those since the newest one; a kill may cost them, training makes them again."""
     step: int = -1
     """Of the newest announced checkpoint; -1 before the first."""
     cycle: int = 0
@@ -46,6 +50,7 @@ class Witness:
                 self._expect(event.get("games", 0) >= self.games, "counts fewer games", event)
                 self._expect(not event["quarantined"], "set something aside", event)
                 self.cycle = max(self.cycle, event["cycle"])
+                self.new_points.clear()
             case "ShardWritten":
                 self.shards[event["name"]] = (event["sha256"], event["games"])
             case "ShardRejected" | "WorkerFailed":
@@ -54,12 +59,15 @@ class Witness:
                 self._expect(event["step"] >= self.step, "went back to an earlier step", event)
                 self.step = event["step"]
                 self.checkpoints[event["name"]] = event["sha256"]
+                self.points |= self.new_points
+                self.new_points.clear()
             case "LogLine" if event["text"].startswith("goes on from step-"):
                 self.resumed.append(int(event["text"].rpartition("-")[2]))
                 self._expect(self.resumed[-1] >= self.step, "resumed too early", event)
                 self.step = self.resumed[-1]
             case "TrainingStep":
                 self._expect(event["step"] > self.step, "trains an announced step again", event)
+                self.new_points.add(event["step"])
             case "MatchStarted":
                 self._expect(event["match"] not in self.matches, "plays a match again", event)
             case "MatchFinished":
@@ -138,7 +146,12 @@ def _faults_of_games(run: Path, database: sqlite3.Connection) -> list[str]:
 def _faults_of_checkpoints(run: Path, witness: Witness, database: sqlite3.Connection) -> list[str]:
     found = []
     states = dict(database.execute("SELECT name, state FROM checkpoints"))
+    (best,) = database.execute("SELECT value FROM meta WHERE key = 'best'").fetchone() or ("",)
     for name, sha256 in witness.checkpoints.items():
+        if states.get(name) == "retired" and name not in (max(witness.checkpoints), best):
+            if (run / "checkpoints" / name).exists():
+                found.append(f"checkpoint {name} is retired and still there")
+            continue
         manifest = run / "checkpoints" / name / "manifest.json"
         if not manifest.exists() or _sha256(manifest) != sha256:
             found.append(f"checkpoint {name} is not what was announced")
@@ -179,6 +192,10 @@ def _faults_of_history(witness: Witness, database: sqlite3.Connection) -> list[s
         found.append(f"the candidates of the cycles do not get newer: {cycles}")
     if len(cycles) < witness.cycle:
         found.append(f"{witness.cycle} cycles were announced, {len(cycles)} are kept")
+    curve = "SELECT step FROM metrics WHERE name = 'policy_loss'"
+    holes = witness.points - {step for (step,) in database.execute(curve)}
+    if holes:
+        found.append(f"the curves lack steps {sorted(holes)}")
     decided = [cycle for (cycle,) in database.execute("SELECT cycle FROM decisions ORDER BY cycle")]
     if decided[: len(cycles)] != [cycle for cycle, _ in cycles]:
         found.append(f"decisions {decided}, cycles {cycles}")
