@@ -181,12 +181,15 @@ class Client:
             self.seen.append(message)
 
     def wait_for(self, kind: type[E], is_it: Callable[[E], bool] = lambda _: True) -> E:
-        while True:
+        """The next event of a kind that fits; fails when time is up, whatever else is said."""
+        deadline = time.monotonic() + LIMIT_S
+        while time.monotonic() < deadline:
             message = self.read()
             if isinstance(message, Happened):
                 self.seen.append(message)
                 if isinstance(message.event, kind) and is_it(message.event):
                     return message.event
+        raise AssertionError(f"no {kind.__name__} came; last: {self.seen[-8:]}")
 
     def is_at_end(self) -> bool:
         """Reads what is left; True when the server has closed."""
