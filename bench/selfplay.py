@@ -18,7 +18,7 @@ from backend.config import Config, DeviceConfig
 from backend.device import choose_device
 from backend.inference import Inference
 from backend.search.evaluator import MOVE_SLOTS
-from backend.selfplay import SelfPlay
+from backend.selfplay.games import SelfPlay
 from backend.settings import build_config
 from model.encoding import policy_index
 from model.net import ChessNet

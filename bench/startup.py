@@ -14,7 +14,7 @@ torch.set_num_threads(1)
 from backend.config import DeviceConfig
 from backend.device import choose_device
 from backend.inference import Inference
-from backend.selfplay import SelfPlay
+from backend.selfplay.games import SelfPlay
 from backend.settings import build_config
 from model.net import ChessNet
 config = build_config("tiny", None, ["selfplay.games=2"])

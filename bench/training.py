@@ -14,7 +14,7 @@ from backend.replay.sampler import Sampler
 from backend.replay.shards import ShardWriter
 from backend.replay.window import Window
 from backend.search.evaluator import uniform
-from backend.selfplay import SelfPlay
+from backend.selfplay.games import SelfPlay
 from backend.settings import build_config
 from backend.training import Trainer
 

@@ -28,7 +28,7 @@ from backend.events import BoardSeen, MoveSeen, SelfPlayProgress, ShardWritten, 
 from backend.inference import Inference
 from backend.replay.shards import ShardWriter
 from backend.rundir import RunDirectory
-from backend.selfplay import Glimpse, SelfPlay
+from backend.selfplay.games import Glimpse, SelfPlay
 from backend.weights import load_network
 from backend.workers.base import WorkerIO
 from model.rules import move_to_uci, to_fen

@@ -16,7 +16,7 @@ from backend.replay.admission import admit
 from backend.replay.records import GameRecord
 from backend.replay.schema import Array
 from backend.replay.shards import build_columns
-from backend.selfplay import SelfPlay
+from backend.selfplay.games import SelfPlay
 from model.config import Orientation
 from model.rules import Outcome
 from tests.backend.replay.games import (

@@ -16,7 +16,7 @@ from backend.replay.records import (
     result_targets,
 )
 from backend.search.evaluator import Evaluate
-from backend.selfplay import SelfPlay
+from backend.selfplay.games import SelfPlay
 from model.encoding.moves import policy_index
 from model.rules import Outcome, from_fen, to_fen, uci_to_move
 from tests.fake_evaluators import Counting, material, scattered
