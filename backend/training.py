@@ -174,7 +174,7 @@ class Trainer:
         planes, pieces_RS, masked_RS = self._with_masked_rows(open_planes)
         num_open = len(open_planes)
         planes = planes.to(target).contiguous(memory_format=self.device.memory_format)
-        weight = torch.from_numpy(batch.weight).to(target)
+        value_weight = torch.from_numpy(batch.value_weight).to(target)
         wdl_target = torch.from_numpy(batch.wdl_target).to(target)
         heads: tuple[Head, ...] = ("policy", "value")
         with self.device.autocast(self.device.training_precision):
@@ -188,13 +188,13 @@ class Trainer:
             torch.from_numpy(batch.policy_index).to(target),
             torch.from_numpy(batch.policy_prob).to(target),
             torch.from_numpy(batch.num_moves).to(target),
-            weight,
+            torch.from_numpy(batch.policy_weight).to(target),
         )
         if output.wdl_logits_B3 is not None:
-            value = wdl_loss(output.wdl_logits_B3, wdl_target, weight)
+            value = wdl_loss(output.wdl_logits_B3, wdl_target, value_weight)
         else:
             assert output.value_B is not None
-            value = scalar_value_loss(output.value_B, wdl_target, weight)
+            value = scalar_value_loss(output.value_B, wdl_target, value_weight)
         loss = config.policy_weight * policy.cross_entropy + config.value_weight * value
         metrics = {
             "policy_loss": policy.cross_entropy.detach(),

@@ -1,15 +1,20 @@
 """Losses, as tensors with gradients. Whether one is finite is for the trainer to ask.
 
 Every function returns means over the batch, weighted by `weight_B`; natural logarithms throughout.
+Where no row has weight, the mean is 0 and has no gradient: there is nothing to learn.
 
 Shapes: B batch, K listed legal moves (padded), M 4672 moves, S 64 squares, 13 piece classes.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+_NO_WEIGHT: Final = 1e-9
+"""Below any sum of weights but that of none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +86,4 @@ def piece_loss(logits_B13S: Tensor, target_BS: Tensor, masked_BS: Tensor) -> Pie
 
 
 def _mean(value_B: Tensor, weight_B: Tensor) -> Tensor:
-    return (value_B * weight_B).sum() / weight_B.sum()
+    return (value_B * weight_B).sum() / weight_B.sum().clamp_min(_NO_WEIGHT)

@@ -62,7 +62,8 @@ def uniform_batch(
         policy_prob=(listed / num_moves[:, None]).astype(np.float32),
         num_moves=num_moves.astype(np.int64),
         wdl_target=wdl.astype(np.float32),
-        weight=np.ones(len(positions), np.float32),
+        policy_weight=np.ones(len(positions), np.float32),
+        value_weight=np.ones(len(positions), np.float32),
     )
     batch.validate()
     return batch

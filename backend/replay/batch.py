@@ -25,8 +25,10 @@ class Batch:
     """[B]: legal moves, at least 1."""
     wdl_target: NDArray[np.float32]
     """[B, 3]: probabilities of win, draw, loss."""
-    weight: NDArray[np.float32]
-    """[B]: importance in the policy and value losses, at least 0; only ratios matter."""
+    policy_weight: NDArray[np.float32]
+    """[B]: importance in the policy loss; only ratios matter. 0, even everywhere, is allowed."""
+    value_weight: NDArray[np.float32]
+    """[B]: importance in the value loss, at least 0; only ratios matter."""
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -40,7 +42,8 @@ class Batch:
             "policy_prob": ((size, width), np.float32),
             "num_moves": ((size,), np.int64),
             "wdl_target": ((size, 3), np.float32),
-            "weight": ((size,), np.float32),
+            "policy_weight": ((size,), np.float32),
+            "value_weight": ((size,), np.float32),
         }
         for field in fields(self):
             array = getattr(self, field.name)
@@ -62,10 +65,11 @@ class Batch:
             ("policy_prob (sum)", ~(abs(mass - 1) < 1e-3)),
             ("wdl_target (sum)", ~(abs(self.wdl_target.sum(axis=1) - 1) < 1e-3)),
             ("wdl_target", ~(self.wdl_target >= 0)),
-            ("weight", ~((self.weight >= 0) & np.isfinite(self.weight))),
+            ("policy_weight", ~((self.policy_weight >= 0) & np.isfinite(self.policy_weight))),
+            ("value_weight", ~((self.value_weight >= 0) & np.isfinite(self.value_weight))),
         ):
             if bad.any():
                 row = int(np.argwhere(bad)[0][0])
                 raise ReplayError(f"batch.{name} is out of range at position {row}")
-        if not self.weight.sum() > 0:
-            raise ReplayError("batch.weight is zero everywhere")
+        if not self.value_weight.sum() > 0:
+            raise ReplayError("batch.value_weight is zero everywhere")

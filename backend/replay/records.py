@@ -32,6 +32,11 @@ CHEAP_SEARCH: Final = 1
 PLAYED_MOVE: Final = 2
 """`SampleRecord.kind`: whose opinion the policy is."""
 
+FROM_START: Final = 0
+RANDOM_OPENING: Final = 1
+"""`GameRecord.origin`: what played the opening plies, which no search chose."""
+ORIGINS: Final = (FROM_START, RANDOM_OPENING)
+
 UNKNOWN_PLIES: Final = -1
 """`plies_left` of a game without a result."""
 
@@ -57,6 +62,10 @@ class SampleRecord:
     """FULL_SEARCH, CHEAP_SEARCH or PLAYED_MOVE."""
     ply: int
     """Plies played since the game's start; `moves[ply]` was played here."""
+    policy_weight: float = 1.0
+    """Importance in the policy loss, at least 0; 0 teaches no policy."""
+    value_weight: float = 1.0
+    """Importance in the value loss, above 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,10 @@ class GameRecord:
     """Outcome of the rules, or TRUNCATED, or EXTERNAL."""
     result: int
     """WHITE_WON, DRAW, BLACK_WON or NO_RESULT."""
+    origin: int = FROM_START
+    """How the position of the first search came about: FROM_START and its like."""
+    opening_plies: int = 0
+    """The first plies of `moves`, which no search chose; none of them is sampled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +129,9 @@ def check_record(game: GameRecord) -> None:
         raise ReplayError(f"a truncated game has no result, got {game.result!r}")
     if len(game.moves) > MAX_PLIES:
         raise ReplayError(f"a game of {len(game.moves)} plies; at most {MAX_PLIES} can be stored")
-    previous = -1
+    if not 0 <= game.opening_plies <= len(game.moves):
+        raise ReplayError(f"{game.opening_plies} opening plies in {len(game.moves)}")
+    previous = game.opening_plies - 1
     for sample in game.samples:
         if not previous < sample.ply < len(game.moves):
             raise ReplayError(

@@ -1,4 +1,9 @@
-"""Draws batches from the window, every position alike, and mixes the value target."""
+"""Draws batches from the window, every position alike, and mixes the value target.
+
+Weights of positions are weights in the losses, never chances of being drawn: a presentation costs
+one credit whatever it teaches, results of games stay as frequent as they were, and a resumed run
+draws the same rows whatever their weights are.
+"""
 
 from typing import Any
 
@@ -44,7 +49,8 @@ class Sampler:
             policy_prob=prob,
             num_moves=num_moves,
             wdl_target=(wdl / wdl.sum(axis=1, keepdims=True)).astype(np.float32),
-            weight=np.ones(len(rows), np.float32),
+            policy_weight=self._window.column("policy_weight")[rows].astype(np.float32),
+            value_weight=self._window.column("value_weight")[rows].astype(np.float32),
         )
 
     def state(self) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from backend.errors import ReplayError
 from backend.replay import records
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+READABLE: Final = (1, 2)
+"""Version 1 had no weights and did not say where a game came from; see `upgrade`."""
 NUM_POLICY_INDICES: Final = 4672
 
 Array = NDArray[Any]
@@ -33,6 +35,8 @@ COLUMNS: Final[dict[str, tuple[str, tuple[str | int, ...]]]] = {
     "has_result": ("uint8", ("P",)),
     "plies_left": ("int16", ("P",)),
     "kind": ("uint8", ("P",)),
+    "policy_weight": ("float16", ("P",)),
+    "value_weight": ("float16", ("P",)),
     "game_of_position": ("int32", ("P",)),
     "ply": ("int16", ("P",)),
     "game_start": ("uint64", ("G", 8)),
@@ -40,6 +44,8 @@ COLUMNS: Final[dict[str, tuple[str, tuple[str | int, ...]]]] = {
     "game_moves": ("uint16", ("M",)),
     "game_result": ("int8", ("G",)),
     "game_outcome": ("uint8", ("G",)),
+    "game_origin": ("uint8", ("G",)),
+    "game_opening_plies": ("int16", ("G",)),
 }
 """Name -> numpy type and shape; a letter is the same number in every column."""
 
@@ -49,6 +55,20 @@ PROBABILITY_TOLERANCE: Final = 4e-3
 """Distance of a float16 policy's sum from 1; rounding 218 entries moves it by at most 5e-4."""
 _WDL_TOLERANCE: Final = 1e-3
 _OUTCOMES: Final = (1, 2, 3, 4, 5, records.EXTERNAL, records.TRUNCATED)
+
+
+def upgrade(columns: dict[str, Array], version: int) -> dict[str, Array]:
+    """The columns as today's schema has them: every row of an older shard has weight 1."""
+    if version == 1 and "positions" in columns and "game_result" in columns:
+        ones = np.ones(len(columns["positions"]), np.float16)
+        num_games = len(columns["game_result"])
+        columns = columns | {
+            "policy_weight": ones,
+            "value_weight": ones,
+            "game_origin": np.full(num_games, records.FROM_START, np.uint8),
+            "game_opening_plies": np.zeros(num_games, np.int16),
+        }
+    return columns
 
 
 def check_columns(columns: Mapping[str, Array]) -> None:
@@ -89,6 +109,13 @@ def check_targets(columns: Mapping[str, Array]) -> None:
     total = np.add.reduceat(prob, columns["policy_offset"][:-1])
     wrong = np.abs(total - 1) > PROBABILITY_TOLERANCE
     _refuse(columns, np.flatnonzero(wrong), "the policy does not sum to 1")
+
+    for name, is_bad in (
+        ("policy_weight", ~(columns["policy_weight"] >= 0)),
+        ("value_weight", ~(columns["value_weight"] > 0)),
+    ):
+        infinite = ~np.isfinite(columns[name])
+        _refuse(columns, np.flatnonzero(is_bad | infinite), f"{name} is out of range")
 
     unsearched = np.isnan(columns["root_wdl"]).all(axis=1)
     searched_kind = columns["kind"] != records.PLAYED_MOVE
@@ -138,6 +165,8 @@ def _check_games(columns: Mapping[str, Array], num_games: int) -> None:
     plies = np.diff(columns["game_move_offset"])
     if (columns["ply"] < 0).any() or (columns["ply"] >= plies[game]).any():
         raise ReplayError("a position's ply lies outside its game")
+    if (columns["ply"] < columns["game_opening_plies"][game]).any():
+        raise ReplayError("a position of an opening, which no search chose")
     same_game = np.diff(game) == 0
     if (np.diff(columns["ply"].astype(np.int32))[same_game] <= 0).any():
         raise ReplayError("the positions of a game are not in the order of play")
@@ -154,6 +183,7 @@ def _check_codes(columns: Mapping[str, Array]) -> None:
             records.NO_RESULT,
         ),
         "game_outcome": _OUTCOMES,
+        "game_origin": records.ORIGINS,
     }
     for name, codes in allowed.items():
         if not np.isin(columns[name], codes).all():

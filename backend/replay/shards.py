@@ -238,6 +238,8 @@ def build_columns(games: Sequence[GameRecord]) -> dict[str, Array]:
         "has_result": _join([t.has_result for t in targets], np.uint8),
         "plies_left": _join([t.plies_left for t in targets], np.int16),
         "kind": np.array([s.kind for s in samples], dtype=np.uint8),
+        "policy_weight": np.array([s.policy_weight for s in samples], dtype=np.float16),
+        "value_weight": np.array([s.value_weight for s in samples], dtype=np.float16),
         "game_of_position": np.repeat(
             np.arange(len(games), dtype=np.int32), [len(game.samples) for game in games]
         ),
@@ -247,6 +249,8 @@ def build_columns(games: Sequence[GameRecord]) -> dict[str, Array]:
         "game_moves": _join([np.asarray(game.moves, np.uint16) for game in games], np.uint16),
         "game_result": np.array([game.result for game in games], dtype=np.int8),
         "game_outcome": np.array([game.outcome for game in games], dtype=np.uint8),
+        "game_origin": np.array([game.origin for game in games], dtype=np.uint8),
+        "game_opening_plies": np.array([game.opening_plies for game in games], dtype=np.int16),
     }
 
 
@@ -257,7 +261,7 @@ def encode_shard(columns: dict[str, Array], metadata: ShardMetadata) -> bytes:
 
 
 def decode_shard(content: bytes) -> tuple[ShardMetadata, dict[str, Array]]:
-    """Metadata and columns; ReplayError when it is no safetensors file or another schema."""
+    """Metadata and today's columns; ReplayError when it is no safetensors file or unknown."""
     try:
         tensors: list[tuple[str, dict[str, Any]]]
         tensors = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
@@ -272,7 +276,7 @@ def decode_shard(content: bytes) -> tuple[ShardMetadata, dict[str, Array]]:
         column = np.frombuffer(tensor["data"], dtype).reshape(tensor["shape"])
         column.flags.writeable = False
         columns[name] = column
-    return metadata, columns
+    return metadata, schema.upgrade(columns, metadata.schema)
 
 
 def _metadata_of(header: bytes) -> ShardMetadata:
@@ -281,10 +285,9 @@ def _metadata_of(header: bytes) -> ShardMetadata:
         metadata = msgspec.json.decode(text, type=ShardMetadata)
     except (msgspec.MsgspecError, KeyError, TypeError) as error:
         raise ReplayError(f"not a shard of Matrix0: {error!r}") from error
-    if metadata.schema != schema.SCHEMA_VERSION:
-        raise ReplayError(
-            f"schema {metadata.schema}; this program reads schema {schema.SCHEMA_VERSION}"
-        )
+    if metadata.schema not in schema.READABLE:
+        known = " and ".join(map(str, schema.READABLE))
+        raise ReplayError(f"schema {metadata.schema}; this program reads schemas {known}")
     return metadata
 
 

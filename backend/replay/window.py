@@ -25,6 +25,8 @@ _COLUMNS: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
     "root_wdl": (np.float32, (3,)),
     "result_wdl": (np.float32, (3,)),
     "has_result": (np.uint8, ()),
+    "policy_weight": (np.float16, ()),
+    "value_weight": (np.float16, ()),
 }
 
 

@@ -169,9 +169,9 @@ def test_training_twenty_and_resuming_for_twenty_equals_forty_bit_for_bit(tmp_pa
 
 
 def poisoned(batch: Batch) -> Batch:
-    weight = batch.weight.copy()
+    weight = batch.value_weight.copy()
     weight[0] = np.nan
-    return replace(batch, weight=weight)
+    return replace(batch, value_weight=weight)
 
 
 def test_a_step_with_a_loss_that_is_not_finite_changes_nothing(tmp_path: Path) -> None:

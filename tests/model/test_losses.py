@@ -54,6 +54,21 @@ def test_weights_choose_what_counts() -> None:
     )
 
 
+def test_a_batch_without_any_policy_weight_has_no_loss_and_no_gradient() -> None:
+    logits = torch.randn(2, 4672, requires_grad=True)
+    loss = policy_loss(
+        logits,
+        torch.tensor([[7, 8], [100, 101]]),
+        torch.tensor([[0.5, 0.5], [1.0, 0.0]]),
+        torch.tensor([2, 2]),
+        torch.zeros(2),
+    )
+    loss.cross_entropy.backward()
+    assert loss.cross_entropy.item() == loss.kl.item() == 0
+    assert logits.grad is not None
+    assert not logits.grad.any()
+
+
 def test_wdl_loss_prefers_the_mover_to_win_when_the_target_says_so() -> None:
     logits = torch.zeros(1, 3, requires_grad=True)
     wdl_loss(logits, torch.tensor([[1.0, 0.0, 0.0]]), torch.ones(1)).backward()

@@ -29,8 +29,9 @@ def test_a_sound_batch_passes_and_knows_its_size(batch: Batch) -> None:
         ("policy_prob", (2, 0), 2.0, r"policy_prob \(sum\) is out of range at position 2"),
         ("wdl_target", (1, 0), 2.0, r"wdl_target \(sum\) is out of range at position 1"),
         ("wdl_target", (1, slice(None)), [-1, 1, 1], r"wdl_target is out of range at position 1"),
-        ("weight", 4, np.inf, r"weight is out of range at position 4"),
-        ("weight", slice(None), 0, r"weight is zero everywhere"),
+        ("policy_weight", 4, np.inf, r"policy_weight is out of range at position 4"),
+        ("value_weight", 4, -1, r"value_weight is out of range at position 4"),
+        ("value_weight", slice(None), 0, r"value_weight is zero everywhere"),
         ("num_moves", 0, 0, r"num_moves must lie in 1\.\.224"),
         ("num_moves", 0, 225, r"num_moves must lie in 1\.\.224"),
     ],
@@ -44,8 +45,12 @@ def test_a_number_out_of_range_is_named(
         replace(batch, **{field: array}).validate()
 
 
+def test_a_batch_may_teach_no_policy_at_all(batch: Batch) -> None:
+    replace(batch, policy_weight=np.zeros(5, np.float32)).validate()
+
+
 def test_another_shape_or_dtype_is_named(batch: Batch) -> None:
-    with pytest.raises(ReplayError, match=r"weight is float64\[5\], expected float32\[5\]"):
-        replace(batch, weight=batch.weight.astype(np.float64)).validate()
+    with pytest.raises(ReplayError, match=r"value_weight is float64\[5\], expected float32\[5\]"):
+        replace(batch, value_weight=batch.value_weight.astype(np.float64)).validate()
     with pytest.raises(ReplayError, match=r"wdl_target is float32\[4, 3\], expected"):
         replace(batch, wdl_target=batch.wdl_target[:4]).validate()

@@ -104,9 +104,22 @@ def test_a_missing_file_and_a_strange_name_are_told_apart(tmp_path: Path) -> Non
 
 
 def test_a_shard_of_another_schema_is_refused(tmp_path: Path) -> None:
-    path = write_columns(tmp_path, build_columns([white_mates()]), schema=2)
-    with pytest.raises(ReplayError, match="schema 2; this program reads schema 1"):
+    path = write_columns(tmp_path, build_columns([white_mates()]), schema=3)
+    with pytest.raises(ReplayError, match="schema 3; this program reads schemas 1 and 2"):
         read_shard(path)
+
+
+def test_a_shard_of_the_first_schema_is_read_with_weight_1_everywhere(tmp_path: Path) -> None:
+    columns = build_columns([white_mates(), cut_game()])
+    for name in ("policy_weight", "value_weight", "game_origin", "game_opening_plies"):
+        del columns[name]
+    read = read_shard(write_columns(tmp_path, columns, schema=1))
+    assert read.columns["policy_weight"].tolist() == [1] * 10
+    assert read.columns["value_weight"].tolist() == [1] * 10
+    assert read.columns["game_origin"].tolist() == [records.FROM_START] * 2
+    del columns["game_result"]
+    with pytest.raises(ReplayError, match="columns missing"):
+        read_shard(write_columns(tmp_path, columns, schema=1))
 
 
 @pytest.mark.parametrize(
@@ -126,6 +139,11 @@ def test_a_shard_of_another_schema_is_refused(tmp_path: Path) -> None:
         ("ply", 6, 2, "the positions of a game are not in the order of play"),
         ("kind", 0, 3, "column kind holds a value that is none of"),
         ("game_outcome", 0, 9, "column game_outcome holds a value that is none of"),
+        ("game_origin", 0, 9, "column game_origin holds a value that is none of"),
+        ("game_opening_plies", 0, 1, "a position of an opening, which no search chose"),
+        ("policy_weight", 3, -0.5, "game 0, ply 3: policy_weight is out of range"),
+        ("policy_weight", 3, np.inf, "game 0, ply 3: policy_weight is out of range"),
+        ("value_weight", 8, 0, "game 1, ply 1: value_weight is out of range"),
     ],
 )
 def test_columns_that_make_no_sense_are_refused(
