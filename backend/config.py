@@ -83,9 +83,23 @@ class SelfPlayConfig:
     games: int = 128
     """Games in lock-step in one worker; this is also the batch of the network."""
     temperature: float = 1.0
-    """Moves are drawn with probability visits^(1/temperature) in the opening."""
+    """Moves are drawn with probability policy^(1/temperature) at the start of a game."""
     temperature_plies: int = 30
-    """After this many plies the best move is played."""
+    """Plies over which it changes to temperature_end: see temperature_decay."""
+    temperature_decay: Literal["step", "linear", "half_life"] = "step"
+    """step: all at once after those plies. linear: evenly. half_life: half the way each time."""
+    temperature_end: float = 0.0
+    """Temperature after the decay; 0 means that the best move is played."""
+    full_search_frac: float = 1.0
+    """Share of moves with a full search; the others are cheap and teach no policy (0 to 1)."""
+    cheap_simulations: int = 16
+    """Leaf evaluations of a cheap search; never more than of a full one."""
+    simulations_start: int = 0
+    """Leaf evaluations with the untrained network, rising to [search] simulations; 0: constant."""
+    simulations_grow_steps: int = 20_000
+    """Training steps over which they rise, in a straight line."""
+    policy_surprise_frac: float = 0.0
+    """Share of a game's policy weight dealt out by KL(target || prior); KataGo takes 0.5."""
     opening_plies: int = 4
     """Uniformly random plies at the start of a game, drawn anew from 0 to this number."""
     max_plies: int = 300
@@ -98,6 +112,21 @@ class SelfPlayConfig:
         _require(
             self.temperature_plies >= 0, "temperature_plies", self.temperature_plies, "must be >= 0"
         )
+        _require(self.temperature_end >= 0, "temperature_end", self.temperature_end, "must be >= 0")
+        _require(
+            self.cheap_simulations >= 1, "cheap_simulations", self.cheap_simulations, "must be >= 1"
+        )
+        _require(
+            self.simulations_start >= 0, "simulations_start", self.simulations_start, "must be >= 0"
+        )
+        _require(
+            self.simulations_grow_steps >= 1,
+            "simulations_grow_steps",
+            self.simulations_grow_steps,
+            "must be at least 1",
+        )
+        for name in ("full_search_frac", "policy_surprise_frac"):
+            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "must be in 0..1")
         _require(self.opening_plies >= 0, "opening_plies", self.opening_plies, "must be >= 0")
         _require(self.max_plies >= 1, "max_plies", self.max_plies, "must be at least 1")
 

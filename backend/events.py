@@ -61,6 +61,12 @@ class SelfPlayProgress(EventBase, frozen=True, kw_only=True):
     """Share of wall time spent inside the network (0 to 1)."""
     batch_frac: float
     """Mean filling of the network's batch (0 to 1)."""
+    simulations: int = 0
+    """Leaf evaluations of a full search with this network."""
+    full_frac: float | None = None
+    """Share of full searches (0 to 1); None when no search was completed."""
+    policy_surprise: float | None = None
+    """Mean KL(target || prior) of the full searches, nats; near 0 the search improves nothing."""
 
 
 class MoveSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

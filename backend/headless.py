@@ -39,6 +39,7 @@ from backend.events import (
 from backend.forecast import cycle_progress, duration, seconds_left
 from backend.ledger import Ledger
 from backend.rundir import RunDirectory
+from backend.selfplay.readings import policy_surprise
 from backend.state import RunState
 from backend.supervisor import INTERRUPTED, Mission, conduct
 from backend.wire import encode
@@ -243,6 +244,7 @@ def progress_line(state: RunState) -> str:
         f"cycle {state.cycle + 1}" + (f"/{state.cycles}" if state.cycles else ""),
         f"games {state.totals.games:,}",
         f"positions {state.totals.positions:,} ({state.positions_per_s:.0f}/s)",
+        f"surprise {_number(policy_surprise(state))}",
         f"step {state.step:,} ({cycle_progress(state):.0%})",
         f"loss policy {_number(state.latest('policy_loss'))} "
         f"value {_number(state.latest('value_loss'))}",
@@ -275,6 +277,7 @@ def display(state: RunState) -> Group:
     numbers = Text(
         f"{state.totals.games:,} games, {state.totals.positions:,} positions, "
         f"{state.positions_per_s:.0f} positions/s, "
+        f"policy surprise {_number(policy_surprise(state))}, "
         f"policy loss {_number(state.latest('policy_loss'))}, "
         f"value loss {_number(state.latest('value_loss'))}, best {state.best or '—'}"
     )

@@ -114,14 +114,18 @@ def real_loop(config: Config, inference: Inference, seconds: float) -> dict[str,
     games = SelfPlay(config.selfplay, config.search, inference, orientation="mover", seed=0)
     for _ in range(30):
         games.step()
-    positions, evaluations, network_s = games.positions, inference.evaluations, inference.network_s
+    positions, evaluations, network_s = (
+        games.tally.positions,
+        inference.evaluations,
+        inference.network_s,
+    )
     batches = inference.batches
     began = time.perf_counter()
     while (elapsed := time.perf_counter() - began) < seconds:
         games.step()
     evaluations = inference.evaluations - evaluations
     return {
-        "positions": (games.positions - positions) / elapsed,
+        "positions": (games.tally.positions - positions) / elapsed,
         "evaluations": evaluations / elapsed,
         "network": 100 * (inference.network_s - network_s) / elapsed,
         "fill": 100 * evaluations / (inference.batches - batches) / config.selfplay.games,

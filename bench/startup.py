@@ -20,7 +20,7 @@ from model.net import ChessNet
 config = build_config("tiny", None, ["selfplay.games=2"])
 inference = Inference(ChessNet(config.model), choose_device(DeviceConfig(kind="cpu")))
 games = SelfPlay(config.selfplay, config.search, inference, orientation="mover", seed=0)
-while games.positions == 0:
+while games.tally.positions == 0:
     games.step()
 """
 

@@ -1,11 +1,14 @@
 """Self-play: many games at once, each recorded whole, with its own result.
 
 A game starts with a few uniformly random plies, so that no two are alike. Then every move is
-searched; early moves are drawn from the search's policy, later ones are its best. A game ends by
-the rules, or is cut at `max_plies` and then has no result at all.
+searched, cheaply or in full; early moves are drawn from the search's policy, later ones are its
+best. A game ends by the rules, or is cut at `max_plies` and then has no result at all.
+
+Every move and every searched position is recorded, whatever its budget was: what a position teaches
+is said by its weights, and its result by the record of the whole game.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +17,9 @@ from backend.config import SearchConfig, SelfPlayConfig
 from backend.replay.records import (
     BLACK_WON,
     DRAW,
-    FULL_SEARCH,
+    FROM_START,
     NO_RESULT,
+    RANDOM_OPENING,
     TRUNCATED,
     WHITE_WON,
     GameRecord,
@@ -24,6 +28,10 @@ from backend.replay.records import (
 from backend.search.evaluator import Evaluate
 from backend.search.result import SearchResult
 from backend.search.search import Search
+from backend.selfplay.budget import Budget, Budgets
+from backend.selfplay.surprise import divergence, policy_weights
+from backend.selfplay.tally import Tally
+from backend.selfplay.temperature import temperature_at
 from model.config import Orientation
 from model.rules import Outcome, black_to_move, start_position
 
@@ -34,8 +42,14 @@ class _Running:
 
     number: int
     start: NDArray[np.uint64]
-    moves: list[int] = field(default_factory=list)
+    moves: list[int]
+    opening_plies: int
+    budget: Budget
+    """Of the search in progress."""
     samples: list[SampleRecord] = field(default_factory=list)
+    """Their policy weights are 1 for full searches and 0 for cheap ones until the game ends."""
+    divergences: list[float] = field(default_factory=list)
+    """KL(target || prior) of each sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +76,15 @@ class SelfPlay:
         *,
         orientation: Orientation,
         seed: int,
+        step: int = 0,
     ) -> None:
+        """`step` is the training step of the network behind `evaluate`."""
         search_seed, own_seed = np.random.SeedSequence(seed).generate_state(2)
-        self.positions = 0
-        """Searched positions so far."""
+        self.tally = Tally()
         self.glimpse: Glimpse | None = None
         """Of the game in the first slot."""
         self._config = config
-        self._simulations = search.simulations
+        self._budgets = Budgets(config, search.simulations, step=step)
         self._evaluate = evaluate
         self._rng = np.random.default_rng(own_seed)
         self._search = Search(
@@ -87,12 +102,18 @@ class SelfPlay:
         """Plies played so far in a running game, on average."""
         return float(np.mean([len(game.moves) for game in self._games]))
 
-    def use(self, evaluate: Evaluate) -> None:
+    @property
+    def simulations(self) -> int:
+        """Simulations of a full search with the network in use."""
+        return self._budgets.full
+
+    def use(self, evaluate: Evaluate, *, step: int) -> None:
         """Go on with another network; what the old one thought of the positions is forgotten."""
         self._evaluate = evaluate
-        for slot in range(len(self._games)):
+        self._budgets.step = step
+        for slot, game in enumerate(self._games):
             self._search.forget(slot)
-            self._search.begin(slot, self._simulations, noise=True)
+            self._begin(slot, game)
 
     def step(self) -> list[GameRecord]:
         """One leaf for each game, and a move wherever a search is complete."""
@@ -104,28 +125,37 @@ class SelfPlay:
                 ended.append(self._record(slot, outcome))
                 self._games[slot] = self._new_game(slot)
             else:
-                self._search.begin(slot, self._simulations, noise=True)
+                self._begin(slot, game)
         return ended
+
+    def _begin(self, slot: int, game: _Running) -> None:
+        """Start the search of the game's next move."""
+        game.budget = self._budgets.draw(self._rng)
+        self._search.begin(slot, game.budget.simulations, noise=game.budget.is_full)
 
     def _make_move(self, slot: int) -> int:
         """Record the search of this slot, choose, play; returns the Outcome."""
         game = self._games[slot]
         result = self._search.result(slot)
         position = self._search.position(slot)
-        if len(game.moves) < self._config.temperature_plies:
-            chosen = result.sample(self._config.temperature, self._rng)
-        else:
-            chosen = result.best
+        chosen = self._choose(game, result)
         game.samples.append(
             SampleRecord(
                 position=position,
                 policy_index=result.move_index,
                 policy_prob=result.policy,
                 root_wdl=result.root_wdl,
-                kind=FULL_SEARCH,
+                kind=game.budget.kind,
                 ply=len(game.moves),
+                policy_weight=game.budget.weight if game.budget.is_full else 0.0,
+                value_weight=game.budget.weight,
             )
         )
+        game.divergences.append(divergence(result.policy, result.priors))
+        self.tally.positions += 1
+        if game.budget.is_full:
+            self.tally.full_searches += 1
+            self.tally.surprise += game.divergences[-1]
         if slot == 0:
             self.glimpse = Glimpse(
                 number=game.number,
@@ -136,32 +166,60 @@ class SelfPlay:
             )
         move = int(result.moves[chosen])
         game.moves.append(move)
-        self.positions += 1
         return self._search.play(slot, move)
+
+    def _choose(self, game: _Running, result: SearchResult) -> int:
+        temperature = temperature_at(self._config, len(game.moves))
+        return result.sample(temperature, self._rng) if temperature > 0 else result.best
 
     def _new_game(self, slot: int) -> _Running:
         """Put a game with a random opening into the slot and start its first search."""
         start = start_position()
         while True:
-            game = _Running(number=self._num_started, start=start)
+            moves: list[int] = []
             outcome = self._search.start(slot, start)
             for _ in range(int(self._rng.integers(self._config.opening_plies + 1))):
                 move = int(self._rng.choice(self._search.legal(slot)))
-                game.moves.append(move)
+                moves.append(move)
                 outcome = self._search.play(slot, move)
                 if outcome != Outcome.NONE:
                     break
             if outcome == Outcome.NONE:
                 break
+        budget = self._budgets.draw(self._rng)
+        game = _Running(
+            number=self._num_started,
+            start=start,
+            moves=moves,
+            opening_plies=len(moves),
+            budget=budget,
+        )
         self._num_started += 1
-        self._search.begin(slot, self._simulations, noise=True)
+        self._search.begin(slot, budget.simulations, noise=budget.is_full)
         return game
 
     def _record(self, slot: int, outcome: int) -> GameRecord:
+        """The game as it stands on the board of the slot, with the weights of its samples."""
         game = self._games[slot]
-        if outcome == Outcome.NONE:
-            return GameRecord(game.start, game.moves, game.samples, TRUNCATED, NO_RESULT)
         result = DRAW
-        if outcome == Outcome.CHECKMATE:
+        if outcome == Outcome.NONE:
+            outcome, result = TRUNCATED, NO_RESULT
+        elif outcome == Outcome.CHECKMATE:
             result = WHITE_WON if black_to_move(self._search.position(slot)) else BLACK_WON
-        return GameRecord(game.start, game.moves, game.samples, outcome, result)
+        weights = policy_weights(
+            game.divergences,
+            [sample.policy_weight for sample in game.samples],
+            self._config.policy_surprise_frac,
+        )
+        return GameRecord(
+            start=game.start,
+            moves=game.moves,
+            samples=[
+                replace(sample, policy_weight=float(weight))
+                for sample, weight in zip(game.samples, weights, strict=True)
+            ],
+            outcome=outcome,
+            result=result,
+            origin=RANDOM_OPENING if game.opening_plies else FROM_START,
+            opening_plies=game.opening_plies,
+        )

@@ -7,10 +7,12 @@ end in one step are committed before the next step begins: a kill loses games in
 import os
 import time
 import zlib
+from dataclasses import replace
 from typing import assert_never
 
 import chess
 
+from backend.checkpoints import checkpoint_step
 from backend.commands import (
     AddShard,
     Pause,
@@ -29,6 +31,7 @@ from backend.inference import Inference
 from backend.replay.shards import ShardWriter
 from backend.rundir import RunDirectory
 from backend.selfplay.games import Glimpse, SelfPlay
+from backend.selfplay.tally import Tally
 from backend.weights import load_network
 from backend.workers.base import WorkerIO
 from model.rules import move_to_uci, to_fen
@@ -119,6 +122,8 @@ class _SelfPlayWorker:
         self._io.set_phase("loading", name)
         self._inference = Inference(load_network(self._run.checkpoints / name), self._device)
         self._writer.network = name
+        step = checkpoint_step(name)
+        assert step is not None, "the supervisor names checkpoints by their step"
         if self._games is None:
             self._io.set_phase("compiling", "chess kernels")
             self._games = SelfPlay(
@@ -127,9 +132,10 @@ class _SelfPlayWorker:
                 self._inference,
                 orientation=self._config.model.orientation,
                 seed=_fresh_seed(self._config.seed, self._io.worker),
+                step=step,
             )
         else:
-            self._games.use(self._inference)
+            self._games.use(self._inference, step=step)
         self._speed = _Speed(self._games, self._inference)
         self._io.log(f"plays with {name}")
 
@@ -163,7 +169,7 @@ class _Speed:
 
     def __init__(self, games: SelfPlay | None = None, inference: Inference | None = None) -> None:
         self._at = time.monotonic()
-        self._positions = games.positions if games else 0
+        self._tally = replace(games.tally) if games else Tally()
         self._evaluations = inference.evaluations if inference else 0
         self._batches = inference.batches if inference else 0
         self._network_s = inference.network_s if inference else 0.0
@@ -183,10 +189,13 @@ class _Speed:
             network=network,
             games_running=num_games,
             mean_ply=games.mean_ply,
-            positions_per_s=(games.positions - self._positions) / elapsed_s,
+            positions_per_s=(games.tally.positions - self._tally.positions) / elapsed_s,
             evaluations_per_s=evaluations / elapsed_s,
             network_frac=(inference.network_s - self._network_s) / elapsed_s,
             batch_frac=evaluations / room if room else 0.0,
+            simulations=games.simulations,
+            full_frac=games.tally.full_frac(self._tally),
+            policy_surprise=games.tally.mean_surprise(self._tally),
         )
 
 

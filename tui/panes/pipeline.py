@@ -2,6 +2,7 @@
 
 from textual.content import Content
 
+from backend.selfplay.readings import policy_surprise
 from backend.state import RunState
 from tui import format as fmt
 from tui.glyphs import Glyphs
@@ -52,6 +53,9 @@ def _selfplay(state: RunState) -> tuple[str, str]:
     text = f"self-play {fmt.short(state.totals.games)} games"
     if speed:
         text += f" {fmt.short(speed)} pos/s"
+    surprise = policy_surprise(state)
+    if speed and surprise is not None:
+        text += f" KL {surprise:.2f}"
     return text, ACTIVE if speed and state.phase == "running" else IDLE
 
 

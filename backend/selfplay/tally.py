@@ -1,0 +1,24 @@
+"""What self-play has done so far, in numbers that only grow; differences are rates."""
+
+from dataclasses import dataclass
+
+
+@dataclass(kw_only=True, slots=True)
+class Tally:
+    """Counts since this process started."""
+
+    positions: int = 0
+    """Searched positions, cheap ones included."""
+    full_searches: int = 0
+    surprise: float = 0.0
+    """Sum of KL(target || prior) over the full searches, nats."""
+
+    def full_frac(self, before: "Tally") -> float | None:
+        """Share of full searches since `before` (0 to 1); None without any search."""
+        searches = self.positions - before.positions
+        return (self.full_searches - before.full_searches) / searches if searches else None
+
+    def mean_surprise(self, before: "Tally") -> float | None:
+        """Mean KL(target || prior) of the full searches since `before`; None without any."""
+        searches = self.full_searches - before.full_searches
+        return (self.surprise - before.surprise) / searches if searches else None
