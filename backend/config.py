@@ -100,6 +100,20 @@ class SelfPlayConfig:
     """Training steps over which they rise, in a straight line."""
     policy_surprise_frac: float = 0.0
     """Share of a game's policy weight dealt out by KL(target || prior); KataGo takes 0.5."""
+    soft_resign_value: float = 0.0
+    """Once all searches expect this score (0 to 1) for one side, budgets shrink; 0: never."""
+    soft_resign_plies: int = 3
+    """So many last searches, of both sides, must agree."""
+    soft_resign_simulations: int = 8
+    """Leaf evaluations for a move of a game that is wholly decided."""
+    soft_resign_weight: float = 0.1
+    """Weight of its positions in the losses, of 1."""
+    resign_false_frac: float = 0.0
+    """Resign such that at most this share of those who do would not have lost; 0: nobody does."""
+    resign_plies: int = 3
+    """So many last searches of a side itself must be hopeless before it resigns."""
+    resign_playthrough_frac: float = 0.2
+    """Share of games that are played through all the same, to measure how often it was wrong."""
     opening_plies: int = 4
     """Uniformly random plies at the start of a game, drawn anew from 0 to this number."""
     max_plies: int = 300
@@ -124,6 +138,25 @@ class SelfPlayConfig:
             "simulations_grow_steps",
             self.simulations_grow_steps,
             "must be at least 1",
+        )
+        for name in ("soft_resign_value", "resign_false_frac"):
+            _require(
+                0 <= getattr(self, name) < 1, name, getattr(self, name), "must be in 0..1, below 1"
+            )
+        _require(
+            0 < self.soft_resign_weight <= 1,
+            "soft_resign_weight",
+            self.soft_resign_weight,
+            "must be above 0 and at most 1",
+        )
+        for name in ("soft_resign_plies", "soft_resign_simulations"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+        _require(self.resign_plies >= 2, "resign_plies", self.resign_plies, "must be at least 2")
+        _require(
+            0 < self.resign_playthrough_frac <= 1,
+            "resign_playthrough_frac",
+            self.resign_playthrough_frac,
+            "must be above 0 and at most 1",
         )
         for name in ("full_search_frac", "policy_surprise_frac"):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "must be in 0..1")

@@ -67,6 +67,12 @@ class SelfPlayProgress(EventBase, frozen=True, kw_only=True):
     """Share of full searches (0 to 1); None when no search was completed."""
     policy_surprise: float | None = None
     """Mean KL(target || prior) of the full searches, nats; near 0 the search improves nothing."""
+    resigned_frac: float | None = None
+    """Share of games that were resigned since the worker started; None before the first game."""
+    resign_threshold: float | None = None
+    """Who expects a score of minus this or less resigns; None while nobody does."""
+    resign_false_frac: float | None = None
+    """Share of sides that would have resigned so and did not lose, of games played through."""
 
 
 class MoveSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

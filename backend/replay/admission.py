@@ -37,6 +37,7 @@ TERMINATIONS: Final = {
     INSUFFICIENT: "insufficient material",
     FIFTY_MOVES: "fifty moves",
     THREEFOLD: "threefold repetition",
+    records.RESIGNED: "resignation",
     records.EXTERNAL: "decided away from the board",
     records.TRUNCATED: "truncated",
 }
@@ -56,7 +57,7 @@ class AdmittedGame:
     result: int
     """1 white, 0 draw, -1 black, 2 truncated."""
     outcome: int
-    """Outcome of the rules, or 255 for truncated."""
+    """Outcome of the rules, RESIGNED or TRUNCATED."""
     plies: int
 
     @property
@@ -129,6 +130,9 @@ def _admit_game(shard: Shard, number: int) -> tuple[AdmittedGame, str]:
     result = int(columns["game_result"][number])
     if stored_outcome == records.TRUNCATED and outcome == NONE:
         derived_outcome, derived_result = records.TRUNCATED, records.NO_RESULT
+    elif stored_outcome == records.RESIGNED and outcome == NONE:
+        _check_resignation(shard, number, board.turn)
+        derived_outcome, derived_result = records.RESIGNED, _lost_by(board.turn)
     else:
         derived_outcome, derived_result = outcome, _result(outcome, board.turn)
     if stored_outcome != derived_outcome:
@@ -197,6 +201,19 @@ def _check_sample(
         )
 
 
+def _check_resignation(shard: Shard, number: int, loser: chess.Color) -> None:
+    """The last stored search of the side to move had given up hope: what can be known of it."""
+    columns = shard.columns
+    first, last = np.searchsorted(columns["game_of_position"], [number, number + 1])
+    black = (columns["positions"][first:last, 7] & np.uint64(1)).astype(bool)
+    own = columns["root_wdl"][first:last][black == (loser == chess.BLACK)]
+    if not len(own) or not own[-1, 0] - own[-1, 2] <= -records.MIN_RESIGN_VALUE:
+        raise ReplayError(
+            f"game {number}, ply {len(shard.moves(number))}: resigned by the side to move, whose "
+            "last search does not say that it loses"
+        )
+
+
 def _check_value_targets(shard: Shard) -> None:
     """Stored results of samples follow from the game's result and the side to move."""
     columns = shard.columns
@@ -243,9 +260,11 @@ def _result(outcome: int, loser_if_mated: chess.Color) -> int:
     """The side to move in the final position is the one that was mated."""
     if outcome == NONE:
         return records.NO_RESULT
-    if outcome != CHECKMATE:
-        return records.DRAW
-    return records.BLACK_WON if loser_if_mated == chess.WHITE else records.WHITE_WON
+    return _lost_by(loser_if_mated) if outcome == CHECKMATE else records.DRAW
+
+
+def _lost_by(loser: chess.Color) -> int:
+    return records.BLACK_WON if loser == chess.WHITE else records.WHITE_WON
 
 
 def _name(outcome: int) -> str:

@@ -25,7 +25,12 @@ NO_RESULT: Final = 2
 TRUNCATED: Final = 255
 """`GameRecord.outcome` of a game cut at the ply limit."""
 EXTERNAL: Final = 254
-"""`GameRecord.outcome` of a game decided away from the board (resignation, time, adjudication)."""
+"""`GameRecord.outcome` of somebody's game decided away from the board (resignation, time)."""
+RESIGNED: Final = 253
+"""`GameRecord.outcome` of our own game that the side to move gave up."""
+
+MIN_RESIGN_VALUE: Final = 0.5
+"""A side may resign only if its last stored search expects a score of minus this or less."""
 
 FULL_SEARCH: Final = 0
 CHEAP_SEARCH: Final = 1

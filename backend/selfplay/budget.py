@@ -56,9 +56,16 @@ class Budgets:
         cheap = self._config.cheap_simulations * self.full / self._simulations
         return min(self.full, max(1, round(cheap)))
 
-    def draw(self, rng: np.random.Generator) -> Budget:
-        """The budget of the next search; asks `rng` only if some searches are cheap."""
+    def draw(self, rng: np.random.Generator, *, decided: float = 0.0) -> Budget:
+        """The budget of the next search; asks `rng` only if some searches are cheap.
+
+        `decided` (0 to 1) is how far the game is decided: it leads from a budget and weight as
+        usual to those of a soft resignation.
+        """
+        least = min(self.full, self._config.soft_resign_simulations)
+        full = round(self.full + decided * (least - self.full))
+        weight = 1.0 + decided * (self._config.soft_resign_weight - 1.0)
         share = self._config.full_search_frac
         if share >= 1.0 or rng.random() < share:
-            return Budget(self.full, FULL_SEARCH)
-        return Budget(self.cheap, CHEAP_SEARCH)
+            return Budget(full, FULL_SEARCH, weight)
+        return Budget(min(full, self.cheap), CHEAP_SEARCH, weight)

@@ -2,7 +2,8 @@
 
 A game starts with a few uniformly random plies, so that no two are alike. Then every move is
 searched, cheaply or in full; early moves are drawn from the search's policy, later ones are its
-best. A game ends by the rules, or is cut at `max_plies` and then has no result at all.
+best. A game ends by the rules or by resignation, or is cut at `max_plies` and then has no result.
+Who resigns does so instead of moving: the loser is the side to move at the end.
 
 Every move and every searched position is recorded, whatever its budget was: what a position teaches
 is said by its weights, and its result by the record of the whole game.
@@ -20,6 +21,7 @@ from backend.replay.records import (
     FROM_START,
     NO_RESULT,
     RANDOM_OPENING,
+    RESIGNED,
     TRUNCATED,
     WHITE_WON,
     GameRecord,
@@ -29,6 +31,7 @@ from backend.search.evaluator import Evaluate
 from backend.search.result import SearchResult
 from backend.search.search import Search
 from backend.selfplay.budget import Budget, Budgets
+from backend.selfplay.resign import Resignation, decided
 from backend.selfplay.surprise import divergence, policy_weights
 from backend.selfplay.tally import Tally
 from backend.selfplay.temperature import temperature_at
@@ -44,12 +47,16 @@ class _Running:
     start: NDArray[np.uint64]
     moves: list[int]
     opening_plies: int
+    is_played_through: bool
+    """Nobody may resign it."""
     budget: Budget
     """Of the search in progress."""
     samples: list[SampleRecord] = field(default_factory=list)
     """Their policy weights are 1 for full searches and 0 for cheap ones until the game ends."""
     divergences: list[float] = field(default_factory=list)
     """KL(target || prior) of each sample."""
+    white_values: list[float] = field(default_factory=list)
+    """White's expected score, -1 to 1, by each search."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +91,7 @@ class SelfPlay:
         self.glimpse: Glimpse | None = None
         """Of the game in the first slot."""
         self._config = config
+        self.resignation = Resignation(config)
         self._budgets = Budgets(config, search.simulations, step=step)
         self._evaluate = evaluate
         self._rng = np.random.default_rng(own_seed)
@@ -119,24 +127,37 @@ class SelfPlay:
         """One leaf for each game, and a move wherever a search is complete."""
         ended = []
         for slot in self._search.step(self._evaluate):
-            outcome = self._make_move(slot)
             game = self._games[slot]
-            if outcome != Outcome.NONE or len(game.moves) >= self._config.max_plies:
-                ended.append(self._record(slot, outcome))
-                self._games[slot] = self._new_game(slot)
-            else:
+            outcome = self._finish_search(slot, game)
+            if outcome == Outcome.NONE and len(game.moves) >= self._config.max_plies:
+                outcome = TRUNCATED
+            if outcome == Outcome.NONE:
                 self._begin(slot, game)
+            else:
+                ended.append(self._end(slot, game, outcome))
+                self._games[slot] = self._new_game(slot)
         return ended
 
     def _begin(self, slot: int, game: _Running) -> None:
         """Start the search of the game's next move."""
-        game.budget = self._budgets.draw(self._rng)
+        game.budget = self._budgets.draw(
+            self._rng, decided=decided(game.white_values, self._config)
+        )
         self._search.begin(slot, game.budget.simulations, noise=game.budget.is_full)
 
-    def _make_move(self, slot: int) -> int:
-        """Record the search of this slot, choose, play; returns the Outcome."""
-        game = self._games[slot]
+    def _finish_search(self, slot: int, game: _Running) -> int:
+        """Resign or move, as the search of this slot says; returns the Outcome or RESIGNED."""
         result = self._search.result(slot)
+        black_moves = black_to_move(self._search.position(slot))
+        game.white_values.append(-result.value if black_moves else result.value)
+        if not game.is_played_through and self.resignation.resigns(
+            game.white_values, black_moves=black_moves
+        ):
+            return RESIGNED
+        return self._make_move(slot, game, result)
+
+    def _make_move(self, slot: int, game: _Running, result: SearchResult) -> int:
+        """Record the search, choose, play; returns the Outcome."""
         position = self._search.position(slot)
         chosen = self._choose(game, result)
         game.samples.append(
@@ -192,20 +213,25 @@ class SelfPlay:
             start=start,
             moves=moves,
             opening_plies=len(moves),
+            is_played_through=self.resignation.plays_through(self._rng),
             budget=budget,
         )
         self._num_started += 1
         self._search.begin(slot, budget.simulations, noise=budget.is_full)
         return game
 
-    def _record(self, slot: int, outcome: int) -> GameRecord:
+    def _end(self, slot: int, game: _Running, outcome: int) -> GameRecord:
         """The game as it stands on the board of the slot, with the weights of its samples."""
-        game = self._games[slot]
+        black_moves = black_to_move(self._search.position(slot))
         result = DRAW
-        if outcome == Outcome.NONE:
-            outcome, result = TRUNCATED, NO_RESULT
-        elif outcome == Outcome.CHECKMATE:
-            result = WHITE_WON if black_to_move(self._search.position(slot)) else BLACK_WON
+        if outcome == TRUNCATED:
+            result = NO_RESULT
+        elif outcome in (Outcome.CHECKMATE, RESIGNED):
+            result = WHITE_WON if black_moves else BLACK_WON
+        if game.is_played_through and result != NO_RESULT:
+            self.resignation.observe(game.white_values, black_moved=not black_moves, result=result)
+        self.tally.games += 1
+        self.tally.resigned += outcome == RESIGNED
         weights = policy_weights(
             game.divergences,
             [sample.policy_weight for sample in game.samples],

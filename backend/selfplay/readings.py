@@ -6,9 +6,23 @@ from backend.state import RunState
 
 def policy_surprise(state: RunState) -> float | None:
     """Mean KL(target || prior) of the latest full searches, nats; None before the first."""
-    seen = [p.policy_surprise for p in _reports(state) if p.policy_surprise is not None]
-    return sum(seen) / len(seen) if seen else None
+    return _mean([p.policy_surprise for p in _reports(state)])
+
+
+def resignations(state: RunState) -> str:
+    """'12% resigned, 4% wrongly': of all games, and of who would have; empty while nobody does."""
+    reports = [p for p in _reports(state) if p.resign_threshold is not None]
+    resigned = _mean([p.resigned_frac for p in reports])
+    wrongly = _mean([p.resign_false_frac for p in reports])
+    if resigned is None or wrongly is None:
+        return ""
+    return f"{resigned:.0%} resigned, {wrongly:.0%} wrongly"
 
 
 def _reports(state: RunState) -> list[SelfPlayProgress]:
     return [w.progress for w in state.workers.values() if w.progress and w.state == "running"]
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

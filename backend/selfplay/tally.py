@@ -12,6 +12,10 @@ class Tally:
     full_searches: int = 0
     surprise: float = 0.0
     """Sum of KL(target || prior) over the full searches, nats."""
+    games: int = 0
+    """Games that have ended, truncated ones included."""
+    resigned: int = 0
+    """Of these, those that a side gave up."""
 
     def full_frac(self, before: "Tally") -> float | None:
         """Share of full searches since `before` (0 to 1); None without any search."""

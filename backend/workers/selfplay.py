@@ -196,6 +196,9 @@ class _Speed:
             simulations=games.simulations,
             full_frac=games.tally.full_frac(self._tally),
             policy_surprise=games.tally.mean_surprise(self._tally),
+            resigned_frac=games.tally.resigned / games.tally.games if games.tally.games else None,
+            resign_threshold=games.resignation.threshold,
+            resign_false_frac=games.resignation.false_frac,
         )
 
 
