@@ -116,6 +116,20 @@ class SelfPlayConfig:
     """Share of games that are played through all the same, to measure how often it was wrong."""
     opening_plies: int = 4
     """Uniformly random plies at the start of a game, drawn anew from 0 to this number."""
+    book_frac: float = 0.0
+    """Share of games that begin with a line of the book (0 to 1)."""
+    book_path: str = ""
+    """A file of EPD or FEN lines, or a .pgn, .pgn.gz or .pgn.zst of games; empty: no book."""
+    book_plies: int = 16
+    """Plies of a game in a PGN book that are played from it."""
+    network_opening_frac: float = 0.0
+    """Share of games whose first plies are drawn from the network's policy alone (0 to 1)."""
+    network_opening_plies: int = 12
+    """So many plies, drawn anew from 1 to this number."""
+    archive_frac: float = 0.0
+    """Share of games that go on from a position of an earlier game of this worker (0 to 1)."""
+    archive_games: int = 1000
+    """Earlier games that are remembered for it."""
     max_plies: int = 300
     """A longer game is cut and flagged as truncated: it gets no result."""
 
@@ -161,6 +175,23 @@ class SelfPlayConfig:
         for name in ("full_search_frac", "policy_surprise_frac"):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "must be in 0..1")
         _require(self.opening_plies >= 0, "opening_plies", self.opening_plies, "must be >= 0")
+        for name in ("book_frac", "network_opening_frac", "archive_frac"):
+            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "must be in 0..1")
+        shares = self.book_frac + self.network_opening_frac + self.archive_frac
+        _require(
+            shares <= 1 + 1e-9,
+            "book_frac + network_opening_frac + archive_frac",
+            shares,
+            "must be at most 1",
+        )
+        _require(
+            self.book_frac == 0 or self.book_path != "",
+            "book_frac",
+            self.book_frac,
+            "needs a book_path",
+        )
+        for name in ("book_plies", "network_opening_plies", "archive_games"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
         _require(self.max_plies >= 1, "max_plies", self.max_plies, "must be at least 1")
 
 

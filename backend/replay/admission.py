@@ -41,6 +41,13 @@ TERMINATIONS: Final = {
     records.EXTERNAL: "decided away from the board",
     records.TRUNCATED: "truncated",
 }
+ORIGINS: Final = {
+    records.FROM_START: "start",
+    records.RANDOM_OPENING: "random",
+    records.BOOK_OPENING: "book",
+    records.NETWORK_OPENING: "network",
+    records.ARCHIVED: "archive",
+}
 RESULT_TEXT: Final = {
     records.WHITE_WON: "1-0",
     records.DRAW: "1/2-1/2",
@@ -146,7 +153,7 @@ def _admit_game(shard: Shard, number: int) -> tuple[AdmittedGame, str]:
             f"{_name(outcome)} on the board means {RESULT_TEXT[derived_result]} ({board.fen()})"
         )
     game = AdmittedGame(shard.game_id(number), result, derived_outcome, len(moves))
-    return game, _pgn(shard, game, start, start_fen, moves)
+    return game, _pgn(shard, number, game, start, start_fen, moves)
 
 
 def _replay(shard: Shard, number: int, board: chess.Board, moves: list[int]) -> int:
@@ -272,7 +279,12 @@ def _name(outcome: int) -> str:
 
 
 def _pgn(
-    shard: Shard, game: AdmittedGame, board: chess.Board, start_fen: str, moves: list[int]
+    shard: Shard,
+    number: int,
+    game: AdmittedGame,
+    board: chess.Board,
+    start_fen: str,
+    moves: list[int],
 ) -> str:
     network = shard.metadata.network or shard.metadata.producer
     day = time.strftime("%Y.%m.%d", time.gmtime(shard.metadata.created))
@@ -287,12 +299,20 @@ def _pgn(
         "GameId": game.id,
         "Termination": game.termination,
         "Network": network,
+        "Origin": _origin(shard, number),
     }
     if start_fen != chess.Board(chess960=True).fen():
         headers |= {"SetUp": "1", "FEN": start_fen}
     lines = [f'[{name} "{_quote(text)}"]' for name, text in headers.items()]
     tokens = [*_movetext(board, moves), RESULT_TEXT[game.result]]
     return "\n".join([*lines, "", *_wrap(tokens), "", ""])
+
+
+def _origin(shard: Shard, number: int) -> str:
+    """'archive, 37 plies': where the game came from, and how many plies no search of it chose."""
+    origin = ORIGINS[int(shard.columns["game_origin"][number])]
+    plies = int(shard.columns["game_opening_plies"][number])
+    return f"{origin}, {plies} plies" if plies else origin
 
 
 def _movetext(board: chess.Board, moves: list[int]) -> Iterator[str]:

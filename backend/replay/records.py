@@ -39,8 +39,12 @@ PLAYED_MOVE: Final = 2
 
 FROM_START: Final = 0
 RANDOM_OPENING: Final = 1
-"""`GameRecord.origin`: what played the opening plies, which no search chose."""
-ORIGINS: Final = (FROM_START, RANDOM_OPENING)
+BOOK_OPENING: Final = 2
+NETWORK_OPENING: Final = 3
+ARCHIVED: Final = 4
+"""`GameRecord.origin`: what played the opening plies, which no search of this game chose. The moves
+of an archived game are the beginning of an earlier one."""
+ORIGINS: Final = (FROM_START, RANDOM_OPENING, BOOK_OPENING, NETWORK_OPENING, ARCHIVED)
 
 UNKNOWN_PLIES: Final = -1
 """`plies_left` of a game without a result."""

@@ -1,6 +1,6 @@
 """Self-play: many games at once, each recorded whole, with its own result.
 
-A game starts with a few uniformly random plies, so that no two are alike. Then every move is
+A game starts with an opening that no search chose, so that no two are alike. Then every move is
 searched, cheaply or in full; early moves are drawn from the search's policy, later ones are its
 best. A game ends by the rules or by resignation, or is cut at `max_plies` and then has no result.
 Who resigns does so instead of moving: the loser is the side to move at the end.
@@ -32,11 +32,12 @@ from backend.search.result import SearchResult
 from backend.search.search import Search
 from backend.selfplay.budget import Budget, Budgets
 from backend.selfplay.resign import Resignation, decided
+from backend.selfplay.starts import Opening, Starts
 from backend.selfplay.surprise import divergence, policy_weights
 from backend.selfplay.tally import Tally
 from backend.selfplay.temperature import temperature_at
 from model.config import Orientation
-from model.rules import Outcome, black_to_move, start_position
+from model.rules import Outcome, black_to_move
 
 
 @dataclass(kw_only=True)
@@ -44,13 +45,16 @@ class _Running:
     """A game on the board; `number` counts the games of this process."""
 
     number: int
-    start: NDArray[np.uint64]
+    opening: Opening
     moves: list[int]
     opening_plies: int
+    """The first plies of `moves`, which no search chose."""
+    network_plies: int
+    """Plies of the opening that the policy alone has still to play."""
     is_played_through: bool
     """Nobody may resign it."""
-    budget: Budget
-    """Of the search in progress."""
+    budget: Budget | None = None
+    """Of the search in progress; None in the opening."""
     samples: list[SampleRecord] = field(default_factory=list)
     """Their policy weights are 1 for full searches and 0 for cheap ones until the game ends."""
     divergences: list[float] = field(default_factory=list)
@@ -102,6 +106,7 @@ class SelfPlay:
             orientation=orientation,
             seed=int(search_seed),
         )
+        self._starts = Starts(config)
         self._num_started = 0
         self._games = [self._new_game(slot) for slot in range(config.games)]
 
@@ -129,35 +134,52 @@ class SelfPlay:
         for slot in self._search.step(self._evaluate):
             game = self._games[slot]
             outcome = self._finish_search(slot, game)
-            if outcome == Outcome.NONE and len(game.moves) >= self._config.max_plies:
-                outcome = TRUNCATED
             if outcome == Outcome.NONE:
                 self._begin(slot, game)
-            else:
+                continue
+            if game.samples:
                 ended.append(self._end(slot, game, outcome))
-                self._games[slot] = self._new_game(slot)
+            self._games[slot] = self._new_game(slot)
         return ended
 
     def _begin(self, slot: int, game: _Running) -> None:
         """Start the search of the game's next move."""
+        if game.network_plies:
+            # Only the root's priors are wanted; no search has less than one leaf.
+            self._search.begin(slot, 1, noise=False)
+            return
         game.budget = self._budgets.draw(
             self._rng, decided=decided(game.white_values, self._config)
         )
         self._search.begin(slot, game.budget.simulations, noise=game.budget.is_full)
 
     def _finish_search(self, slot: int, game: _Running) -> int:
-        """Resign or move, as the search of this slot says; returns the Outcome or RESIGNED."""
+        """Resign or move, as the search of this slot says; an Outcome, RESIGNED or TRUNCATED."""
         result = self._search.result(slot)
+        if game.network_plies:
+            return self._make_opening_move(slot, game, result)
         black_moves = black_to_move(self._search.position(slot))
         game.white_values.append(-result.value if black_moves else result.value)
         if not game.is_played_through and self.resignation.resigns(
             game.white_values, black_moves=black_moves
         ):
             return RESIGNED
-        return self._make_move(slot, game, result)
+        outcome = self._make_move(slot, game, result)
+        is_cut = outcome == Outcome.NONE and len(game.moves) >= self._config.max_plies
+        return TRUNCATED if is_cut else outcome
+
+    def _make_opening_move(self, slot: int, game: _Running, result: SearchResult) -> int:
+        """Play a move drawn from the policy of the network; nothing is recorded to learn from."""
+        prior = result.priors.astype(np.float64)
+        move = int(self._rng.choice(result.moves, p=prior / prior.sum()))
+        game.moves.append(move)
+        game.opening_plies += 1
+        game.network_plies -= 1
+        return self._search.play(slot, move)
 
     def _make_move(self, slot: int, game: _Running, result: SearchResult) -> int:
         """Record the search, choose, play; returns the Outcome."""
+        assert game.budget is not None
         position = self._search.position(slot)
         chosen = self._choose(game, result)
         game.samples.append(
@@ -190,35 +212,43 @@ class SelfPlay:
         return self._search.play(slot, move)
 
     def _choose(self, game: _Running, result: SearchResult) -> int:
-        temperature = temperature_at(self._config, len(game.moves))
+        """The index of the move to play; random plies count as the game's own, others do not."""
+        own = game.opening.origin in (FROM_START, RANDOM_OPENING)
+        ply = len(game.moves) - (0 if own else game.opening_plies)
+        temperature = temperature_at(self._config, ply)
         return result.sample(temperature, self._rng) if temperature > 0 else result.best
 
     def _new_game(self, slot: int) -> _Running:
-        """Put a game with a random opening into the slot and start its first search."""
-        start = start_position()
+        """Put a game with its opening into the slot and start its first search."""
         while True:
-            moves: list[int] = []
-            outcome = self._search.start(slot, start)
-            for _ in range(int(self._rng.integers(self._config.opening_plies + 1))):
-                move = int(self._rng.choice(self._search.legal(slot)))
-                moves.append(move)
-                outcome = self._search.play(slot, move)
-                if outcome != Outcome.NONE:
-                    break
+            opening = self._starts.draw(self._rng)
+            outcome, moves = self._set_up(slot, opening)
             if outcome == Outcome.NONE:
                 break
-        budget = self._budgets.draw(self._rng)
         game = _Running(
             number=self._num_started,
-            start=start,
+            opening=opening,
             moves=moves,
             opening_plies=len(moves),
+            network_plies=opening.network_plies,
             is_played_through=self.resignation.plays_through(self._rng),
-            budget=budget,
         )
         self._num_started += 1
-        self._search.begin(slot, budget.simulations, noise=budget.is_full)
+        self._begin(slot, game)
         return game
+
+    def _set_up(self, slot: int, opening: Opening) -> tuple[int, list[int]]:
+        """Play the known and the random moves of an opening; the Outcome, and all of them."""
+        outcome = self._search.start(slot, opening.start)
+        moves = list(opening.moves)
+        for move in moves:
+            outcome = self._search.play(slot, move)
+        for _ in range(opening.random_plies):
+            if outcome != Outcome.NONE:
+                break
+            moves.append(int(self._rng.choice(self._search.legal(slot))))
+            outcome = self._search.play(slot, moves[-1])
+        return outcome, moves
 
     def _end(self, slot: int, game: _Running, outcome: int) -> GameRecord:
         """The game as it stands on the board of the slot, with the weights of its samples."""
@@ -237,8 +267,8 @@ class SelfPlay:
             [sample.policy_weight for sample in game.samples],
             self._config.policy_surprise_frac,
         )
-        return GameRecord(
-            start=game.start,
+        record = GameRecord(
+            start=game.opening.start,
             moves=game.moves,
             samples=[
                 replace(sample, policy_weight=float(weight))
@@ -246,6 +276,8 @@ class SelfPlay:
             ],
             outcome=outcome,
             result=result,
-            origin=RANDOM_OPENING if game.opening_plies else FROM_START,
+            origin=game.opening.origin,
             opening_plies=game.opening_plies,
         )
+        self._starts.remember(record)
+        return record
