@@ -130,6 +130,10 @@ class SelfPlayConfig:
     """Share of games that go on from a position of an earlier game of this worker (0 to 1)."""
     archive_games: int = 1000
     """Earlier games that are remembered for it."""
+    syzygy_path: str = ""
+    """Directory of Syzygy tables that end games by adjudication; empty: none."""
+    syzygy_men: int = 5
+    """Men on the board, kings included, from which on they are asked."""
     max_plies: int = 300
     """A longer game is cut and flagged as truncated: it gets no result."""
 
@@ -190,6 +194,7 @@ class SelfPlayConfig:
             self.book_frac,
             "needs a book_path",
         )
+        _require(3 <= self.syzygy_men <= 7, "syzygy_men", self.syzygy_men, "must be in 3..7")
         for name in ("book_plies", "network_opening_plies", "archive_games"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
         _require(self.max_plies >= 1, "max_plies", self.max_plies, "must be at least 1")

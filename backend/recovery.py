@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from backend import checkpoints
@@ -26,9 +27,10 @@ from backend.events import (
     Promoted,
     Recovered,
 )
-from backend.intake import Admit, Intake
+from backend.intake import Intake
 from backend.ledger import Ledger
 from backend.replay.admission import admit
+from backend.replay.tablebase import open_tables
 from backend.rundir import RunDirectory
 from backend.store.journal import Journal
 from backend.store.reading import training_steps
@@ -76,19 +78,20 @@ async def open_ledger(
 
 
 async def recover(
-    run: RunDirectory,
-    config: Config,
-    ledger: Ledger,
-    remarks: list[str],
-    *,
-    admit: Admit = admit,
+    run: RunDirectory, config: Config, ledger: Ledger, remarks: list[str]
 ) -> Findings:
     """Reconciles files and rows, and folds the run's history into the ledger's state."""
     store = ledger.store
     swept = 0
     for folder in (run.path, run.replay, run.checkpoints, run.games):
         swept += len(await asyncio.to_thread(sweep, folder))
-    intake = Intake(run, ledger, window_positions=config.replay.window_positions, admit=admit)
+    tables = await asyncio.to_thread(open_tables, config.selfplay)
+    intake = Intake(
+        run,
+        ledger,
+        window_positions=config.replay.window_positions,
+        admit=partial(admit, tables=tables),
+    )
     await intake.prepare()
     adopted, refused = await _reconcile_shards(run, ledger, intake, remarks)
     sound, damaged = await _reconcile_checkpoints(run, config, ledger, remarks)

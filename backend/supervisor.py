@@ -53,11 +53,9 @@ from backend.events import (
     WorkerReady,
 )
 from backend.gating import Gating
-from backend.intake import Admit
 from backend.ledger import Ledger
 from backend.pool import LocalPool, WorkerPool
 from backend.recovery import Findings, open_ledger, recover
-from backend.replay.admission import admit
 from backend.roster import WorkerCommandLine, worker_specs
 from backend.rundir import RunDirectory
 from backend.server import Answer, Server
@@ -335,7 +333,6 @@ async def conduct(
     *,
     watch: Watch | None = None,
     command_line: WorkerCommandLine | None = None,
-    admit: Admit = admit,
 ) -> int:
     """One start of a run whose lock the caller holds: recovery, work, end; the exit code."""
     ledger, journal, remarks = await open_ledger(mission.run)
@@ -344,7 +341,7 @@ async def conduct(
             if watch is not None:
                 tasks.create_task(_run_watch(watch, ledger))
             try:
-                findings = await recover(mission.run, mission.config, ledger, remarks, admit=admit)
+                findings = await recover(mission.run, mission.config, ledger, remarks)
                 async with LocalPool() as pool:
                     return await Supervisor(mission, findings, pool, command_line).run()
             finally:

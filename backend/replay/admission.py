@@ -27,6 +27,7 @@ from backend.replay.boards import (
     position_words,
 )
 from backend.replay.shards import Shard, read_shard
+from backend.replay.tablebase import Tablebase
 
 NONE, CHECKMATE, STALEMATE, INSUFFICIENT, FIFTY_MOVES, THREEFOLD = range(6)
 """As `model.rules.Outcome`, which a test compares."""
@@ -37,6 +38,7 @@ TERMINATIONS: Final = {
     INSUFFICIENT: "insufficient material",
     FIFTY_MOVES: "fifty moves",
     THREEFOLD: "threefold repetition",
+    records.TABLEBASE: "tablebase",
     records.RESIGNED: "resignation",
     records.EXTERNAL: "decided away from the board",
     records.TRUNCATED: "truncated",
@@ -64,7 +66,7 @@ class AdmittedGame:
     result: int
     """1 white, 0 draw, -1 black, 2 truncated."""
     outcome: int
-    """Outcome of the rules, RESIGNED or TRUNCATED."""
+    """Outcome of the rules, TABLEBASE, RESIGNED or TRUNCATED."""
     plies: int
 
     @property
@@ -107,13 +109,16 @@ class AdmittedShard:
         return sum(game.result == result for game in self.games)
 
 
-def admit(path: Path) -> AdmittedShard:
-    """Verify a shard of self-play whole. ReplayError names the first fault, game and ply."""
+def admit(path: Path, tables: Tablebase | None = None) -> AdmittedShard:
+    """Verify a shard of self-play whole. ReplayError names the first fault, game and ply.
+
+    Without `tables` no game may claim to be decided by any.
+    """
     shard = read_shard(path)
     try:
         games, texts = [], []
         for number in range(shard.num_games):
-            admitted, text = _admit_game(shard, number)
+            admitted, text = _admit_game(shard, number, tables)
             games.append(admitted)
             texts.append(text)
         _check_value_targets(shard)
@@ -122,7 +127,7 @@ def admit(path: Path) -> AdmittedShard:
     return AdmittedShard(shard.name, shard.sha256, shard.num_positions, games, "".join(texts))
 
 
-def _admit_game(shard: Shard, number: int) -> tuple[AdmittedGame, str]:
+def _admit_game(shard: Shard, number: int, tables: Tablebase | None) -> tuple[AdmittedGame, str]:
     columns = shard.columns
     moves = shard.moves(number).tolist()
     try:
@@ -140,6 +145,9 @@ def _admit_game(shard: Shard, number: int) -> tuple[AdmittedGame, str]:
     elif stored_outcome == records.RESIGNED and outcome == NONE:
         _check_resignation(shard, number, board.turn)
         derived_outcome, derived_result = records.RESIGNED, _lost_by(board.turn)
+    elif stored_outcome == records.TABLEBASE and outcome == NONE:
+        derived_outcome = records.TABLEBASE
+        derived_result = _probe(f"game {number}, ply {len(moves)}", board, tables)
     else:
         derived_outcome, derived_result = outcome, _result(outcome, board.turn)
     if stored_outcome != derived_outcome:
@@ -206,6 +214,16 @@ def _check_sample(
         raise ReplayError(
             f"game {number}, ply {ply}: the policy is not about the {len(origins)} legal moves"
         )
+
+
+def _probe(where: str, board: chess.Board, tables: Tablebase | None) -> int:
+    """What the tables make of the final position; a claim alone is worth nothing."""
+    if tables is None:
+        raise ReplayError(f"{where}: decided by endgame tables, but no syzygy_path is configured")
+    result = tables.result(board)
+    if result is None:
+        raise ReplayError(f"{where}: the endgame tables say nothing of {board.fen()}")
+    return result
 
 
 def _check_resignation(shard: Shard, number: int, loser: chess.Color) -> None:

@@ -28,6 +28,8 @@ EXTERNAL: Final = 254
 """`GameRecord.outcome` of somebody's game decided away from the board (resignation, time)."""
 RESIGNED: Final = 253
 """`GameRecord.outcome` of our own game that the side to move gave up."""
+TABLEBASE: Final = 252
+"""`GameRecord.outcome` of our own game that endgame tables decided."""
 
 MIN_RESIGN_VALUE: Final = 0.5
 """A side may resign only if its last stored search expects a score of minus this or less."""

@@ -54,7 +54,10 @@ MAX_GAMES: Final = 1 << 17
 PROBABILITY_TOLERANCE: Final = 4e-3
 """Distance of a float16 policy's sum from 1; rounding 218 entries moves it by at most 5e-4."""
 _WDL_TOLERANCE: Final = 1e-3
-_OUTCOMES: Final = (1, 2, 3, 4, 5, records.RESIGNED, records.EXTERNAL, records.TRUNCATED)
+_OUTCOMES: Final = (
+    *(1, 2, 3, 4, 5),
+    *(records.TABLEBASE, records.RESIGNED, records.EXTERNAL, records.TRUNCATED),
+)
 
 
 def upgrade(columns: dict[str, Array], version: int) -> dict[str, Array]:

@@ -2,8 +2,8 @@
 
 A game starts with an opening that no search chose, so that no two are alike. Then every move is
 searched, cheaply or in full; early moves are drawn from the search's policy, later ones are its
-best. A game ends by the rules or by resignation, or is cut at `max_plies` and then has no result.
-Who resigns does so instead of moving: the loser is the side to move at the end.
+best. A game ends by the rules, by endgame tables or by resignation, or is cut at `max_plies` and
+then has no result. Who resigns does so instead of moving: the loser is to move at the end.
 
 Every move and every searched position is recorded, whatever its budget was: what a position teaches
 is said by its weights, and its result by the record of the whole game.
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.config import SearchConfig, SelfPlayConfig
+from backend.replay.boards import board_from_position
 from backend.replay.records import (
     BLACK_WON,
     DRAW,
@@ -22,11 +23,13 @@ from backend.replay.records import (
     NO_RESULT,
     RANDOM_OPENING,
     RESIGNED,
+    TABLEBASE,
     TRUNCATED,
     WHITE_WON,
     GameRecord,
     SampleRecord,
 )
+from backend.replay.tablebase import open_tables
 from backend.search.evaluator import Evaluate
 from backend.search.result import SearchResult
 from backend.search.search import Search
@@ -107,6 +110,7 @@ class SelfPlay:
             seed=int(search_seed),
         )
         self._starts = Starts(config)
+        self._tables = open_tables(config)
         self._num_started = 0
         self._games = [self._new_game(slot) for slot in range(config.games)]
 
@@ -154,7 +158,10 @@ class SelfPlay:
         self._search.begin(slot, game.budget.simulations, noise=game.budget.is_full)
 
     def _finish_search(self, slot: int, game: _Running) -> int:
-        """Resign or move, as the search of this slot says; an Outcome, RESIGNED or TRUNCATED."""
+        """Resign or move, as the search of this slot says; returns how the game stands then.
+
+        An Outcome of the rules, RESIGNED, TABLEBASE or TRUNCATED.
+        """
         result = self._search.result(slot)
         if game.network_plies:
             return self._make_opening_move(slot, game, result)
@@ -165,8 +172,21 @@ class SelfPlay:
         ):
             return RESIGNED
         outcome = self._make_move(slot, game, result)
-        is_cut = outcome == Outcome.NONE and len(game.moves) >= self._config.max_plies
-        return TRUNCATED if is_cut else outcome
+        if outcome != Outcome.NONE:
+            return outcome
+        if self._probe(slot) is not None:
+            return TABLEBASE
+        return TRUNCATED if len(game.moves) >= self._config.max_plies else outcome
+
+    def _probe(self, slot: int) -> int | None:
+        """The result that endgame tables give the position on the board; None if none speaks."""
+        if self._tables is None:
+            return None
+        position = self._search.position(slot)
+        men = int(np.bitwise_or.reduce(position[:6])).bit_count()
+        if men > self._tables.max_men:
+            return None
+        return self._tables.result(board_from_position(position))
 
     def _make_opening_move(self, slot: int, game: _Running, result: SearchResult) -> int:
         """Play a move drawn from the policy of the network; nothing is recorded to learn from."""
@@ -252,12 +272,8 @@ class SelfPlay:
 
     def _end(self, slot: int, game: _Running, outcome: int) -> GameRecord:
         """The game as it stands on the board of the slot, with the weights of its samples."""
+        result = self._result(slot, outcome)
         black_moves = black_to_move(self._search.position(slot))
-        result = DRAW
-        if outcome == TRUNCATED:
-            result = NO_RESULT
-        elif outcome in (Outcome.CHECKMATE, RESIGNED):
-            result = WHITE_WON if black_moves else BLACK_WON
         if game.is_played_through and result != NO_RESULT:
             self.resignation.observe(game.white_values, black_moved=not black_moves, result=result)
         self.tally.games += 1
@@ -281,3 +297,15 @@ class SelfPlay:
         )
         self._starts.remember(record)
         return record
+
+    def _result(self, slot: int, outcome: int) -> int:
+        """Who has won the game on the board of the slot, which ended by `outcome`."""
+        if outcome == TRUNCATED:
+            return NO_RESULT
+        if outcome == TABLEBASE:
+            result = self._probe(slot)
+            assert result is not None
+            return result
+        if outcome in (Outcome.CHECKMATE, RESIGNED):
+            return WHITE_WON if black_to_move(self._search.position(slot)) else BLACK_WON
+        return DRAW

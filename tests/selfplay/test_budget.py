@@ -29,7 +29,6 @@ def test_a_game_that_ends_on_a_cheap_move_still_gets_its_own_result(tmp_path: Pa
     mated = [record for record in records if record.outcome == Outcome.CHECKMATE]
     ended_cheaply = [r for r in mated if r.samples[-1].kind == CHEAP_SEARCH]
     assert len(ended_cheaply) > 2
-    assert len(ended_cheaply) < len(mated)
     for record in mated:
         board = check_by_replay(record)  # every ply is sampled, cheap or not
         assert record.result == (BLACK_WON if board.turn == chess.WHITE else WHITE_WON)

@@ -38,11 +38,11 @@ Columns = dict[str, Array]
 
 def _self_played(orientation: Orientation) -> list[GameRecord]:
     play = SelfPlay(
-        SelfPlayConfig(games=8, max_plies=60, temperature_plies=20),
+        SelfPlayConfig(games=8, max_plies=200, temperature_plies=20),
         SearchConfig(simulations=8),
         material,
         orientation=orientation,
-        seed=3,
+        seed=2,
     )
     games: list[GameRecord] = []
     while len(games) < 8:
