@@ -80,11 +80,15 @@ def test_sizes_on_the_page_are_those_of_the_code() -> None:
         f"`user_version` {len(MIGRATIONS)}",
     ):
         assert text in PAGE.text
-    for table in ("metadata", "manifest"):
+    assert f"a score of -{records.MIN_RESIGN_VALUE:g} or less" in PAGE.text
+    for table, known in (
+        ("metadata", schema.SCHEMA_VERSION),
+        ("manifest", checkpoints.SCHEMA),
+    ):
         version = next(
             row[2] for row in PAGE.tables(table, "type", "meaning") if "schema" in row[0]
         )
-        assert int(version) == schema.SCHEMA_VERSION == checkpoints.SCHEMA
+        assert int(version) == known
 
 
 def test_the_five_steps_of_a_commit_are_the_calls_it_makes(tmp_path: Path) -> None:
@@ -137,6 +141,8 @@ def test_codes_are_those_of_the_table() -> None:
         table.setdefault(quoted(column)[0], {})[quoted(name)[0]] = int(value)
         if quoted(column)[0] == "game_outcome":
             assert admission.TERMINATIONS[int(value)] == meaning
+        if quoted(column)[0] == "game_origin":
+            assert admission.ORIGINS[int(value)] == meaning
 
     def named(*names: str) -> dict[str, int]:
         return {name: getattr(records, name) for name in names}
@@ -144,8 +150,13 @@ def test_codes_are_those_of_the_table() -> None:
     assert table == {
         "kind": named("FULL_SEARCH", "CHEAP_SEARCH", "PLAYED_MOVE"),
         "game_result": named("WHITE_WON", "DRAW", "BLACK_WON", "NO_RESULT"),
-        "game_outcome": {o.name: int(o) for o in Outcome if o} | named("EXTERNAL", "TRUNCATED"),
+        "game_outcome": {o.name: int(o) for o in Outcome if o}
+        | named("TABLEBASE", "RESIGNED", "EXTERNAL", "TRUNCATED"),
+        "game_origin": named(
+            "FROM_START", "RANDOM_OPENING", "BOOK_OPENING", "NETWORK_OPENING", "ARCHIVED"
+        ),
     }
+    assert set(table["game_origin"].values()) == admission.ORIGINS.keys()
     assert set(table["game_outcome"].values()) == admission.TERMINATIONS.keys()
 
 

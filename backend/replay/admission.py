@@ -318,6 +318,7 @@ def _pgn(
         "Termination": game.termination,
         "Network": network,
         "Origin": _origin(shard, number),
+        "Searches": _searches(shard, number),
     }
     if start_fen != chess.Board(chess960=True).fen():
         headers |= {"SetUp": "1", "FEN": start_fen}
@@ -331,6 +332,13 @@ def _origin(shard: Shard, number: int) -> str:
     origin = ORIGINS[int(shard.columns["game_origin"][number])]
     plies = int(shard.columns["game_opening_plies"][number])
     return f"{origin}, {plies} plies" if plies else origin
+
+
+def _searches(shard: Shard, number: int) -> str:
+    """'57 full, 120 cheap': how the moves of the game were chosen."""
+    kinds = shard.columns["kind"][shard.columns["game_of_position"] == number]
+    full = int((kinds == records.FULL_SEARCH).sum())
+    return f"{full} full, {int((kinds == records.CHEAP_SEARCH).sum())} cheap"
 
 
 def _movetext(board: chess.Board, moves: list[int]) -> Iterator[str]:

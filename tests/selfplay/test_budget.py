@@ -40,6 +40,8 @@ def test_a_game_that_ends_on_a_cheap_move_still_gets_its_own_result(tmp_path: Pa
         assert result_targets(record).plies_left.tolist() == left
     admitted = admit(write(tmp_path, records))
     assert [game.result for game in admitted.games] == [record.result for record in records]
+    cheap = sum(sample.kind == CHEAP_SEARCH for sample in records[0].samples)
+    assert f'[Searches "{len(records[0].samples) - cheap} full, {cheap} cheap"]' in admitted.pgn
 
 
 def test_only_full_searches_teach_the_policy_and_all_teach_the_value() -> None:
