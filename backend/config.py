@@ -55,9 +55,15 @@ class SearchConfig:
     fpu_reduction: float = 0.25
     """Below the root an unvisited move has parent value - reduction * sqrt(visited policy mass)."""
     dirichlet_alpha: float = 0.3
-    """Concentration of the root noise of the puct rule."""
+    """Concentration of the root noise of the puct rule, for each move."""
+    dirichlet_total: float = 0.0
+    """The same for all moves together, in place of dirichlet_alpha; KataGo has 10.83, 0: unused."""
+    dirichlet_shaped: bool = False
+    """Half of the concentration goes to moves that the network prefers (KataGo)."""
     dirichlet_frac: float = 0.25
     """Share of the root noise in the prior (0 to 1); used in self-play only."""
+    forced_playouts: float = 0.0
+    """k of the puct rule: noise gets sqrt(k * prior * visits) tries of a move; KataGo has 2."""
     mate_check: bool = True
     """Look for a mate in one at every expanded node; its value is then exact."""
 
@@ -68,6 +74,8 @@ class SearchConfig:
         )
         _require(self.c_puct > 0, "c_puct", self.c_puct, "must be > 0")
         _require(self.c_puct_base > 0, "c_puct_base", self.c_puct_base, "must be > 0")
+        for name in ("dirichlet_total", "forced_playouts"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "must not be negative")
         _require(self.dirichlet_alpha > 0, "dirichlet_alpha", self.dirichlet_alpha, "must be > 0")
         _require(
             0 <= self.dirichlet_frac <= 1, "dirichlet_frac", self.dirichlet_frac, "must be in 0..1"

@@ -14,10 +14,13 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.config import SearchConfig
 from backend.search.tree import DRAW, LOSS, UNKNOWN, WIN, Arena, child_proven
 from model.rules.kernel import kernel
 
 _REFUTED: Final = -1e9
+_SHAPED_CAP: Final = 0.01
+_TINY: Final = 1e-20
 
 
 class PuctRule(NamedTuple):
@@ -27,6 +30,14 @@ class PuctRule(NamedTuple):
     c_base: float
     c_factor: float
     fpu_reduction: float
+    forced_k: float
+
+
+@kernel
+def exploration(rule: PuctRule, visits: int) -> float:
+    """c(N) * sqrt(N): what a prior of 1 is worth to an edge without visits."""
+    c = rule.c_puct + rule.c_factor * np.log((visits + rule.c_base + 1.0) / rule.c_base)
+    return c * np.sqrt(max(1.0, np.float64(visits)))
 
 
 @kernel
@@ -57,8 +68,7 @@ def select_puct(a: Arena, g: int, node: int, rule: PuctRule) -> int:
     parent_q = (own + value_sum) / (1 + visits)
     reduction = 0.0 if node == 0 else rule.fpu_reduction
     unvisited_q = max(-1.0, parent_q - reduction * np.sqrt(visited_mass))
-    c = rule.c_puct + rule.c_factor * np.log((visits + rule.c_base + 1.0) / rule.c_base)
-    scale = c * np.sqrt(max(1.0, np.float64(visits)))
+    scale = exploration(rule, visits)
     best = first
     best_score = -np.inf
     for e in range(first, last):
@@ -80,3 +90,21 @@ def mix_root_noise(a: Arena, g: int, noise: NDArray[np.float64], frac: float) ->
     for k in range(a.num_edges[g, 0]):
         clean = np.exp(np.float64(a.log_prior[g, first + k]))
         a.prior[g, first + k] = (1.0 - frac) * clean + frac * noise[k]
+
+
+def noise_concentration(prior: NDArray[np.float64], config: SearchConfig) -> NDArray[np.float64]:
+    """float64[n]: parameters of the Dirichlet noise over the root's moves.
+
+    Alike for all moves, or shaped as in KataGo: half of the total is alike, the other half goes to
+    moves whose log prior (capped at 1 %) is above the mean, in proportion. Noise then tries rather
+    what the network holds possible.
+    """
+    n = len(prior)
+    total = config.dirichlet_total or config.dirichlet_alpha * n
+    shares = np.full(n, 1.0 / n)
+    if config.dirichlet_shaped:
+        log_prior = np.log(np.minimum(prior, _SHAPED_CAP) + _TINY)
+        above = np.maximum(log_prior - log_prior.mean(), 0.0)
+        if above.sum() > 0.0:
+            shares = (shares + above / above.sum()) / 2.0
+    return np.asarray(total * shares)

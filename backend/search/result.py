@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.search.forced import pruned_visits
 from backend.search.gumbel import GumbelRule, completed_scores, softmax
-from backend.search.puct import edge_value
+from backend.search.puct import PuctRule, edge_value
 from backend.search.tree import LOSS, UNKNOWN, WIN, Arena
 from model.encoding.moves import policy_indices
 from model.rules import in_check, legal_moves, make_move
@@ -32,7 +33,8 @@ class SearchResult:
     q: NDArray[np.float32]
     """Value for the mover, -1 to 1; NaN where a move was never visited."""
     policy: NDArray[np.float32]
-    """Training target: visit shares (puct), or softmax of priors + sigma(q) (gumbel)."""
+    """Training target: visit shares (puct; forced ones are left out), or softmax of priors +
+    sigma(q) (gumbel)."""
     playable: NDArray[np.bool_]
     """False for moves that provably lose, unless all do, and for all others beside a proven win."""
     best: int
@@ -61,6 +63,7 @@ def read_result(
     game: int,
     gumbel: GumbelRule | None,
     *,
+    forced: PuctRule | None = None,
     visits_before: NDArray[np.int32],
     noise: NDArray[np.float64],
     simulations: int,
@@ -68,6 +71,7 @@ def read_result(
 ) -> SearchResult:
     """Read the root of `game`; `gumbel` is None under the puct rule.
 
+    `forced` is the puct rule if this search had forced playouts, which the target leaves out.
     `visits_before` are the root's visits when this search began, `noise` is the Gumbel noise of its
     moves; both are at least as long as the root has moves.
     """
@@ -94,7 +98,10 @@ def read_result(
             policy = scores
         else:
             best = _best_by_score(visits, np.nan_to_num(q, nan=-2.0), playable)
-            policy = visits / visits.sum() if visits.sum() else np.full(n, 1 / n)
+            taught = visits.astype(np.int64)
+            if forced is not None:
+                taught = pruned_visits(visits, q, a.prior[game, edges], forced)
+            policy = taught / taught.sum() if taught.sum() else np.full(n, 1 / n)
     return SearchResult(
         moves=moves,
         move_index=index,

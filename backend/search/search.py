@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from backend.config import SearchConfig
 from backend.errors import NonFiniteError
 from backend.search.evaluator import MOVE_SLOTS, Evaluate
+from backend.search.forced import forced_edge
 from backend.search.gumbel import (
     GumbelRule,
     select_gumbel_interior,
     select_gumbel_root,
     visit_sequence,
 )
-from backend.search.puct import PuctRule, mix_root_noise, select_puct
+from backend.search.puct import PuctRule, mix_root_noise, noise_concentration, select_puct
 from backend.search.result import SearchResult, read_result
 from backend.search.tree import (
     MAX_DEPTH,
@@ -57,7 +58,11 @@ class _Sessions(NamedTuple):
     budget: NDArray[np.int32]
     done: NDArray[np.int32]
     noise: NDArray[np.float64]
-    """[G,256] Gumbel noise of the root's moves; zeros without noise."""
+    """[G,256] Gumbel or Dirichlet noise of the root's moves; zeros without noise."""
+    awaits_noise: NDArray[np.bool_]
+    """Dirichlet noise is to be drawn as soon as the root has its priors."""
+    forced: NDArray[np.bool_]
+    """This search has forced playouts."""
     visits_before: NDArray[np.int32]
     """[G,256]"""
     sequence: NDArray[np.int32]
@@ -112,6 +117,8 @@ class Search:
             budget=np.zeros(num_games, np.int32),
             done=np.zeros(num_games, np.int32),
             noise=np.zeros((num_games, 256), np.float64),
+            awaits_noise=np.zeros(num_games, np.bool_),
+            forced=np.zeros(num_games, np.bool_),
             visits_before=np.zeros((num_games, 256), np.int32),
             sequence=np.zeros((num_games, max_simulations), np.int32),
         )
@@ -131,7 +138,11 @@ class Search:
         self._rules = _Rules(
             is_gumbel=config.root == "gumbel",
             puct=PuctRule(
-                config.c_puct, config.c_puct_base, config.c_puct_factor, config.fpu_reduction
+                config.c_puct,
+                config.c_puct_base,
+                config.c_puct_factor,
+                config.fpu_reduction,
+                config.forced_playouts,
             ),
             gumbel=GumbelRule(config.gumbel_c_visit, config.gumbel_c_scale),
             mate_check=config.mate_check,
@@ -155,7 +166,8 @@ class Search:
         """Start a search of `simulations` new leaves at the root; a kept subtree stays.
 
         Only a subtree that leaves the arena no room for the new leaves is forgotten. Root noise
-        (Gumbel or Dirichlet, by the root rule) is drawn once, here, if `noise` is set.
+        (Gumbel or Dirichlet, by the root rule) is drawn once if `noise` is set; only then are there
+        forced playouts.
         """
         if not 1 <= simulations <= self._max_simulations:
             raise ValueError(f"simulations = {simulations} is not in 1..{self._max_simulations}")
@@ -173,13 +185,13 @@ class Search:
         first = int(a.first_edge[game, 0])
         s.visits_before[game, :n] = a.visits[game, first : first + n]
         s.noise[game] = 0.0
+        s.awaits_noise[game] = noise and not self._rules.is_gumbel
+        s.forced[game] = s.awaits_noise[game] and self._config.forced_playouts > 0.0
         if self._rules.is_gumbel:
             if noise:
                 s.noise[game, :n] = self._rng.gumbel(size=n)
             considered = min(n, self._config.gumbel_considered)
             s.sequence[game, :simulations] = visit_sequence(considered, simulations)
-        elif noise:
-            s.noise[game, :n] = self._rng.dirichlet(np.full(n, self._config.dirichlet_alpha))
         if a.evaluated[game, 0]:
             self._mix_noise(game)
 
@@ -223,6 +235,7 @@ class Search:
             self._arena,
             game,
             self._rules.gumbel if self._rules.is_gumbel else None,
+            forced=self._rules.puct if s.forced[game] else None,
             visits_before=s.visits_before[game],
             noise=s.noise[game],
             simulations=int(s.done[game]),
@@ -265,10 +278,17 @@ class Search:
         return int(self._arena.num_nodes[game])
 
     def _mix_noise(self, game: int) -> None:
-        if not self._rules.is_gumbel:
-            noise = self._sessions.noise[game]
-            frac = self._config.dirichlet_frac if noise.any() else 0.0
-            mix_root_noise(self._arena, game, noise, frac)
+        """Put Dirichlet noise into the root's priors, or take that of an earlier search away."""
+        if self._rules.is_gumbel:
+            return
+        a, s = self._arena, self._sessions
+        if s.awaits_noise[game]:
+            s.awaits_noise[game] = False
+            n, first = int(a.num_edges[game, 0]), int(a.first_edge[game, 0])
+            prior = np.exp(a.log_prior[game, first : first + n].astype(np.float64))
+            s.noise[game, :n] = self._rng.dirichlet(noise_concentration(prior, self._config))
+        frac = self._config.dirichlet_frac if s.noise[game].any() else 0.0
+        mix_root_noise(a, game, s.noise[game], frac)
 
 
 @kernel
@@ -320,7 +340,11 @@ def _descend(a: Arena, s: _Sessions, r: _Rules, g: int, scratch: _Scratch) -> in
     depth = 0
     while True:
         if not r.is_gumbel:
-            edge = select_puct(a, g, node, r.puct)
+            edge = -1
+            if node == 0 and s.forced[g]:
+                edge = forced_edge(a, g, r.puct.forced_k)
+            if edge < 0:
+                edge = select_puct(a, g, node, r.puct)
         elif node == 0:
             wanted = s.sequence[g, s.done[g]]
             edge = select_gumbel_root(
