@@ -39,7 +39,7 @@ from backend.events import (
 from backend.forecast import cycle_progress, duration, seconds_left
 from backend.ledger import Ledger
 from backend.rundir import RunDirectory
-from backend.selfplay.readings import policy_surprise, resignations
+from backend.selfplay.readings import policy_surprise, remarks
 from backend.state import RunState
 from backend.supervisor import INTERRUPTED, Mission, conduct
 from backend.wire import encode
@@ -249,8 +249,7 @@ def progress_line(state: RunState) -> str:
         f"loss policy {_number(state.latest('policy_loss'))} "
         f"value {_number(state.latest('value_loss'))}",
     ]
-    if gave_up := resignations(state):
-        parts.append(gave_up)
+    parts += remarks(state)
     if state.match is not None:
         parts.append(f"match {state.match.played}/{state.match.games}")
     elif state.trainer is not None and state.trainer.waiting:

@@ -43,6 +43,8 @@ class SearchResult:
     """The search's win, draw, loss for the mover."""
     raw_wdl: NDArray[np.float32]
     """The network's own, before the search; exact where the rules decide."""
+    is_judged: bool
+    """The network was asked about the root; if not (there is a mate), all priors are alike."""
     simulations: int
 
     def sample(self, temperature: float, rng: np.random.Generator) -> int:
@@ -113,6 +115,7 @@ def read_result(
         best=best,
         root_wdl=_root_wdl(a, game, edges),
         raw_wdl=a.wdl[game, 0].copy(),
+        is_judged=bool(a.evaluated[game, 0]),
         simulations=simulations,
     )
 

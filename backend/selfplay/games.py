@@ -9,6 +9,7 @@ Every move and every searched position is recorded, whatever its budget was: wha
 is said by its weights, and its result by the record of the whole game.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -61,7 +62,7 @@ class _Running:
     samples: list[SampleRecord] = field(default_factory=list)
     """Their policy weights are 1 for full searches and 0 for cheap ones until the game ends."""
     divergences: list[float] = field(default_factory=list)
-    """KL(target || prior) of each sample."""
+    """KL(target || prior) of each sample; NaN where the network was not asked."""
     white_values: list[float] = field(default_factory=list)
     """White's expected score, -1 to 1, by each search."""
 
@@ -214,11 +215,14 @@ class SelfPlay:
                 value_weight=game.budget.weight,
             )
         )
-        game.divergences.append(divergence(result.policy, result.priors))
+        surprise = divergence(result.policy, result.priors) if result.is_judged else math.nan
+        game.divergences.append(surprise)
         self.tally.positions += 1
         if game.budget.is_full:
             self.tally.full_searches += 1
-            self.tally.surprise += game.divergences[-1]
+            if result.is_judged:
+                self.tally.judged_searches += 1
+                self.tally.surprise += surprise
         if slot == 0:
             self.glimpse = Glimpse(
                 number=game.number,

@@ -9,14 +9,21 @@ def policy_surprise(state: RunState) -> float | None:
     return _mean([p.policy_surprise for p in _reports(state)])
 
 
-def resignations(state: RunState) -> str:
-    """'12% resigned, 4% wrongly': of all games, and of who would have; empty while nobody does."""
+def remarks(state: RunState) -> list[str]:
+    """What is not as by default: '25% full searches', '12% resigned, 4% wrongly'.
+
+    The second share is of those who would have resigned, in games that were played through.
+    """
+    found = []
+    full = _mean([p.full_frac for p in _reports(state)])
+    if full is not None and full < 1.0:
+        found.append(f"{full:.0%} full searches")
     reports = [p for p in _reports(state) if p.resign_threshold is not None]
     resigned = _mean([p.resigned_frac for p in reports])
     wrongly = _mean([p.resign_false_frac for p in reports])
-    if resigned is None or wrongly is None:
-        return ""
-    return f"{resigned:.0%} resigned, {wrongly:.0%} wrongly"
+    if resigned is not None and wrongly is not None:
+        found.append(f"{resigned:.0%} resigned, {wrongly:.0%} wrongly")
+    return found
 
 
 def _reports(state: RunState) -> list[SelfPlayProgress]:

@@ -12,11 +12,17 @@ Shapes: P positions of one game, n legal moves.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-_TINY = 1e-30
+from backend.selfplay.tally import Tally
+
+IDLE_SURPRISE: Final = 0.01
+"""A mean divergence below this (nats) leaves the policy nothing to learn."""
+_MEANINGFUL_SEARCHES: Final = 500
+_TINY: Final = 1e-30
 
 
 def divergence(target: NDArray[np.float32], prior: NDArray[np.float32]) -> float:
@@ -33,11 +39,21 @@ def policy_weights(
     """float64[P]: `weights` with the share `frac` of their sum dealt out by divergence.
 
     (1 - frac) + frac * KL / mean KL times the weight; the mean is over the game, by weight, so
-    positions of weight 0 neither count nor gain.
+    positions of weight 0 neither count nor gain. NaN, where the network was never asked (a mate on
+    the board), counts as the mean: nobody knows whether the target is news to it.
     """
     kl, base = np.array(divergences, np.float64), np.array(weights, np.float64)
-    total = (kl * base).sum()
+    known = np.isfinite(kl)
+    total = (kl[known] * base[known]).sum()
     if frac == 0.0 or total <= 0.0:
         return base
-    mean = total / base.sum()
-    return np.asarray(base * ((1.0 - frac) + frac * kl / mean))
+    mean = total / base[known].sum()
+    factor = np.where(known, kl / mean, 1.0)
+    return np.asarray(base * ((1.0 - frac) + frac * factor))
+
+
+def is_idle(now: Tally, before: Tally) -> bool:
+    """Whether the full searches between two readings are many and hardly changed the policy."""
+    mean = now.mean_surprise(before)
+    many = now.judged_searches - before.judged_searches >= _MEANINGFUL_SEARCHES
+    return many and mean is not None and mean < IDLE_SURPRISE

@@ -10,8 +10,10 @@ class Tally:
     positions: int = 0
     """Searched positions, cheap ones included."""
     full_searches: int = 0
+    judged_searches: int = 0
+    """Of the full ones, those whose root the network was asked about."""
     surprise: float = 0.0
-    """Sum of KL(target || prior) over the full searches, nats."""
+    """Sum of KL(target || prior) over these, nats."""
     games: int = 0
     """Games that have ended, truncated ones included."""
     resigned: int = 0
@@ -24,5 +26,5 @@ class Tally:
 
     def mean_surprise(self, before: "Tally") -> float | None:
         """Mean KL(target || prior) of the full searches since `before`; None without any."""
-        searches = self.full_searches - before.full_searches
+        searches = self.judged_searches - before.judged_searches
         return (self.surprise - before.surprise) / searches if searches else None

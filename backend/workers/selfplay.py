@@ -31,6 +31,7 @@ from backend.inference import Inference
 from backend.replay.shards import ShardWriter
 from backend.rundir import RunDirectory
 from backend.selfplay.games import Glimpse, SelfPlay
+from backend.selfplay.surprise import IDLE_SURPRISE, is_idle
 from backend.selfplay.tally import Tally
 from backend.weights import load_network
 from backend.workers.base import WorkerIO
@@ -75,6 +76,10 @@ class _SelfPlayWorker:
         self._paused = False
         self._stopping = False
         self._speed = _Speed()
+        self._tally = Tally()
+        """When the network came."""
+        self._is_watching = True
+        """Until it was said that this network's searches are idle."""
 
     def run(self) -> None:
         while True:
@@ -137,6 +142,8 @@ class _SelfPlayWorker:
         else:
             self._games.use(self._inference, step=step)
         self._speed = _Speed(self._games, self._inference)
+        self._tally = replace(self._games.tally)
+        self._is_watching = True
         self._io.log(f"plays with {name}")
 
     def _step(self, games: SelfPlay) -> None:
@@ -161,6 +168,13 @@ class _SelfPlayWorker:
         )
         if games.glimpse is not None:
             self._io.emit(board_seen(self._io.worker, games.glimpse))
+        if self._is_watching and is_idle(games.tally, self._tally):
+            self._is_watching = False
+            self._io.log(
+                f"searches hardly differ from the policy of {self._writer.network}: KL(target || "
+                f"prior) is below {IDLE_SURPRISE} nats, so there is nothing to learn from them",
+                "warning",
+            )
         self._speed = _Speed(games, inference)
 
 

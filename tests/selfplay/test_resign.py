@@ -8,7 +8,6 @@ import pytest
 
 from backend.config import SelfPlayConfig
 from backend.errors import ReplayError
-from backend.events import SelfPlayProgress
 from backend.replay.admission import admit
 from backend.replay.records import (
     BLACK_WON,
@@ -21,9 +20,7 @@ from backend.replay.records import (
     result_targets,
 )
 from backend.selfplay.budget import Budgets
-from backend.selfplay.readings import resignations
 from backend.selfplay.resign import Resignation, decided
-from backend.state import RunState, WorkerView
 from model.rules import Outcome
 from tests.backend.replay.games import game_of, write
 from tests.selfplay.setups import check_by_replay, play, self_play
@@ -214,27 +211,3 @@ def test_a_finished_game_cannot_be_resigned(tmp_path: Path) -> None:
     mated = game_of("f2f3 e7e5 g2g4 d8h4", RESIGNED, BLACK_WON, kind=FULL_SEARCH)
     with pytest.raises(ReplayError, match="stored as resignation, the board says checkmate"):
         admit(write(tmp_path, [mated]))
-
-
-def _view(number: int, resigned: float, wrongly: float | None) -> WorkerView:
-    progress = SelfPlayProgress(
-        worker=f"selfplay-{number}",
-        network="step-00000000",
-        games_running=1,
-        mean_ply=1.0,
-        positions_per_s=1.0,
-        evaluations_per_s=1.0,
-        network_frac=1.0,
-        batch_frac=1.0,
-        resigned_frac=resigned,
-        resign_threshold=None if wrongly is None else 0.9,
-        resign_false_frac=wrongly,
-    )
-    return WorkerView(worker=progress.worker, role="selfplay", state="running", progress=progress)
-
-
-def test_a_viewer_reads_how_many_games_are_resigned_and_how_often_wrongly() -> None:
-    views = [_view(0, 0.2, 0.02), _view(1, 0.4, 0.06), _view(2, 0.0, None)]
-    state = RunState(workers={view.worker: view for view in views})
-    assert resignations(state) == "30% resigned, 4% wrongly"
-    assert resignations(RunState(workers={"selfplay-2": views[2]})) == ""

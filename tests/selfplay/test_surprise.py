@@ -1,11 +1,12 @@
 """Policy surprise: what a divergence is, and that dealing out weight by it creates none."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from backend.selfplay.surprise import divergence, policy_weights
+from backend.selfplay.surprise import divergence, is_idle, policy_weights
 from backend.selfplay.tally import Tally
 from tests.fake_evaluators import scattered
 from tests.selfplay.setups import play, self_play
@@ -39,6 +40,24 @@ def test_without_surprise_or_without_a_share_the_weights_stay() -> None:
     assert policy_weights([], [], 0.5).tolist() == []
 
 
+def test_a_position_that_the_network_was_not_asked_about_counts_as_the_mean() -> None:
+    weights = policy_weights([math.nan, 0.1, 0.3], [1, 1, 1], 0.5)
+    assert weights.tolist() == pytest.approx([1.0, 0.75, 1.25])
+    assert policy_weights([math.nan, math.nan], [1, 1], 0.5).tolist() == [1, 1]
+
+
+def test_a_mate_that_needs_no_network_is_no_surprise(tmp_path: Path) -> None:
+    """Its priors are placeholders: measured by them, every mate would be news for ever."""
+    book = tmp_path / "mate.epd"
+    book.write_text("7k/5Q2/6K1/8/8/8/8/8 w - - 0 1")
+    run = self_play(games=1, book_frac=1.0, book_path=str(book), policy_surprise_frac=0.5)
+    (record,) = play(run, 1)
+    assert [sample.policy_weight for sample in record.samples] == [1.0]
+    assert run.tally.full_searches == 1
+    assert run.tally.judged_searches == 0
+    assert run.tally.mean_surprise(Tally()) is None
+
+
 def test_games_carry_the_weights_of_their_own_divergences() -> None:
     run = self_play(
         scattered(3), max_plies=30, policy_surprise_frac=0.5, full_search_frac=0.5, seed=4
@@ -53,12 +72,22 @@ def test_games_carry_the_weights_of_their_own_divergences() -> None:
 
 
 def test_mean_surprise_is_of_the_full_searches_since_the_last_reading() -> None:
-    before = Tally(positions=10, full_searches=5, surprise=4.0)
-    after = Tally(positions=30, full_searches=10, surprise=6.0)
-    assert after.mean_surprise(before) == pytest.approx(0.4)
+    before = Tally(positions=10, full_searches=5, judged_searches=4, surprise=4.0)
+    after = Tally(positions=30, full_searches=10, judged_searches=8, surprise=6.0)
+    assert after.mean_surprise(before) == pytest.approx(0.5)
     assert after.full_frac(before) == pytest.approx(0.25)
     assert before.mean_surprise(before) is None
     assert before.full_frac(before) is None
+
+
+def test_searches_are_idle_when_many_of_them_change_nothing() -> None:
+    before = Tally(judged_searches=100, surprise=40.0)
+    few = Tally(judged_searches=150, surprise=40.1)
+    many = Tally(judged_searches=1100, surprise=45.0)
+    useful = Tally(judged_searches=1100, surprise=140.0)
+    assert not is_idle(few, before)
+    assert is_idle(many, before)
+    assert not is_idle(useful, before)
 
 
 @pytest.mark.parametrize("root", ["gumbel", "puct"])

@@ -2,7 +2,7 @@
 
 from textual.content import Content
 
-from backend.selfplay.readings import resignations
+from backend.selfplay.readings import remarks
 from backend.state import RunState, WorkerView
 from tui import format as fmt
 from tui.glyphs import Glyphs
@@ -33,7 +33,7 @@ class WorkersPane(StateTable):
     def show(self, state: RunState, now: float) -> None:
         self.show_rows(worker_rows(state, now, self.glyphs))
         dot = f" {self.glyphs.middle_dot} "
-        facts = dot.join(filter(None, (counts(state, self.glyphs), resignations(state))))
+        facts = dot.join([counts(state, self.glyphs), *remarks(state)])
         title = Content.assemble(("workers", "bold"), f"  {facts}")
         selected = state.workers.get(self.selected_key)
         detail = fmt.line(selected.detail) if selected else ""
