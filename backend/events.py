@@ -141,8 +141,16 @@ class ShardAdmitted(EventBase, frozen=True, kw_only=True):
     plies: int
 
 
+class ShardUnusable(EventBase, frozen=True, kw_only=True):
+    """The trainer cannot read a shard that had been admitted; it goes on without."""
+
+    worker: str
+    name: str
+    reason: str
+
+
 class ShardRejected(EventBase, frozen=True, kw_only=True):
-    """It was moved to quarantine/."""
+    """It was moved to quarantine/: at its admission, or later because the file is damaged."""
 
     name: str
     reason: str
@@ -358,6 +366,7 @@ Event = (
     | LogLine
     | ShardWritten
     | ShardAdmitted
+    | ShardUnusable
     | ShardRejected
     | TrainingStep
     | TrainerProgress

@@ -15,6 +15,7 @@ from backend.events import ShardAdmitted, ShardRejected
 from backend.gamefile import GameFile
 from backend.ledger import Ledger
 from backend.replay.admission import AdmittedShard, admit
+from backend.replay.shards import read_shard
 from backend.rundir import RunDirectory
 from backend.store.store import GameRow
 
@@ -107,6 +108,27 @@ class Intake:
             self._ledger.alert("error", f"shard {name} could not be read: {error}")
             return None
         return await self._count(shard)
+
+    async def withdraw(self, name: str) -> None:
+        """Looks again at an admitted shard that could not be read; sets it aside if it is unfit.
+
+        One that has left the window meanwhile is none of our concern, nor one that reads well now.
+        """
+        if name not in [admitted for admitted, _ in self._in_window]:
+            return
+        path = self._run.replay / name
+        try:
+            await asyncio.to_thread(read_shard, path)
+        except ReplayError as error:
+            self._in_window = deque(shard for shard in self._in_window if shard[0] != name)
+            if path.exists():
+                await self._reject(name, str(error))
+            else:
+                await self._ledger.store.set_shard_state([name], "missing")
+                self._ledger.alert("error", f"shard {name} is gone from replay/")
+        else:
+            text = f"shard {name} reads well now; the trainer takes it in at its next start"
+            self._ledger.alert("warning", text)
 
     async def _count(self, shard: AdmittedShard) -> ShardAdmitted:
         event = ShardAdmitted(

@@ -184,6 +184,9 @@ def fold(state: RunState, event: e.Event) -> RunState:
             return state
         case e.ShardAdmitted():
             return replace(state, totals=_admit(state.totals, event))
+        case e.ShardUnusable():
+            text = f"cannot use shard {event.name}: {event.reason}"
+            return _log(state, event.at, event.worker, "warning", text)
         case e.ShardRejected():
             totals = replace(state.totals, rejected_shards=state.totals.rejected_shards + 1)
             state = replace(state, totals=totals)

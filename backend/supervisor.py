@@ -48,6 +48,7 @@ from backend.events import (
     RunStarted,
     RunStopped,
     RunStopping,
+    ShardUnusable,
     ShardWritten,
     WorkerFailed,
     WorkerReady,
@@ -203,6 +204,9 @@ class Supervisor:
             case ShardWritten():
                 self._ledger.publish(event)
                 self._intake.offer(event.name, event.sha256)
+            case ShardUnusable():
+                self._ledger.publish(event)
+                await self._intake.withdraw(event.name)
             case CheckpointSaved():
                 await self._gating.checkpoint_saved(event)
             case MatchFinished():

@@ -34,9 +34,9 @@ def admitted_shards(database: Path) -> list[str]:
 
 
 def admitted_positions(database: Path) -> int:
-    """Positions admitted over the whole run, also of shards that have left the window."""
+    """Positions admitted over the whole run, also of shards that have left the window since."""
     with read_only(database) as connection:
-        query = "SELECT coalesce(sum(positions), 0) FROM shards WHERE state <> 'rejected'"
+        query = "SELECT coalesce(sum(positions), 0) FROM shards"
         (positions,) = connection.execute(query).fetchone()
         return int(positions)
 

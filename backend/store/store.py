@@ -203,10 +203,11 @@ class Store:
         ]
 
     async def admissions(self, names: Iterable[str] | None = None) -> list[ShardAdmitted]:
-        """The admission of every shard that counts, or of the named ones."""
+        """The admission of every shard that was ever admitted, or of the named ones."""
+        # Games of a shard that was damaged later were played all the same, and are in the PGN file.
         rows = await self._db.execute_fetchall(
             "SELECT name, games, positions, truncated, white_wins, draws, black_wins, plies, at"
-            " FROM shards WHERE state IN ('admitted', 'retired', 'missing') ORDER BY seq"
+            " FROM shards WHERE state <> 'rejected' OR games > 0 ORDER BY seq"
         )
         wanted = None if names is None else frozenset(names)
         return [

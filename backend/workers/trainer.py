@@ -25,7 +25,13 @@ from backend.commit import sha256_of
 from backend.config import Config
 from backend.device import Device, choose_device
 from backend.errors import CheckpointError, ReplayError, WorkerError
-from backend.events import CheckpointSaved, TrainerProgress, TrainingStep, WorkerReady
+from backend.events import (
+    CheckpointSaved,
+    ShardUnusable,
+    TrainerProgress,
+    TrainingStep,
+    WorkerReady,
+)
 from backend.means import MetricMeans
 from backend.replay.credits import Credits
 from backend.replay.sampler import Sampler
@@ -33,6 +39,7 @@ from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.store.reading import admitted_positions, admitted_shards
 from backend.training import IMPORTED_SAMPLES, Trainer
+from backend.wire import clean
 from backend.workers.base import WorkerIO
 
 PROGRESS_S = 1.0
@@ -125,12 +132,7 @@ class _TrainerWorker:
         names = admitted_shards(self._run.database)
         self._credits.admitted = admitted_positions(self._run.database)
         for done, name in enumerate(names):
-            try:
-                self._window.add(name)
-            except ReplayError:
-                # It may have left the window since we asked: its row says so before its file goes.
-                if name in admitted_shards(self._run.database):
-                    raise
+            self._take_in(name)
             if done % 64 == 0:
                 self._io.progress()
 
@@ -146,6 +148,15 @@ class _TrainerWorker:
             return f"for positions: {there:,} of the {needed:,} needed are left in replay/"
         return self._credits.waiting_for(self._config.training.batch_size)
 
+    def _take_in(self, name: str) -> int:
+        """Positions that a shard adds to the window; none if it is unfit, which is reported."""
+        try:
+            return self._window.add(name)
+        except ReplayError as error:
+            unusable = ShardUnusable(worker=self._io.worker, name=name, reason=clean(str(error)))
+            self._io.emit(unusable)
+            return 0
+
     def _wait(self, waiting: str) -> None:
         if self._paused:
             self._io.set_phase("paused")
@@ -158,7 +169,7 @@ class _TrainerWorker:
     def _obey(self, command: WorkerCommand) -> None:
         match command:
             case AddShard():
-                self._credits.admitted += self._window.add(command.name)
+                self._credits.admitted += self._take_in(command.name)
             case SaveCheckpoint():
                 self._save(command.reason)
             case Pause():

@@ -33,6 +33,8 @@ from backend.events import (
     Recovered,
     RunStopped,
     ShardAdmitted,
+    ShardRejected,
+    ShardUnusable,
     TrainingStep,
     WorkerExited,
     WorkerGivenUp,
@@ -226,6 +228,39 @@ def test_orders_over_the_socket_are_obeyed_or_refused_with_a_reason(run: Path) -
     orders = [type(entry.fact) for entry in read_journal(run / "journal.jsonl").entries]
     for kind in (PauseRun, ResumeRun, CheckpointNow, Promote):
         assert kind in orders
+
+
+def test_a_shard_damaged_after_its_admission_is_set_aside_once_and_the_run_goes_on(
+    run: Path,
+) -> None:
+    with SupervisorProcess(run, "--cycles", "1") as first:
+        assert first.finish() == ExitCode.DONE
+    damaged, vanished, *_ = sorted((run / "replay").glob("*.safetensors"))
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
+    with SupervisorProcess(run) as supervisor:
+        # After recovery has looked, before the trainer does.
+        supervisor.wait_for(WorkerStarted, lambda e: e.worker == "trainer")
+        vanished.unlink()
+        rejected = supervisor.wait_for(ShardRejected)
+        assert rejected.name == damaged.name
+        assert "damaged" in rejected.reason
+        supervisor.wait_for(CycleFinished)
+        supervisor.process.send_signal(signal.SIGINT)
+        assert supervisor.finish() == ExitCode.DONE
+        assert all(e.expected for e in supervisor.of(WorkerExited))
+    more = str(supervisor.of(CycleFinished)[-1].cycle + 1)
+    with SupervisorProcess(run, "--cycles", more) as again:
+        assert again.finish() == ExitCode.DONE
+    assert not again.of(ShardRejected)
+    assert not again.of(ShardUnusable)
+    assert (run / "quarantine" / damaged.name).exists()
+    states = dict(query(run, "SELECT name, state FROM shards"))
+    assert states[damaged.name] == "rejected"
+    assert states[vanished.name] == "missing"
+    before = sum(e.games for e in supervisor.of(ShardAdmitted))
+    assert again.of(Recovered)[0].games == supervisor.of(Recovered)[0].games + before
 
 
 def test_an_interrupt_stops_in_order_and_the_trainer_saves(run: Path) -> None:

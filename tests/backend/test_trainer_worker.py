@@ -14,9 +14,8 @@ import pytest
 
 from backend import checkpoints
 from backend.commands import AddShard, Pause, Resume, SaveCheckpoint, Stop, WorkerCommand
-from backend.config import Config, DeviceConfig
-from backend.device import choose_device
-from backend.errors import ExitCode, ReplayError
+from backend.config import Config
+from backend.errors import ExitCode
 from backend.events import (
     CheckpointSaved,
     Event,
@@ -24,20 +23,17 @@ from backend.events import (
     Heartbeat,
     LogLine,
     ShardAdmitted,
+    ShardUnusable,
     TrainerProgress,
     TrainingStep,
-    WorkerFailed,
     WorkerReady,
 )
 from backend.processes import child_command, child_environment
 from backend.replay.admission import AdmittedShard, admit
 from backend.rundir import RunDirectory
 from backend.settings import build_config
-from backend.store.reading import admitted_shards
 from backend.store.store import GameRow, Store
 from backend.wire import decode_event, encode
-from backend.workers.base import WorkerIO
-from backend.workers.trainer import _TrainerWorker
 from tests.backend.replay.games import black_mates, cut_game, white_mates, write
 
 LIMIT_S = 60.0
@@ -242,47 +238,25 @@ def test_stopped_and_started_again_it_takes_the_same_steps(
     assert one.trainer == two.trainer
 
 
-def test_a_shard_that_leaves_the_window_while_it_is_filled_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_damaged_and_a_vanished_shard_are_reported_and_it_trains_on_the_rest(
+    tmp_path: Path,
 ) -> None:
     run = _make_run(tmp_path / "run")
-    shards = [_write(run, seq) for seq in range(3)]
-    for shard in shards:
+    damaged, vanished, sound = (_write(run, seq) for seq in range(3))
+    for shard in (damaged, vanished, sound):
         _admit(run, shard)
-    (run.replay / shards[0].name).unlink()
-    device = choose_device(DeviceConfig(kind="cpu"))
-    io = WorkerIO("trainer", "trainer", commands_fd=-1, events_fd=-1)
-    worker = _TrainerWorker(io, run, CONFIG, device)
-    with pytest.raises(ReplayError, match=shards[0].name):
-        worker._fill_window()  # It counts and is not there: that is a loss.
-
-    async def retire() -> None:
-        store = await Store.open(run.database)
-        await store.set_shard_state([shards[0].name], "retired")
-        await store.close()
-
-    def list_then_retire(database: Path) -> list[str]:
-        names = admitted_shards(database)
-        asyncio.run(retire())
-        return names
-
-    monkeypatch.setattr("backend.workers.trainer.admitted_shards", list_then_retire)
-    worker._fill_window()
-    assert worker._window.num_positions == 28
-
-
-def test_a_damaged_shard_ends_it_with_the_file_named(tmp_path: Path) -> None:
-    run = _make_run(tmp_path / "run")
-    shard = _write(run, 0)
-    _admit(run, shard)
-    path = run.replay / shard.name
+    path = run.replay / damaged.name
     content = bytearray(path.read_bytes())
     content[2000] ^= 1
     path.write_bytes(content)
+    (run.replay / vanished.name).unlink()
     with _Trainer(run) as trainer:
-        failure = trainer.wait_for(WorkerFailed)
-        assert f"{path}: damaged" in failure.error
-        assert trainer.finish() == ExitCode.BAD_DATA
+        first, second = trainer.wait_for(ShardUnusable), trainer.wait_for(ShardUnusable)
+        assert (first.name, second.name) == (damaged.name, vanished.name)
+        assert f"{path}: damaged" in first.reason
+        assert "cannot be read" in second.reason
+        assert trainer.wait_for(TrainingStep).step == 1
+        assert trainer.wait_for(TrainerProgress).window_positions == sound.positions
 
 
 @pytest.mark.slow

@@ -29,13 +29,14 @@ from backend.commands import (
 )
 from backend.commit import sha256_of
 from backend.config import Config
-from backend.errors import ConfigError
+from backend.errors import ConfigError, ReplayError
 from backend.events import (
     CheckpointSaved,
     MatchFinished,
     MatchProgress,
     MatchStarted,
     SelfPlayProgress,
+    ShardUnusable,
     ShardWritten,
     TrainerProgress,
     TrainingStep,
@@ -52,7 +53,7 @@ from backend.replay.records import (
     GameRecord,
     SampleRecord,
 )
-from backend.replay.shards import ShardWriter
+from backend.replay.shards import ShardWriter, read_shard
 from backend.rundir import RunDirectory
 from backend.store.reading import admitted_shards
 from backend.workers.base import WorkerIO, run_worker
@@ -177,7 +178,18 @@ def trainer(io: WorkerIO, run: RunDirectory, config: Config, orders: Orders) -> 
     names = checkpoints.list_checkpoints(run.checkpoints)
     step = checkpoints.checkpoint_step(names[-1]) or 0 if names else 0
     parent = names[-1] if names else ""
-    window = set(admitted_shards(run.database))
+    window = set()
+
+    def take_in(name: str) -> None:
+        try:
+            read_shard(run.replay / name)
+        except ReplayError as error:
+            io.emit(ShardUnusable(worker=io.worker, name=name, reason=str(error)))
+        else:
+            window.add(name)
+
+    for name in admitted_shards(run.database):
+        take_in(name)
 
     def save(reason: str) -> None:
         nonlocal parent
@@ -191,8 +203,7 @@ def trainer(io: WorkerIO, run: RunDirectory, config: Config, orders: Orders) -> 
     while not orders.stopped:
         for command in orders.take(STEP_S):
             if isinstance(command, AddShard):
-                assert (run.replay / command.name).is_file()
-                window.add(command.name)
+                take_in(command.name)
             elif isinstance(command, SaveCheckpoint):
                 save(command.reason)
         if len(window) * 4 < wanted:
