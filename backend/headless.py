@@ -34,6 +34,11 @@ from backend.events import (
     RunStarted,
     RunStopped,
     RunStopping,
+    ShardRejected,
+    WorkerBackoff,
+    WorkerExited,
+    WorkerFailed,
+    WorkerGivenUp,
     WorkerReady,
 )
 from backend.forecast import cycle_progress, duration, seconds_left
@@ -206,6 +211,19 @@ def describe(event: Event) -> str:
             )
         case WorkerReady():
             return f"{event.worker} runs on {event.device} ({event.reason})"
+        case WorkerFailed():
+            return f"{event.worker} failed: {event.error}"
+        case WorkerExited():
+            return "" if event.expected else f"{event.worker} ended: {event.reason}"
+        case WorkerBackoff():
+            delay = f"in {event.delay_s:.1f} s" if event.delay_s else "at once"
+            return (
+                f"{event.worker} is started again {delay}, abnormal exits so far: {event.crashes}"
+            )
+        case WorkerGivenUp():
+            return f"{event.worker} is given up: {event.reason}"
+        case ShardRejected():
+            return f"shard {event.name} is refused and set aside: {event.reason}"
         case CheckpointSaved():
             return f"checkpoint {event.name} ({event.reason}, {event.size_mib:.1f} MiB)"
         case MatchStarted():

@@ -248,6 +248,8 @@ class Supervisor:
     def _on_given_up(self, role: Role, code: int) -> None:
         self._useful_selfplay -= role == "selfplay"
         if role == "selfplay" and self._useful_selfplay > 0:
+            left = self._useful_selfplay
+            self._ledger.alert("warning", f"self-play goes on with fewer workers: {left}")
             return
         self._ledger.alert("error", f"without {role} the run cannot go on; see its log in logs/")
         if self._mission.exit_when_stuck:
