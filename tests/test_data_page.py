@@ -18,6 +18,7 @@ from backend.checkpoints import FileRecord, Manifest
 from backend.config import Config
 from backend.errors import ExitCode, RunDirectoryError
 from backend.replay import admission, imports, records, schema
+from backend.replay.credits import EXPIRED_CREDITS
 from backend.replay.shards import ShardMetadata, ShardWriter
 from backend.rundir import FOLDERS, RunDirectory
 from backend.store import journal, store
@@ -209,7 +210,12 @@ def test_names_within_a_checkpoint_are_those_of_the_trainer() -> None:
     assert quoted(optimiser) == [*names, mask]
     manifest = {quoted(row[0])[0]: row[2] for row in PAGE.tables("manifest", "type", "meaning")}
     (imported,) = re.findall(r'^IMPORTED_SAMPLES: Final = "(.*)"$', source, flags=re.MULTILINE)
-    assert quoted(manifest["data_position"]) == ["sampler", "imported", imported]
+    assert quoted(manifest["data_position"]) == [
+        "sampler",
+        "imported",
+        imported,
+        EXPIRED_CREDITS,
+    ]
     (counters,) = re.findall(r"trainer=\{(.*)\}", source)
     assert quoted(manifest["trainer"]) == re.findall(r'"(\w+)":', counters)
 

@@ -6,7 +6,7 @@ all that the next step depends on, the sampler's generator and the samples prese
 
 import os
 import time
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from backend.events import (
     WorkerReady,
 )
 from backend.means import MetricMeans
-from backend.replay.credits import Credits
+from backend.replay.credits import EXPIRED_CREDITS, Credits
 from backend.replay.sampler import Sampler
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
@@ -42,7 +42,7 @@ from backend.training import IMPORTED_SAMPLES, Trainer
 from backend.wire import clean
 from backend.workers.base import WorkerIO
 
-PROGRESS_S = 1.0
+PROGRESS_S: Final = 1.0
 """Seconds between two reports of credits and window."""
 
 
@@ -91,7 +91,7 @@ class _TrainerWorker:
                 self._obey(command)
             if self._stopping:
                 break
-            waiting = self._waiting_for()
+            waiting = self._credits.waiting_for(self._config.training.batch_size)
             self._report(waiting)
             if self._paused or waiting:
                 self._wait(waiting)
@@ -122,6 +122,7 @@ class _TrainerWorker:
             self._sampler.restore(checkpoint.manifest.data_position["sampler"])
         self._imported_samples = int(checkpoint.manifest.data_position.get(IMPORTED_SAMPLES, 0))
         self._credits.presented = self._trainer.num_samples - self._imported_samples
+        self._credits.expired = int(checkpoint.manifest.data_position.get(EXPIRED_CREDITS, 0))
         self._metrics = dict(checkpoint.manifest.metrics)
         self._saved = path.name
         self._io.log(f"goes on from {path.name}")
@@ -135,18 +136,7 @@ class _TrainerWorker:
             self._take_in(name)
             if done % 64 == 0:
                 self._io.progress()
-
-    def _waiting_for(self) -> str:
-        """Why the next step must wait, for a person; empty when it need not."""
-        replay = self._config.replay
-        needed, there = (
-            min(replay.min_positions, replay.window_positions),
-            self._window.num_positions,
-        )
-        if there < needed <= self._credits.admitted:
-            # Somebody has removed shards. Credits alone would draw from a few positions, or none.
-            return f"for positions: {there:,} of the {needed:,} needed are left in replay/"
-        return self._credits.waiting_for(self._config.training.batch_size)
+        self._credits.window_holds(self._window.num_positions)
 
     def _take_in(self, name: str) -> int:
         """Positions that a shard adds to the window; none if it is unfit, which is reported."""
@@ -170,6 +160,7 @@ class _TrainerWorker:
         match command:
             case AddShard():
                 self._credits.admitted += self._take_in(command.name)
+                self._credits.window_holds(self._window.num_positions)
             case SaveCheckpoint():
                 self._save(command.reason)
             case Pause():
@@ -204,6 +195,7 @@ class _TrainerWorker:
         position: dict[str, Any] = {
             "sampler": self._sampler.state(),
             IMPORTED_SAMPLES: self._imported_samples,
+            EXPIRED_CREDITS: self._credits.expired,
         }
         self._trainer.save(
             self._run.checkpoints,

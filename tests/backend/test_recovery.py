@@ -268,7 +268,7 @@ async def test_the_curve_behind_a_recorded_checkpoint_is_recorded_with_it(
 async def test_shards_that_left_the_window_leave_the_disk_but_stay_counted(
     run: RunDirectory,
 ) -> None:
-    config = Config(replay=ReplayConfig(window_positions=8))
+    config = Config(replay=ReplayConfig(window_positions=8, min_positions=1))
     names = write_shards(run, 4)
 
     async with started(run, config) as findings:

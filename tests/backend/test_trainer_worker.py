@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -279,3 +280,20 @@ def test_with_its_shards_taken_away_it_waits_for_new_ones(tmp_path: Path) -> Non
         assert trainer.wait_for(TrainingStep).step == 1
         trainer.order(Stop())
         assert trainer.finish() == ExitCode.DONE
+
+
+def test_credits_of_positions_that_left_the_window_are_not_spent_on_the_rest(
+    tmp_path: Path,
+) -> None:
+    config = replace(CONFIG, replay=replace(CONFIG.replay, window_positions=14))
+    run = _make_run(tmp_path / "run", config)
+    for seq in range(3):
+        _admit(run, _write(run, seq))
+    with _Trainer(run) as trainer:
+        starved = trainer.wait_until_starved(7)
+        assert (starved.window_positions, starved.admitted_positions) == (14, 42)
+        assert (starved.presented_samples, starved.credits) == (56, 0)
+        trainer.order(Stop())
+        assert trainer.finish() == ExitCode.DONE
+    with _Trainer(run) as trainer:
+        assert trainer.wait_until_starved(7).credits == 0
