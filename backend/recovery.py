@@ -97,6 +97,7 @@ async def recover(
     sound, damaged = await _reconcile_checkpoints(run, config, ledger, remarks)
     best = await _sound_best(ledger, sound, remarks)
     await intake.prepare()
+    await store.forget_metrics_after(sound[-1].step if sound else 0)
 
     decisions, cycles = await store.decisions(), await store.cycles()
     matches = await store.matches()

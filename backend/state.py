@@ -311,17 +311,20 @@ def _training_step(state: RunState, event: e.TrainingStep) -> RunState:
     stride = dict(state.metric_stride)
     seen = dict(state.metric_seen)
     for name, value in event.metrics.items():
+        points = metrics.get(name, ())
+        if points and points[-1][0] >= event.step:
+            # The trainer went back to an earlier checkpoint: what came after it did not happen.
+            points = metrics[name] = tuple(point for point in points if point[0] < event.step)
         seen[name] = seen.get(name, 0) + 1
         every = stride.get(name, 1)
         if (seen[name] - 1) % every:
             continue
-        points = (*metrics.get(name, ()), (float(event.step), value))
+        points = (*points, (float(event.step), value))
         if len(points) > MAX_POINTS:
             points = points[::2]
             stride[name] = every * 2
         metrics[name] = points
-    step = max(state.step, event.step)
-    return replace(state, metrics=metrics, metric_stride=stride, metric_seen=seen, step=step)
+    return replace(state, metrics=metrics, metric_stride=stride, metric_seen=seen, step=event.step)
 
 
 def _checkpoint_saved(state: RunState, event: e.CheckpointSaved) -> RunState:

@@ -177,6 +177,11 @@ class Store:
                 "INSERT INTO events (at, kind, body) VALUES (?, ?, ?)", lines
             )
 
+    async def forget_metrics_after(self, step: int) -> None:
+        """Removes the points of steps that were lost with the trainer and will be taken again."""
+        async with self._transaction():
+            await self._db.execute("DELETE FROM metrics WHERE step > ?", (step,))
+
     # Questions ------------------------------------------------------------------------------------
 
     async def best(self) -> str:

@@ -143,6 +143,18 @@ async def test_a_lost_database_is_made_anew_from_files_and_journal(
     assert (run.games / "selfplay.pgn").read_bytes() == pgn
 
 
+async def test_points_beyond_the_newest_checkpoint_are_forgotten(run: RunDirectory) -> None:
+    write_checkpoint(run, 0)
+    write_checkpoint(run, 10)
+    async with started(run) as findings:
+        for step in (5, 10, 15):
+            findings.ledger.publish(TrainingStep(step=step, metrics={"policy_loss": 2.0}))
+    async with started(run) as findings:
+        assert findings.ledger.state.metrics["policy_loss"] == ((5.0, 2.0), (10.0, 2.0))
+        assert findings.ledger.state.step == 10
+        assert [step for _, step, _ in await findings.ledger.store.metrics()] == [5, 10]
+
+
 async def test_a_damaged_shard_goes_to_quarantine_and_stays_there(run: RunDirectory) -> None:
     good, bad = write_shards(run, 2)
     data = bytearray((run.replay / bad).read_bytes())
