@@ -4,8 +4,6 @@ What a device cannot tell is None, never a guess.
 """
 
 import contextlib
-import resource
-import sys
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -67,13 +65,6 @@ class Device:
         if precision == "float32":
             return contextlib.nullcontext()
         return torch.autocast(self.kind, dtype=getattr(torch, precision))
-
-    def synchronise(self) -> None:
-        """Waits until the device has done all it was given."""
-        if self.kind == "cuda":
-            torch.cuda.synchronize(self.torch_device)
-        elif self.kind == "mps":
-            torch.mps.synchronize()
 
     def empty_cache(self) -> None:
         """Returns cached, unused memory to the system."""
@@ -171,9 +162,3 @@ def _mps(why: str, limit_gib: float) -> Device:
         reason=f"Apple GPU: {why}; float16 for play, float32 for training (no loss scaling needed)",
         channels_last=False,
     )
-
-
-def max_rss_mib() -> float:
-    """The most resident memory this process ever had, MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20) if sys.platform == "darwin" else peak / 1024

@@ -140,13 +140,6 @@ class RunState(_State, frozen=True, kw_only=True):
         views = self.workers.values()
         return sum(w.progress.positions_per_s for w in views if w.progress and w.state == "running")
 
-    @property
-    def evaluations_per_s(self) -> float:
-        views = self.workers.values()
-        return sum(
-            w.progress.evaluations_per_s for w in views if w.progress and w.state == "running"
-        )
-
     def latest(self, metric: str) -> float | None:
         """Newest value of a curve; None before the first."""
         points = self.metrics.get(metric)

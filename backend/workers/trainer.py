@@ -79,6 +79,8 @@ class _TrainerWorker:
         """Name of the newest checkpoint."""
         self._means = MetricMeans()
         self._metrics: dict[str, float] = {}
+        self._has_checked_batch = False
+        """The first batch of a start is held against all that a batch promises."""
         self._paused = False
         self._stopping = False
         self._reported_at = 0.0
@@ -176,7 +178,11 @@ class _TrainerWorker:
 
     def _step(self) -> None:
         training = self._config.training
-        values = self._trainer.step(self._sampler.sample(training.batch_size))
+        batch = self._sampler.sample(training.batch_size)
+        if not self._has_checked_batch:
+            batch.validate()
+            self._has_checked_batch = True
+        values = self._trainer.step(batch)
         self._credits.presented = self._trainer.num_samples - self._imported_samples
         self._means.add(values)
         step = self._trainer.num_steps
