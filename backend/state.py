@@ -43,9 +43,9 @@ class WorkerView(_State, frozen=True, kw_only=True):
 class CheckpointView(_State, frozen=True, kw_only=True):
     name: str
     step: int
-    size_mib: float
-    saved_at: float
-    reason: str
+    size_mib: float = 0.0
+    saved_at: float = 0.0
+    reason: str = ""
     metrics: dict[str, float] = {}
     verdict: str = ""
     """promoted, rejected, inconclusive, or empty before a decision."""
@@ -321,9 +321,9 @@ def _training_step(state: RunState, event: e.TrainingStep) -> RunState:
 
 
 def _checkpoint_saved(state: RunState, event: e.CheckpointSaved) -> RunState:
-    view = CheckpointView(
-        name=event.name,
-        step=event.step,
+    known = next((c for c in state.checkpoints if c.name == event.name), None)
+    view = replace(
+        known or CheckpointView(name=event.name, step=event.step),
         size_mib=event.size_mib,
         saved_at=event.at,
         reason=event.reason,

@@ -193,9 +193,9 @@ class _TrainerWorker:
             self._save("cycle")
 
     def _save(self, reason: str) -> None:
-        """Commit the state of this step and announce it; a step is saved once."""
+        """Commit the state of this step and announce it; a step is saved and announced once."""
         if self._saved == self._name:
-            self._announce(reason)
+            self._io.log(f"{self._saved} is saved already")
             return
         self._io.set_phase("saving", self._name)
         position: dict[str, Any] = {

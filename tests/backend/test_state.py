@@ -30,3 +30,22 @@ def test_a_thinned_curve_that_went_back_still_runs_forwards() -> None:
     steps = [step for step, _ in state.metrics["policy_loss"]]
     assert steps == sorted(set(steps))
     assert 500 <= steps[-1] < 520
+
+
+def test_a_checkpoint_that_is_announced_again_keeps_its_verdict() -> None:
+    saved = e.CheckpointSaved(at=1.0, name="a", step=10, sha256="", size_mib=1.0, reason="stopping")
+    verdict = e.GateDecided(
+        cycle=1,
+        candidate="a",
+        best="b",
+        verdict="promoted",
+        score=0.6,
+        elo=70.0,
+        elo_low=10.0,
+        elo_high=130.0,
+        reason="",
+    )
+    again = e.CheckpointSaved(at=9.0, name="a", step=10, sha256="", size_mib=1.0, reason="asked")
+    (view,) = folded(saved, verdict, again).checkpoints
+    assert (view.verdict, view.elo, view.versus) == ("promoted", 70.0, "b")
+    assert (view.reason, view.saved_at) == ("asked", 9.0)

@@ -297,3 +297,16 @@ def test_credits_of_positions_that_left_the_window_are_not_spent_on_the_rest(
         assert trainer.finish() == ExitCode.DONE
     with _Trainer(run) as trainer:
         assert trainer.wait_until_starved(7).credits == 0
+
+
+def test_a_candidate_that_a_person_saves_again_stays_a_candidate(tmp_path: Path) -> None:
+    training = replace(CONFIG.training, steps_per_cycle=7)
+    run = _make_run(tmp_path / "run", replace(CONFIG, training=training))
+    _admit(run, _write(run, 0))
+    with _Trainer(run) as trainer:
+        trainer.wait_until_starved(7)
+        trainer.order(SaveCheckpoint(reason="requested"))
+        trainer.wait_for(LogLine, lambda line: line.text == "step-00000007 is saved already")
+        trainer.order(Stop())
+        assert trainer.finish() == ExitCode.DONE
+        assert [saved.reason for saved in trainer.of(CheckpointSaved)] == ["initial", "cycle"]
