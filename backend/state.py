@@ -6,9 +6,8 @@ import msgspec
 from msgspec.structs import replace
 
 from backend import events as e
+from backend.curves import MAX_POINTS, extended
 
-MAX_POINTS = 2000
-"""A curve longer than this is thinned to every second point."""
 MAX_LOG = 500
 MAX_ALERTS = 100
 MAX_MATCHES = 200
@@ -304,19 +303,11 @@ def _training_step(state: RunState, event: e.TrainingStep) -> RunState:
     stride = dict(state.metric_stride)
     seen = dict(state.metric_seen)
     for name, value in event.metrics.items():
-        points = metrics.get(name, ())
-        if points and points[-1][0] >= event.step:
-            # The trainer went back to an earlier checkpoint: what came after it did not happen.
-            points = metrics[name] = tuple(point for point in points if point[0] < event.step)
-        seen[name] = seen.get(name, 0) + 1
-        every = stride.get(name, 1)
-        if (seen[name] - 1) % every:
-            continue
-        points = (*points, (float(event.step), value))
-        if len(points) > MAX_POINTS:
-            points = points[::2]
-            stride[name] = every * 2
-        metrics[name] = points
+        before = seen.get(name, 0)
+        metrics[name], stride[name] = extended(
+            metrics.get(name, ()), event.step, value, seen=before, stride=stride.get(name, 1)
+        )
+        seen[name] = before + 1
     return replace(state, metrics=metrics, metric_stride=stride, metric_seen=seen, step=event.step)
 
 

@@ -1,7 +1,8 @@
 """What folding events into the state of a run leaves."""
 
 from backend import events as e
-from backend.state import MAX_POINTS, RunState, fold
+from backend.curves import MAX_POINTS
+from backend.state import RunState, fold
 
 
 def folded(*events: e.Event, state: RunState | None = None) -> RunState:
