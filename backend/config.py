@@ -338,7 +338,7 @@ class SupervisorConfig:
     stop_grace_s: float = 20.0
     """Seconds between asking a worker to stop and killing it."""
     keep_checkpoints: int = 5
-    """The last ones; the best and the first are always kept."""
+    """The last ones; the first, the best and those saved by hand are always kept."""
 
     def __post_init__(self) -> None:
         for name in (

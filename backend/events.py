@@ -196,6 +196,12 @@ class CheckpointSaved(EventBase, frozen=True, kw_only=True):
     metrics: dict[str, float] = {}
 
 
+class CheckpointRetired(EventBase, frozen=True, kw_only=True):
+    """It was removed from disk: newer ones are there, and nothing needs it."""
+
+    name: str
+
+
 # Evaluation -------------------------------------------------------------------------------------
 
 
@@ -371,6 +377,7 @@ Event = (
     | TrainingStep
     | TrainerProgress
     | CheckpointSaved
+    | CheckpointRetired
     | MatchStarted
     | MatchProgress
     | MatchFinished

@@ -18,6 +18,7 @@ from backend.cycle import BASELINES, Action, Decide, Director, Play, PromoteFirs
 from backend.errors import CheckpointError
 from backend.evaluation.gate import decide
 from backend.events import (
+    CheckpointRetired,
     CheckpointSaved,
     CycleFinished,
     GateDecided,
@@ -245,14 +246,17 @@ class Gating:
         )
 
     async def _prune(self) -> None:
-        """Removes checkpoints that nothing needs: not first, best, recent or to be decided on."""
-        names = [saved.name for saved in await self._ledger.store.checkpoints()]
+        """Removes what nothing needs: not first, best, recent, asked for or to be decided on."""
+        saved = await self._ledger.store.checkpoints()
+        names = [checkpoint.name for checkpoint in saved]
         recent = names[-self._config.supervisor.keep_checkpoints :]
-        kept = {*names[:1], *recent, *self._director.in_use()}
+        asked_for = (checkpoint.name for checkpoint in saved if checkpoint.reason == "requested")
+        kept = {*names[:1], *recent, *asked_for, *self._director.in_use()}
         for name in names:
             if name not in kept:
                 await self._ledger.store.set_checkpoint_state(name, "retired")
                 await asyncio.to_thread(remove_directory, self._run.checkpoints / name)
+                self._ledger.publish(CheckpointRetired(name=name))
 
 
 def _score(match: MatchFinished) -> float:

@@ -22,6 +22,7 @@ from rich.text import Text
 from backend.config import Config
 from backend.events import (
     Alert,
+    CheckpointRetired,
     CheckpointSaved,
     CycleFinished,
     Event,
@@ -226,6 +227,8 @@ def describe(event: Event) -> str:
             return f"shard {event.name} is refused and set aside: {event.reason}"
         case CheckpointSaved():
             return f"checkpoint {event.name} ({event.reason}, {event.size_mib:.1f} MiB)"
+        case CheckpointRetired():
+            return f"checkpoint {event.name} removed: newer ones are kept"
         case MatchStarted():
             return f"match {event.candidate} against {event.opponent}, {event.games} games"
         case MatchFinished():

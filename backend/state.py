@@ -119,7 +119,7 @@ class RunState(_State, frozen=True, kw_only=True):
     """(wall clock, MiB): device memory of all workers, or RSS where the device cannot tell."""
     workers: dict[str, WorkerView] = {}
     checkpoints: tuple[CheckpointView, ...] = ()
-    """Oldest first."""
+    """Those on disk, oldest first."""
     best: str = ""
     match: MatchView | None = None
     """The match being played."""
@@ -189,6 +189,10 @@ def fold(state: RunState, event: e.Event) -> RunState:
             return replace(state, trainer=event, step=event.step)
         case e.CheckpointSaved():
             return _checkpoint_saved(state, event)
+        case e.CheckpointRetired():
+            left = tuple(c for c in state.checkpoints if c.name != event.name)
+            text = f"checkpoint {event.name} removed: newer ones are kept"
+            return _log(replace(state, checkpoints=left), event.at, "run", "info", text)
         case e.MatchStarted():
             view = MatchView(
                 match=event.match,
