@@ -35,6 +35,8 @@ Arrays = dict[str, NDArray[Any]]
 PARTS: Final[tuple[Part, ...]] = ("model", "ema", "optimizer")
 MANIFEST: Final = "manifest.json"
 SCHEMA: Final = 1
+SAVED_BECAUSE: Final = "saved_because"
+"""Key of the data position: the reason, as in `CheckpointSaved`."""
 _NAME: Final = re.compile(r"step-(\d{8,})")
 
 
@@ -76,6 +78,15 @@ class Checkpoint:
     @property
     def name(self) -> str:
         return self.path.name
+
+
+def saved_because(manifest: Manifest, steps_per_cycle: int) -> str:
+    """Why it was saved: as it says itself, else as its step tells."""
+    if SAVED_BECAUSE in manifest.data_position:
+        return str(manifest.data_position[SAVED_BECAUSE])
+    if manifest.step == 0:
+        return "initial"
+    return "requested" if manifest.step % steps_per_cycle else "cycle"
 
 
 def checkpoint_name(step: int) -> str:

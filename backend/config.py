@@ -266,6 +266,9 @@ class TrainingConfig:
     """Share of the search's root value in the value target; the rest is the game's result."""
     steps_per_cycle: int = 1000
     """Steps between two candidates; each candidate is evaluated and ends a cycle."""
+    checkpoint_every_s: float = 300.0
+    """Seconds after which the trainer saves what it would lose in a crash; only the newest of these
+    checkpoints stays, and none is a candidate. 0 means never."""
     metrics_every: int = 10
     """Steps between two reported points of the loss curves."""
 
@@ -274,7 +277,13 @@ class TrainingConfig:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
         for name in ("learning_rate", "clip_norm"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "must be > 0")
-        for name in ("warmup_steps", "weight_decay", "policy_weight", "value_weight"):
+        for name in (
+            "warmup_steps",
+            "weight_decay",
+            "policy_weight",
+            "value_weight",
+            "checkpoint_every_s",
+        ):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "must not be negative")
         for name in ("final_lr_frac", "search_value_frac"):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "must be in 0..1")

@@ -192,14 +192,21 @@ class CheckpointSaved(EventBase, frozen=True, kw_only=True):
     """Of the manifest, which holds the hashes of the other files."""
     size_mib: float
     reason: str
-    """initial, cycle, requested, stopping."""
+    """initial, cycle, requested, stopping, timed."""
     metrics: dict[str, float] = {}
+
+    @property
+    def only_resumes(self) -> bool:
+        """Saved by the clock, to go on from after a crash: not shown, never measured."""
+        return self.reason == "timed"
 
 
 class CheckpointRetired(EventBase, frozen=True, kw_only=True):
     """It was removed from disk: newer ones are there, and nothing needs it."""
 
     name: str
+    reason: str
+    """Why it had been saved."""
 
 
 # Evaluation -------------------------------------------------------------------------------------

@@ -123,10 +123,10 @@ class Gating:
 
     async def evaluate_newest(self) -> str:
         """Starts a match of the newest checkpoint against the best; the reason if it cannot."""
-        saved = await self._ledger.store.checkpoints()
+        saved = await self._shown()
         if not saved:
             return "there is no checkpoint yet"
-        actions = self._director.evaluate(saved[-1].name)
+        actions = self._director.evaluate(saved[-1])
         if isinstance(actions, str):
             return actions
         await self._act(actions)
@@ -134,7 +134,7 @@ class Gating:
 
     async def promote(self, name: str, reason: str) -> str:
         """Makes a checkpoint the best by hand; the reason if it cannot be."""
-        if name not in {saved.name for saved in await self._ledger.store.checkpoints()}:
+        if name not in await self._shown():
             return f"there is no checkpoint {name!r} on disk"
         try:
             await asyncio.to_thread(checkpoints.verify, self._run.checkpoints / name)
@@ -145,6 +145,11 @@ class Gating:
                 return f"{name} is the best network already"
             await self._promote(name, reason or "promoted by hand")
         return ""
+
+    async def _shown(self) -> list[str]:
+        """Checkpoints that are more than something to resume from, oldest first."""
+        saved = await self._ledger.store.checkpoints()
+        return [checkpoint.name for checkpoint in saved if not checkpoint.only_resumes]
 
     # What the director wants ----------------------------------------------------------------------
 
@@ -248,15 +253,17 @@ class Gating:
     async def _prune(self) -> None:
         """Removes what nothing needs: not first, best, recent, asked for or to be decided on."""
         saved = await self._ledger.store.checkpoints()
-        names = [checkpoint.name for checkpoint in saved]
-        recent = names[-self._config.supervisor.keep_checkpoints :]
-        asked_for = (checkpoint.name for checkpoint in saved if checkpoint.reason == "requested")
-        kept = {*names[:1], *recent, *asked_for, *self._director.in_use()}
-        for name in names:
+        shown = await self._shown()
+        timed = [checkpoint.name for checkpoint in saved if checkpoint.only_resumes]
+        asked_for = [checkpoint.name for checkpoint in saved if checkpoint.reason == "requested"]
+        recent = shown[-self._config.supervisor.keep_checkpoints :]
+        kept = {*shown[:1], *recent, *timed[-1:], *asked_for, *self._director.in_use()}
+        for checkpoint in saved:
+            name = checkpoint.name
             if name not in kept:
                 await self._ledger.store.set_checkpoint_state(name, "retired")
                 await asyncio.to_thread(remove_directory, self._run.checkpoints / name)
-                self._ledger.publish(CheckpointRetired(name=name))
+                self._ledger.publish(CheckpointRetired(name=name, reason=checkpoint.reason))
 
 
 def _score(match: MatchFinished) -> float:

@@ -225,6 +225,8 @@ def describe(event: Event) -> str:
             return f"{event.worker} is given up: {event.reason}"
         case ShardRejected():
             return f"shard {event.name} is refused and set aside: {event.reason}"
+        case CheckpointSaved(reason="timed") | CheckpointRetired(reason="timed"):
+            return ""
         case CheckpointSaved():
             return f"checkpoint {event.name} ({event.reason}, {event.size_mib:.1f} MiB)"
         case CheckpointRetired():

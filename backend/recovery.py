@@ -216,22 +216,16 @@ async def _reconcile_checkpoints(
 def read_checkpoint(path: Path, config: Config) -> CheckpointSaved:
     """Verifies every file of a checkpoint; the event that would have announced it.
 
-    Raises CheckpointError. Why it was saved is not in the manifest, it follows from the step.
+    Raises CheckpointError.
     """
     manifest = checkpoints.verify(path)
-    if manifest.step == 0:
-        reason = "initial"
-    elif manifest.step % config.training.steps_per_cycle == 0:
-        reason = "cycle"
-    else:
-        reason = "requested"
     return CheckpointSaved(
         at=path.stat().st_mtime,
         name=path.name,
         step=manifest.step,
         sha256=sha256_of(path / checkpoints.MANIFEST),
         size_mib=sum(record.size for record in manifest.files.values()) / 2**20,
-        reason=reason,
+        reason=checkpoints.saved_because(manifest, config.training.steps_per_cycle),
         metrics=manifest.metrics,
     )
 

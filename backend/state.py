@@ -119,7 +119,7 @@ class RunState(_State, frozen=True, kw_only=True):
     """(wall clock, MiB): device memory of all workers, or RSS where the device cannot tell."""
     workers: dict[str, WorkerView] = {}
     checkpoints: tuple[CheckpointView, ...] = ()
-    """Those on disk, oldest first."""
+    """Those on disk, oldest first; without the one that is only for resuming."""
     best: str = ""
     match: MatchView | None = None
     """The match being played."""
@@ -188,9 +188,11 @@ def fold(state: RunState, event: e.Event) -> RunState:
         case e.TrainerProgress():
             return replace(state, trainer=event, step=event.step)
         case e.CheckpointSaved():
-            return _checkpoint_saved(state, event)
+            return state if event.only_resumes else _checkpoint_saved(state, event)
         case e.CheckpointRetired():
             left = tuple(c for c in state.checkpoints if c.name != event.name)
+            if left == state.checkpoints:  # It only served to resume from.
+                return state
             text = f"checkpoint {event.name} removed: newer ones are kept"
             return _log(replace(state, checkpoints=left), event.at, "run", "info", text)
         case e.MatchStarted():

@@ -215,6 +215,7 @@ def test_names_within_a_checkpoint_are_those_of_the_trainer() -> None:
         "imported",
         imported,
         EXPIRED_CREDITS,
+        checkpoints.SAVED_BECAUSE,
     ]
     (counters,) = re.findall(r"trainer=\{(.*)\}", source)
     assert quoted(manifest["trainer"]) == re.findall(r'"(\w+)":', counters)

@@ -77,6 +77,8 @@ class _TrainerWorker:
         """Samples seen in games of others, before self-play; they cost no credits."""
         self._saved = ""
         """Name of the newest checkpoint."""
+        self._saved_because = ""
+        self._saved_at = time.monotonic()
         self._means = MetricMeans()
         self._metrics: dict[str, float] = {}
         self._has_checked_batch = False
@@ -127,6 +129,9 @@ class _TrainerWorker:
         self._credits.expired = int(checkpoint.manifest.data_position.get(EXPIRED_CREDITS, 0))
         self._metrics = dict(checkpoint.manifest.metrics)
         self._saved = path.name
+        self._saved_because = checkpoints.saved_because(
+            checkpoint.manifest, self._config.training.steps_per_cycle
+        )
         self._io.log(f"goes on from {path.name}")
 
     def _fill_window(self) -> None:
@@ -191,17 +196,24 @@ class _TrainerWorker:
             self._io.emit(TrainingStep(step=step, metrics=self._metrics))
         if step % training.steps_per_cycle == 0:
             self._save("cycle")
+        elif 0 < training.checkpoint_every_s <= time.monotonic() - self._saved_at:
+            self._save("timed")
 
     def _save(self, reason: str) -> None:
-        """Commit the state of this step and announce it; a step is saved and announced once."""
+        """Commit the state of this step and announce it; a step is saved once."""
         if self._saved == self._name:
-            self._io.log(f"{self._saved} is saved already")
+            if reason == "requested" and self._saved_because in ("timed", "stopping"):
+                # A person wants to keep what would have gone with time.
+                self._announce(reason)
+            else:
+                self._io.log(f"{self._saved} is saved already")
             return
         self._io.set_phase("saving", self._name)
         position: dict[str, Any] = {
             "sampler": self._sampler.state(),
             IMPORTED_SAMPLES: self._imported_samples,
             EXPIRED_CREDITS: self._credits.expired,
+            checkpoints.SAVED_BECAUSE: reason,
         }
         self._trainer.save(
             self._run.checkpoints,
@@ -213,6 +225,8 @@ class _TrainerWorker:
         self._announce(reason)
 
     def _announce(self, reason: str) -> None:
+        self._saved_because = reason
+        self._saved_at = time.monotonic()
         path = self._run.checkpoints / self._saved
         size = sum(file.stat().st_size for file in path.iterdir())
         self._io.emit(

@@ -85,6 +85,22 @@ async def test_the_state_shows_the_checkpoints_that_are_on_disk_and_those_asked_
     assert "there is no checkpoint" in await stage.gating.promote(retired.name, "")
 
 
+async def test_of_timed_checkpoints_one_stays_and_none_is_shown_measured_or_promoted(
+    stage: Stage,
+) -> None:
+    await stage.save(0, "initial")
+    await stage.save(3, "timed")
+    timed = await stage.save(4, "timed")
+    assert stage.on_disk() == [0, 4]
+    assert stage.shown() == [0]
+    assert [line.text for line in stage.ledger.state.log if "removed" in line.text] == []
+    assert "best network itself" in await stage.gating.evaluate_newest()
+    assert "there is no checkpoint" in await stage.gating.promote(timed, "")
+    for step in (5, 6, 7):
+        await stage.save(step, "stopping")
+    assert stage.on_disk() == [0, 4, 6, 7]
+
+
 async def test_a_start_shows_the_checkpoints_that_are_on_disk(run: RunDirectory) -> None:
     for step in (0, 10, 20):
         write_checkpoint(run, step)

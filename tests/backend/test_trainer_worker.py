@@ -299,14 +299,26 @@ def test_credits_of_positions_that_left_the_window_are_not_spent_on_the_rest(
         assert trainer.wait_until_starved(7).credits == 0
 
 
-def test_a_candidate_that_a_person_saves_again_stays_a_candidate(tmp_path: Path) -> None:
-    training = replace(CONFIG.training, steps_per_cycle=7)
+def test_it_saves_by_the_clock_and_goes_on_from_there_when_it_was_killed(tmp_path: Path) -> None:
+    training = replace(CONFIG.training, steps_per_cycle=14, checkpoint_every_s=1e-6)
     run = _make_run(tmp_path / "run", replace(CONFIG, training=training))
-    _admit(run, _write(run, 0))
+    first, second = _write(run, 0), _write(run, 1)
+    _admit(run, first)
     with _Trainer(run) as trainer:
         trainer.wait_until_starved(7)
+    with _Trainer(run) as trainer:
+        trainer.wait_for(LogLine, lambda line: line.text == "goes on from step-00000007")
         trainer.order(SaveCheckpoint(reason="requested"))
-        trainer.wait_for(LogLine, lambda line: line.text == "step-00000007 is saved already")
+        saved = trainer.wait_for(CheckpointSaved)
+        assert (saved.name, saved.reason) == ("step-00000007", "requested")
+        trainer.order(AddShard(name=second.name))
+        trainer.wait_until_starved(14)
+        reasons = [saved.reason for saved in trainer.of(CheckpointSaved)]
+        assert reasons == ["requested", *["timed"] * 6, "cycle"]
+
+        # A candidate that a person saves again stays a candidate.
+        trainer.order(SaveCheckpoint(reason="requested"))
+        trainer.wait_for(LogLine, lambda line: line.text == "step-00000014 is saved already")
         trainer.order(Stop())
         assert trainer.finish() == ExitCode.DONE
-        assert [saved.reason for saved in trainer.of(CheckpointSaved)] == ["initial", "cycle"]
+        assert trainer.of(CheckpointSaved)[-1].reason == "cycle"
