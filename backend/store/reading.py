@@ -7,6 +7,7 @@ writer. Open, ask, close: a reader that keeps a snapshot open lets the log grow.
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -26,19 +27,27 @@ def read_only(database: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def admitted_shards(database: Path) -> list[str]:
-    """File names of the shards that may be trained on, oldest first."""
-    with read_only(database) as connection:
-        rows = connection.execute("SELECT name FROM shards WHERE state = 'admitted' ORDER BY seq")
-        return [name for (name,) in rows]
+@dataclass(frozen=True)
+class Admitted:
+    """What may be trained on, all of it as of one instant."""
+
+    shards: list[str]
+    """File names of the shards whose files are there, oldest first."""
+    positions: int
+    """Admitted over the whole run, also with shards that have left the window since."""
 
 
-def admitted_positions(database: Path) -> int:
-    """Positions admitted over the whole run, also of shards that have left the window since."""
+def admitted(database: Path) -> Admitted:
+    """The shards that count now; of a later one its reader is told."""
     with read_only(database) as connection:
-        query = "SELECT coalesce(sum(positions), 0) FROM shards"
-        (positions,) = connection.execute(query).fetchone()
-        return int(positions)
+        # One statement sees one instant: between two, a shard could be admitted and count twice.
+        rows = connection.execute("SELECT name, state, positions FROM shards ORDER BY seq")
+        shards, total = [], 0
+        for name, state, positions in rows:
+            total += positions
+            if state == "admitted":
+                shards.append(name)
+    return Admitted(shards, total)
 
 
 def best_network(database: Path) -> str:

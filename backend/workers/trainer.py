@@ -37,7 +37,7 @@ from backend.replay.credits import EXPIRED_CREDITS, Credits
 from backend.replay.sampler import Sampler
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
-from backend.store.reading import admitted_positions, admitted_shards
+from backend.store.reading import admitted
 from backend.training import IMPORTED_SAMPLES, Trainer
 from backend.wire import clean
 from backend.workers.base import WorkerIO
@@ -137,9 +137,9 @@ class _TrainerWorker:
     def _fill_window(self) -> None:
         """Load the newest admitted shards, enough to fill the window, oldest first."""
         self._io.set_phase("loading", "replay window")
-        names = admitted_shards(self._run.database)
-        self._credits.admitted = admitted_positions(self._run.database)
-        for done, name in enumerate(names):
+        found = admitted(self._run.database)
+        self._credits.admitted = found.positions
+        for done, name in enumerate(found.shards):
             self._take_in(name)
             if done % 64 == 0:
                 self._io.progress()

@@ -277,6 +277,21 @@ async def test_the_curve_behind_a_recorded_checkpoint_is_recorded_with_it(
         assert await ledger.store.metrics() == [("policy_loss", 10, 2.0)]
 
 
+async def test_a_shard_that_left_the_window_while_it_was_read_is_nobodys_concern(
+    run: RunDirectory,
+) -> None:
+    config = Config(replay=ReplayConfig(window_positions=8, min_positions=1))
+    names = write_shards(run, 4)
+    async with started(run, config) as findings:
+        await findings.intake._retire()
+        before = await findings.ledger.store.shards()
+        for name in (names[0], names[3], "unheard-of"):  # left the window, sound, made up
+            await findings.intake.withdraw(name)
+        assert await findings.ledger.store.shards() == before
+        assert [alert.level for alert in findings.ledger.state.alerts] == ["warning"]
+    assert not list(run.quarantine.iterdir())
+
+
 async def test_shards_that_left_the_window_leave_the_disk_but_stay_counted(
     run: RunDirectory,
 ) -> None:

@@ -40,8 +40,22 @@ async def test_a_shard_counts_once_however_often_it_is_admitted(tmp_path: Path) 
     assert await store.admissions() == [admitted("s1")]
     assert await store.pgn_bytes() == 100
     await store.close()
-    assert reading.admitted_shards(tmp_path / "m.db") == ["s1"]
-    assert reading.admitted_positions(tmp_path / "m.db") == 10
+    assert reading.admitted(tmp_path / "m.db") == reading.Admitted(["s1"], 10)
+
+
+async def test_a_reader_finds_the_shards_that_are_there_and_the_positions_of_all(
+    tmp_path: Path,
+) -> None:
+    store = await Store.open(tmp_path / "m.db")
+    for name in ("s1", "s2", "s3", "s4"):
+        await store.admit(admitted(name), "aa", games_of(name), 100)
+    await store.set_shard_state(["s1"], "retired")
+    await store.set_shard_state(["s2"], "missing")
+    await store.reject("s3", "damaged later", 2.0)
+    await store.reject("s5", "damaged at once", 2.0)
+    assert [row.name for row in await store.admissions()] == ["s1", "s2", "s3", "s4"]
+    await store.close()
+    assert reading.admitted(tmp_path / "m.db") == reading.Admitted(["s4"], 40)
 
 
 async def test_a_failed_admission_leaves_no_trace(tmp_path: Path) -> None:

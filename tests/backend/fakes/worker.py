@@ -55,7 +55,7 @@ from backend.replay.records import (
 )
 from backend.replay.shards import ShardWriter, read_shard
 from backend.rundir import RunDirectory
-from backend.store.reading import admitted_shards
+from backend.store.reading import admitted
 from backend.workers.base import WorkerIO, run_worker
 
 STEP_S = 0.01
@@ -188,7 +188,7 @@ def trainer(io: WorkerIO, run: RunDirectory, config: Config, orders: Orders) -> 
         else:
             window.add(name)
 
-    for name in admitted_shards(run.database):
+    for name in admitted(run.database).shards:
         take_in(name)
 
     def save(reason: str) -> None:
