@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from backend.commit import OS
+from backend.disk import writing_to
 
 _GAME_ID: Final = re.compile(rb'^\[GameId "([^"\n]{1,200})"\]', re.MULTILINE)
 _GAME_START: Final = re.compile(rb"^\[Event ", re.MULTILINE)
@@ -23,7 +24,14 @@ class GameFile:
         self._path = path
 
     def append(self, text: str, vouched: int) -> int:
-        """Puts `text` behind the first `vouched` bytes, durably, and returns the new length."""
+        """Puts `text` behind the first `vouched` bytes, durably, and returns the new length.
+
+        RunDirectoryError when the disk takes nothing more.
+        """
+        with writing_to(self._path):
+            return self._append(text, vouched)
+
+    def _append(self, text: str, vouched: int) -> int:
         is_new = not self._path.exists()
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(self._path, flags, 0o600)

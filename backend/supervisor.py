@@ -35,7 +35,7 @@ from backend.commands import (
 )
 from backend.config import Config
 from backend.crew import Crew
-from backend.errors import ExitCode
+from backend.errors import ExitCode, Matrix0Error
 from backend.events import (
     TELEMETRY,
     CheckpointSaved,
@@ -143,7 +143,10 @@ class Supervisor:
                 if not self._stop.is_set():
                     await self._work()
             except BaseException as error:
-                self._stop_reason, self._exit_code = f"failed: {error!r}", ExitCode.INTERNAL
+                cause = _first(error)
+                self._stop_reason, self._exit_code = f"failed: {cause!r}", ExitCode.INTERNAL
+                if isinstance(cause, Matrix0Error):
+                    self._stop_reason, self._exit_code = f"failed: {cause}", cause.exit_code
                 raise
             finally:
                 self._ignore_signals()
@@ -360,10 +363,9 @@ async def conduct(
         journal.close()
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def _first(error: BaseException) -> BaseException:
     """The first error of nested groups: what went wrong, the others followed from it."""
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 async def _run_watch(watch: Watch, ledger: Ledger) -> None:

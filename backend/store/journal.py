@@ -15,6 +15,7 @@ import msgspec
 
 from backend.commands import ClientCommand
 from backend.commit import OS
+from backend.disk import writing_to
 from backend.errors import RunDirectoryError
 from backend.events import Event
 
@@ -79,6 +80,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """Opens it and removes a torn last line (it was never acknowledged)."""
+        self._path = path
         self.reading = read_journal(path)
         self._seq = max((entry.seq for entry in self.reading.entries), default=0)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -92,21 +94,25 @@ class Journal:
             raise RunDirectoryError(f"{path}: {error.strerror}") from error
 
     def append(self, facts: Iterable[tuple[float, Fact]]) -> None:
-        """Writes (wall clock, fact) entries durably; all of them or, after an error, none."""
+        """Writes (wall clock, fact) entries durably; all of them or, after an error, none.
+
+        RunDirectoryError when the disk takes nothing more.
+        """
         lines = []
         for at, fact in facts:
             self._seq += 1
             entry = msgspec.json.encode(Entry(seq=self._seq, at=at, fact=fact))
             lines.append(b'{"crc32":%d,"entry":%s}\n' % (zlib.crc32(entry), entry))
         data = b"".join(lines)
-        try:
-            done = 0
-            while done < len(data):
-                done += os.pwrite(self._fd, data[done:], self._length + done)
-            OS.sync(self._fd)
-        except OSError:
-            os.ftruncate(self._fd, self._length)
-            raise
+        with writing_to(self._path):
+            try:
+                done = 0
+                while done < len(data):
+                    done += os.pwrite(self._fd, data[done:], self._length + done)
+                OS.sync(self._fd)
+            except OSError:
+                os.ftruncate(self._fd, self._length)
+                raise
         self._length += len(data)
 
     def close(self) -> None:

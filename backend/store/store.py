@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import aiosqlite
 import msgspec
 
+from backend.disk import writing_to
 from backend.errors import Matrix0Error, RunDirectoryError
 from backend.events import (
     CheckpointSaved,
@@ -73,8 +74,9 @@ class ShardRow:
 class Store:
     """Use `await Store.open(path)` and `await store.close()`. Any task may await its methods."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
         self._db = connection
+        self._path = path
         self._writing = asyncio.Lock()
 
     @classmethod
@@ -102,7 +104,7 @@ class Store:
         except Matrix0Error:
             await connection.close()
             raise
-        return cls(connection)
+        return cls(connection, path)
 
     async def close(self) -> None:
         await self._db.close()
@@ -318,14 +320,17 @@ class Store:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
+        """All or nothing; RunDirectoryError when the disk takes it no more."""
         async with self._writing:
-            await self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                await self._db.execute("ROLLBACK")
-                raise
-            await self._db.execute("COMMIT")
+            with writing_to(self._path):
+                await self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield
+                    await self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:  # SQLite ends some by itself, on a full disk.
+                        await self._db.execute("ROLLBACK")
+                    raise
 
 
 def _counts(shard: ShardAdmitted) -> tuple[int, ...]:

@@ -297,6 +297,24 @@ def test_a_worker_that_cannot_work_is_given_up_and_ends_a_run_that_needs_it(
     assert supervisor.of(WorkerGivenUp)[0].worker == "evaluator"
 
 
+def test_a_disk_that_takes_no_more_ends_the_run_with_one_line_and_a_start_later_goes_on(
+    run: Path,
+) -> None:
+    with SupervisorProcess(run, "--file-limit", "200000") as supervisor:
+        assert supervisor.finish() == ExitCode.CONFIG
+        stopped = supervisor.of(RunStopped)[-1]
+        (line,) = supervisor.errors().splitlines()
+    assert_all_end(supervisor.workers, 5.0)
+    assert stopped.exit_code == ExitCode.CONFIG
+    assert "cannot be written" in stopped.reason
+    assert "MiB free" in line
+    assert "Traceback" not in line
+    counted = sum(e.games for e in supervisor.of(ShardAdmitted))
+    with SupervisorProcess(run) as later:
+        assert later.wait_for(Recovered).games >= counted
+        later.wait_for(CycleFinished)
+
+
 def test_the_process_of_the_supervisor_never_loads_torch() -> None:
     code = (
         "import sys\n"
