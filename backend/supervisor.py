@@ -291,7 +291,10 @@ class Supervisor:
                     refused = "the trainer is not running"
             case EvaluateNow():
                 text = "a match against the best begins"
-                refused = await self._gating.evaluate_newest()
+                if self._is_paused:
+                    refused = "the run is paused: resume it first"
+                else:
+                    refused = await self._gating.evaluate_newest()
             case Promote():
                 text = f"{command.name} is the best network"
                 refused = await self._gating.promote(command.name, command.reason)

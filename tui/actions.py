@@ -74,6 +74,8 @@ def _no_evaluation_now(context: Context) -> str:
     if reason := _unreachable(context):
         return reason
     state = context.state
+    if state.phase == "paused":
+        return "the run is paused: resume it first"
     if state.match is not None:
         return f"a match is being played already ({state.match.played}/{state.match.games} games)"
     if not state.checkpoints:

@@ -208,6 +208,7 @@ def test_orders_over_the_socket_are_obeyed_or_refused_with_a_reason(run: Path) -
             assert screen.ask(PauseRun()).refused == ""
             assert "already" in screen.ask(PauseRun()).refused
             screen.wait_for(Heartbeat, lambda e: e.worker == "trainer" and e.phase == "paused")
+            assert "paused" in screen.ask(EvaluateNow()).refused
             assert "no checkpoint" in screen.ask(Promote(name="step-9", reason="")).refused
             assert screen.ask(ResumeRun()).refused == ""
             assert screen.ask(CheckpointNow()).text

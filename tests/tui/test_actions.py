@@ -56,6 +56,13 @@ def test_evaluation_needs_a_checkpoint_that_is_not_the_best(rich: RunState) -> N
     assert refusal("evaluate", none) == "there is no checkpoint yet"
 
 
+def test_no_match_begins_while_the_run_is_paused(rich: RunState) -> None:
+    newer = fold(rich, scenario.checkpoint(2300, rich.now))
+    paused = fold(newer, e.PauseChanged(paused=True))
+    assert refusal("evaluate", paused) == "the run is paused: resume it first"
+    assert refusal("evaluate", fold(paused, e.PauseChanged(paused=False))) == ""
+
+
 def test_one_match_at_a_time(rich: RunState) -> None:
     match = e.MatchStarted(match="m", candidate="a", opponent="b", games=40, simulations=64)
     playing = scenario.fold_all(
