@@ -45,7 +45,7 @@ class RunDirectoryError(Matrix0Error):
 
 
 class RunLockedError(Matrix0Error):
-    """Another supervisor holds the run."""
+    """Another process holds the run."""
 
     exit_code = ExitCode.LOCKED
 

@@ -44,7 +44,7 @@ from backend.events import (
 )
 from backend.forecast import cycle_progress, duration, seconds_left
 from backend.ledger import Ledger
-from backend.rundir import RunDirectory
+from backend.rundir import SUPERVISOR, RunDirectory
 from backend.selfplay.readings import policy_surprise, remarks
 from backend.state import RunState
 from backend.supervisor import INTERRUPTED, Mission, conduct
@@ -65,7 +65,7 @@ def run_headless(
     """
     run = RunDirectory(directory)
     run.create()
-    with run.lock():
+    with run.lock(SUPERVISOR):
         kept, differences = run.settle(config, preset)
         mission = Mission(
             run=run,

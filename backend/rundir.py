@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 import re
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -17,7 +17,41 @@ from backend.settings import dump_config, load_config
 RUN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 """Names of runs and workers: harmless in every file system, URL and terminal."""
 
+SUPERVISOR: Final = "supervisor"
+"""The role of a holder that answers screens."""
+
 FOLDERS: Final = ("replay", "imported", "checkpoints", "games", "logs", "quarantine", "backups")
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a run, as it wrote itself into `lock`."""
+
+    pid: int
+    """0 when it has not written it yet."""
+    role: str
+    """`SUPERVISOR`, or the command that is at work; empty when it has not written it yet."""
+
+    @classmethod
+    def read(cls, fd: int) -> "Holder":
+        pid, _, role = os.pread(fd, 128, 0).decode("utf-8", "replace").strip().partition(" ")
+        return cls(int(pid) if pid.isdecimal() else 0, role)
+
+    @property
+    def is_supervisor(self) -> bool:
+        return self.role in (SUPERVISOR, "")
+
+    def refusal(self, path: Path) -> RunLockedError:
+        """What to tell somebody who wants the run."""
+        if self.is_supervisor:
+            return RunLockedError(
+                f"{path}: this run is in use by process {self.pid or 'unknown'}; "
+                "stop it first, or attach to it with matrix0-tui"
+            )
+        return RunLockedError(
+            f"{path}: `{self.role}` is at work on this run (process {self.pid}); "
+            "wait until it is done, or end it with Ctrl-C where it runs"
+        )
 
 
 class RunDirectory:
@@ -94,8 +128,10 @@ class RunDirectory:
         commit_file(self.config_file, dump_config(config).encode())
         return config, []
 
-    def lock(self) -> "RunLock":
+    def lock(self, role: str) -> "RunLock":
         """Holds the run until released or until this process is gone.
+
+        `role` is what the holder does: `SUPERVISOR`, or the command as a person types it.
 
         Raises RunLockedError, naming the holder, when another process has it.
         """
@@ -106,21 +142,18 @@ class RunDirectory:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.read(fd, 32).decode("ascii", "replace").strip() or "unknown"
+            holder = Holder.read(fd)
             os.close(fd)
-            raise RunLockedError(
-                f"{self.path}: this run is in use by process {holder}; "
-                "stop it first, or attach to it with matrix0-tui"
-            ) from error
+            raise holder.refusal(self.path) from error
         except OSError as error:
             os.close(fd)
             raise RunDirectoryError(f"{self.path}: no lock here: {error.strerror}") from error
         os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
+        os.pwrite(fd, f"{os.getpid()} {role}\n".encode(), 0)
         return RunLock(fd)
 
-    def holder(self) -> int | None:
-        """Process that holds the run; None when nobody does."""
+    def holder(self) -> Holder | None:
+        """Who holds the run; None when nobody does."""
         try:
             fd = os.open(self.lock_file, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -128,8 +161,7 @@ class RunDirectory:
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            text = os.read(fd, 32).strip()
-            return int(text) if text.isdigit() else 0
+            return Holder.read(fd)
         finally:
             os.close(fd)
         return None

@@ -58,7 +58,7 @@ from backend.ledger import Ledger
 from backend.pool import LocalPool, WorkerPool
 from backend.recovery import Findings, open_ledger, recover
 from backend.roster import WorkerCommandLine, worker_specs
-from backend.rundir import RunDirectory
+from backend.rundir import SUPERVISOR, RunDirectory
 from backend.server import Answer, Server
 from backend.wire import clean
 
@@ -382,7 +382,7 @@ def supervise(directory: Path, cycles: int = 0) -> int:
     """
     run = RunDirectory(directory)
     run.create()
-    with run.lock():
+    with run.lock(SUPERVISOR):
         mission = Mission(
             run=run,
             config=run.read_config(),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -268,6 +269,23 @@ def test_a_screen_without_a_terminal_is_refused(run: Run) -> None:
     assert _one_line(refused) == (
         "matrix0-tui: the control centre needs a terminal; without one use --no-ui"
     )
+
+
+def test_a_screen_cannot_join_what_is_not_a_supervisor(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = RunDirectory(tmp_path / "held")
+    held.create()
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for words in (("--no-ui",), ()):
+        with held.lock("matrix0 train"):
+            refused = run("--preset", "tiny", "--run", "held", *words, entry=cli.tui_main)
+        assert refused.code == 73
+        assert f"`matrix0 train` is at work on this run (process {os.getpid()})" in (
+            _one_line(refused)
+        )
+        assert not held.exists
 
 
 def test_json_without_headless_is_refused(run: Run) -> None:

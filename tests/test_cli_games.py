@@ -13,7 +13,7 @@ import pytest
 from backend.checkpoints import list_checkpoints
 from backend.processes import child_command, child_environment
 from backend.replay.imports import import_pgn
-from backend.rundir import RunDirectory
+from backend.rundir import SUPERVISOR, RunDirectory
 
 GAMES = Path(__file__).resolve().parent / "data" / "games" / "games_ci.pgn"
 SMALL = ("--set", "model.channels=16", "--set", "model.blocks=1", "--set", "training.batch_size=16")
@@ -72,7 +72,7 @@ def test_games_come_by_standard_input(run: RunDirectory) -> None:
 
 
 def test_a_run_that_is_at_work_takes_in_no_games(run: RunDirectory) -> None:
-    with run.lock():
+    with run.lock(SUPERVISOR):
         refused = _call("import", "pgn", str(GAMES), "--run", str(run.path))
     assert refused.returncode == 73
     assert refused.stdout == b""

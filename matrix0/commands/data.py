@@ -52,7 +52,7 @@ def import_pgn(
     directory = RunDirectory(run)
     config = directory.read_config() if directory.exists else Config()
     directory.create()
-    with directory.lock(), _interruptible() as should_stop, _Meter() as meter:
+    with directory.lock("matrix0 import pgn"), _interruptible() as should_stop, _Meter() as meter:
         tally = import_games(
             files,
             directory.imported,
@@ -87,7 +87,7 @@ def train(
     directory = RunDirectory(run)
     config, preset = asked_settings(directory, preset, file, overrides or [])
     directory.create()
-    with directory.lock():
+    with directory.lock("matrix0 train"):
         kept, differences = directory.settle(config, preset)
         say_differences(directory, differences)
 

@@ -64,9 +64,12 @@ def control_centre(
     from tui.app import run_app
 
     directory.create()
+    holder = directory.holder()
+    if holder is not None and not holder.is_supervisor:
+        raise holder.refusal(directory.path)
     say_differences(directory, directory.settle(config, preset)[1])
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    if directory.holder() is not None:
+    if holder is not None:
         if cycles:
             say(f"{directory.path} is already at work: --cycles {cycles} changes nothing")
         raise typer.Exit(run_app(directory.path, ascii=ascii_only))

@@ -17,9 +17,11 @@ from tests.tui.conftest import SMALL, FakeLink, draw, screen, toasts
 from tests.tui.plain import plain
 from tui.app import ControlCentre, farewell
 from tui.client import LinkView
+from tui.glyphs import UNICODE
 from tui.panes.board import BoardPane
 from tui.panes.checkpoints import CheckpointsPane
 from tui.panes.log import LogPane
+from tui.panes.starting import starting_text
 from tui.panes.workers import WorkersPane
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,6 +127,17 @@ async def test_before_the_socket_is_there_the_screen_says_so(tmp_path: Path) -> 
     async with screen(link) as (app, _):
         assert "starting: no socket yet" in plain(app)
         assert "CONNECTING" in plain(app)
+
+
+def test_a_socket_that_does_not_come_is_said_after_a_while() -> None:
+    link = LinkView("waiting", "no socket yet")
+    early, late = (
+        starting_text(Path("runs/demo"), link, waited_s, ["locked"], UNICODE).plain
+        for waited_s in (59.0, 61.0)
+    )
+    assert "locked" not in early
+    assert "Nothing has answered for 1m00s. q leaves" in late
+    assert "locked" in late
 
 
 async def test_a_supervisor_that_died_at_the_start_shows_its_last_words(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from tui.client import LinkView
 from tui.glyphs import Glyphs
 from tui.panes.quiet import QuietStatic
 
+PATIENCE_S = 60.0
+"""A supervisor that opens a run of usual size has answered long before."""
 TAIL_BYTES = 8192
 TAIL_LINES = 12
 
@@ -37,12 +39,15 @@ def starting_text(
             (text, "$attention"),
             "The supervisor opens the run and then starts its workers.\n",
         ]
+        if waited_s > PATIENCE_S:
+            text = f"Nothing has answered for {fmt.duration(PATIENCE_S)}. q leaves; see below.\n"
+            parts.append((text, "bold $bad"))
     else:
         parts += [
             (f"{glyphs.failed} {fmt.line(link.detail)}\n", "bold $bad"),
             "q leaves; start again when the cause is gone.\n",
         ]
-    if log and link.status != "waiting":
+    if log and (link.status != "waiting" or waited_s > PATIENCE_S):
         parts.append(("\nlast lines of logs/supervisor.log\n", "$muted"))
         parts += [f"  {line}\n" for line in log]
     return Content.assemble(*parts)
