@@ -202,6 +202,11 @@ class Director:
         )
 
 
+def games_of_evaluation(config: EvaluationConfig) -> int:
+    """Of all matches that decide on one candidate."""
+    return config.games + len(BASELINES) * config.baseline_games
+
+
 def undecided(
     checkpoints: Iterable[CheckpointSaved], decisions: Iterable[GateDecided], best: str
 ) -> CheckpointSaved | None:

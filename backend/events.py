@@ -311,6 +311,8 @@ class RunStarted(EventBase, frozen=True, kw_only=True):
     cycles: int
     """Stop after this many cycles of the run; 0 means never."""
     steps_per_cycle: int
+    evaluation_games: int
+    """Games of all matches that decide on one candidate."""
     samples_per_position: float
     min_positions: int
     memory_limit_gib: float
@@ -330,6 +332,8 @@ class Recovered(EventBase, frozen=True, kw_only=True):
     cycle: int
     games: int = 0
     positions: int = 0
+    cycle_seconds: float = 0.0
+    """How long the cycle that goes on now was at work in earlier starts."""
 
 
 class PauseChanged(EventBase, frozen=True, kw_only=True):
@@ -343,7 +347,7 @@ class CycleFinished(EventBase, frozen=True, kw_only=True):
     positions: int
     """Of the run so far."""
     seconds: float
-    """Length of this cycle."""
+    """How long the run was at work on it: without pauses and the time between two starts."""
     policy_loss: float
     value_loss: float
     piece_loss: float

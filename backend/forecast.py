@@ -1,42 +1,145 @@
-"""How long a run will still take, from what it took so far. Pure functions of the state."""
+"""How far a run is and when it will be done; every front shows this. Pure functions of the state.
 
+A cycle is its steps, up to the candidate's, and then the candidate's matches. The trainer does not
+wait for the matches: it makes steps of the next cycle meanwhile.
+"""
+
+from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 from backend.state import RunState
 
-MIN_SHARE: Final = 0.05
-"""Below this share of a first cycle, a forecast would be a guess."""
-NUM_CYCLES: Final = 3
-"""The last cycles are averaged: later ones resemble the next one most."""
+MIN_STEPS_FRAC: Final = 0.05
+"""Below this share of a first cycle's steps, a forecast would be a guess."""
+NUM_CYCLES: Final = 5
+"""The next cycle will take the median of so many last ones."""
 
 
-def cycle_progress(state: RunState) -> float:
-    """Share of the present cycle's steps that are made (0 to 1)."""
+@dataclass(frozen=True)
+class Progress:
+    step: int
+    target: int
+    """The step of the last candidate that was asked for, or of the next one if the run has no end;
+    0 when it is not known or has been passed."""
+    frac: float
+    """Done, 0 to 1: of the whole run, else of the cycle's steps, else of the match."""
+    evaluation: str
+    """What its candidate is at, once the cycle's steps are done; empty before."""
+    eta_s: float | None
+    """Seconds to the end of the run or, if it has none, of the cycle; None when nobody can say.
+
+    In a first cycle it ends with the steps: how long its matches take is seen when they begin."""
+    whole_run: bool
+
+
+def progress(state: RunState, now: float) -> Progress:
+    """`now` is the wall clock."""
+    whole_run = state.cycles > 0
+    to_go = max(0, state.cycles - state.cycle)
+    target = candidate_step(state) + max(0, to_go - 1) * state.steps_per_cycle
+    if not state.steps_per_cycle or state.step > target:
+        target = 0
+    frac = steps_frac(state)
+    if whole_run:
+        # The steps may be done while the last match is still being played.
+        frac = min(1 - (to_go - frac) / state.cycles, 0.99) if to_go else 1.0
+    elif is_evaluating(state):
+        frac = state.match.played / state.match.games if state.match else 0.0
+    return Progress(
+        step=state.step,
+        target=target,
+        frac=frac,
+        evaluation=_evaluation(state),
+        eta_s=run_left_s(state, now) if whole_run else cycle_left_s(state, now),
+        whole_run=whole_run,
+    )
+
+
+# Steps --------------------------------------------------------------------------------------------
+
+
+def candidate_step(state: RunState) -> int:
+    """The step at which the running cycle's candidate is saved; 0 when it is not known."""
+    return state.cycle_start_step + state.steps_per_cycle if state.steps_per_cycle else 0
+
+
+def steps_frac(state: RunState) -> float:
+    """Share of the running cycle's steps that are made (0 to 1)."""
     if not state.steps_per_cycle:
         return 0.0
-    made = state.step - state.cycle_start_step
-    return min(1.0, max(0.0, made / state.steps_per_cycle))
+    return min(1.0, max(0, state.step - state.cycle_start_step) / state.steps_per_cycle)
 
 
-def cycle_seconds(state: RunState) -> float | None:
-    """Expected length of a cycle; None when it is too early to say."""
-    done = [cycle.seconds for cycle in state.cycles_done[-NUM_CYCLES:]]
-    if done:
-        return sum(done) / len(done)
-    share = cycle_progress(state)
-    if share < MIN_SHARE:
+def is_evaluating(state: RunState) -> bool:
+    """Whether the cycle's steps are done, so that only matches are missing."""
+    return steps_frac(state) >= 1.0
+
+
+def _evaluation(state: RunState) -> str:
+    if not is_evaluating(state):
+        return ""
+    if state.match is None:
+        return "evaluation waits"
+    return f"evaluating {state.match.played}/{state.match.games}"
+
+
+# Time ---------------------------------------------------------------------------------------------
+
+
+def cycle_elapsed_s(state: RunState, now: float) -> float:
+    """How long the running cycle was at work, over all starts; pauses do not count."""
+    return max(0.0, _running_clock(state, now) - state.cycle_started_at)
+
+
+def cycle_left_s(state: RunState, now: float) -> float | None:
+    """Until the running cycle is decided; None when nobody can say."""
+    if is_evaluating(state):
+        left_s = _evaluation_left_s(state, now)
+        if left_s is not None:
+            return left_s
+    elapsed_s = cycle_elapsed_s(state, now)
+    usual_s = _usual_cycle_s(state)
+    if usual_s is not None and elapsed_s < usual_s:
+        return usual_s - elapsed_s
+    frac = steps_frac(state)
+    return elapsed_s * (1 - frac) / frac if MIN_STEPS_FRAC <= frac < 1 else None
+
+
+def run_left_s(state: RunState, now: float) -> float | None:
+    """Until the last cycle that was asked for is decided; None when nobody can say."""
+    to_go = state.cycles - state.cycle
+    if to_go <= 0:
+        return 0.0
+    left_s = cycle_left_s(state, now)
+    if left_s is None:
         return None
-    return max(0.0, state.now - state.cycle_started_at) / share
+    usual_s = _usual_cycle_s(state)
+    return left_s + (to_go - 1) * (usual_s or cycle_elapsed_s(state, now) + left_s)
 
 
-def seconds_left(state: RunState) -> float | None:
-    """Until the last cycle that was asked for; None without such, or when too early to say."""
-    length = cycle_seconds(state)
-    if not state.cycles or length is None:
+def _usual_cycle_s(state: RunState) -> float | None:
+    seconds = [cycle.seconds for cycle in state.cycles_done[-NUM_CYCLES:]]
+    return median(seconds) if seconds else None
+
+
+def _evaluation_left_s(state: RunState, now: float) -> float | None:
+    """From the speed of the candidate's games so far; None before the first one."""
+    match = state.match
+    if match is None:
         return None
-    elapsed = max(0.0, state.now - state.cycle_started_at)
-    remaining = state.cycles - state.cycle
-    return max(0.0, remaining * length - min(elapsed, length)) if remaining > 0 else 0.0
+    ended = [m.finished for m in state.matches if m.candidate == match.candidate]
+    games = match.played + sum(m.wins + m.draws + m.losses for m in ended if m)
+    if not games:
+        return None
+    seconds = sum(m.seconds for m in ended if m)
+    seconds += max(0.0, _running_clock(state, now) - match.started_at)
+    left = max(state.evaluation_games - games, match.games - match.played)
+    return seconds / games * left
+
+
+def _running_clock(state: RunState, now: float) -> float:
+    return now if state.paused_at is None else state.paused_at
 
 
 def duration(seconds: float | None) -> str:

@@ -6,7 +6,6 @@ candidate was measured against.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
@@ -27,6 +26,7 @@ from backend.events import (
     Role,
     Verdict,
 )
+from backend.forecast import cycle_elapsed_s
 from backend.ledger import Ledger
 from backend.recovery import Findings, read_checkpoint
 from backend.rundir import RunDirectory
@@ -57,7 +57,6 @@ class Gating:
         self._order = order
         self._on_cycle = on_cycle
         self._changing = asyncio.Lock()
-        self._cycle_began = time.monotonic()
 
     @property
     def best(self) -> str:
@@ -208,7 +207,6 @@ class Gating:
         await self._conclude(decision.cycle)
 
     async def _conclude(self, cycle: int) -> None:
-        self._cycle_began = time.monotonic()
         actions = self._director.concluded(cycle)
         self._on_cycle(cycle)
         await self._act(actions)
@@ -238,7 +236,7 @@ class Gating:
             step=checkpoints.checkpoint_step(decision.candidate) or 0,
             games=state.totals.games,
             positions=state.totals.positions,
-            seconds=time.monotonic() - self._cycle_began,
+            seconds=cycle_elapsed_s(state, self._ledger.now()),
             policy_loss=losses["policy_loss"],
             value_loss=losses["value_loss"],
             piece_loss=losses["piece_loss"],

@@ -42,7 +42,7 @@ from backend.events import (
     WorkerGivenUp,
     WorkerReady,
 )
-from backend.forecast import cycle_progress, duration, seconds_left
+from backend.forecast import Progress, duration, progress, steps_frac
 from backend.ledger import Ledger
 from backend.rundir import SUPERVISOR, RunDirectory
 from backend.selfplay.readings import policy_surprise, remarks
@@ -263,32 +263,33 @@ def describe(event: Event) -> str:
 
 def progress_line(state: RunState) -> str:
     """The whole run in one line."""
+    done = progress(state, state.now)
     parts = [
         f"cycle {state.cycle + 1}" + (f"/{state.cycles}" if state.cycles else ""),
         f"games {state.totals.games:,}",
         f"positions {state.totals.positions:,} ({state.positions_per_s:.0f}/s)",
         f"surprise {_number(policy_surprise(state))}",
-        f"step {state.step:,} ({cycle_progress(state):.0%})",
+        f"step {state.step:,} ({done.evaluation or f'{steps_frac(state):.0%}'})",
         f"loss policy {_number(state.latest('policy_loss'))} "
         f"value {_number(state.latest('value_loss'))}",
     ]
     parts += remarks(state)
-    if state.match is not None:
+    if state.match is not None and not done.evaluation:
         parts.append(f"match {state.match.played}/{state.match.games}")
     elif state.trainer is not None and state.trainer.waiting:
         parts.append(f"trainer waits: {state.trainer.waiting}")
-    parts.append(f"left {duration(seconds_left(state))}")
+    parts.append(_left(done))
     return ("paused, " if state.phase == "paused" else "") + " | ".join(parts)
 
 
 def display(state: RunState) -> Group:
     """The live display: a bar for the cycle's steps and one for a match, numbers beside them."""
     grid = Table.grid(padding=(0, 2))
-    share = cycle_progress(state)
+    done = progress(state, state.now)
     grid.add_row(
         Text(f"cycle {state.cycle + 1}" + (f" of {state.cycles}" if state.cycles else "")),
-        ProgressBar(total=1.0, completed=share, width=30),
-        Text(f"step {state.step:,}, left {duration(seconds_left(state))}"),
+        ProgressBar(total=1.0, completed=steps_frac(state), width=30),
+        Text(", ".join(filter(None, (f"step {state.step:,}", done.evaluation, _left(done))))),
     )
     if state.match is not None:
         match = state.match
@@ -343,6 +344,10 @@ def summary(state: RunState) -> Table:
             )
         )
     return table
+
+
+def _left(done: Progress) -> str:
+    return f"{'left' if done.whole_run else 'left in the cycle'} {duration(done.eta_s)}"
 
 
 def _elo(event: MatchFinished | CycleFinished) -> str:

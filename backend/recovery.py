@@ -115,6 +115,7 @@ async def recover(
         cycle=cycle,
         games=totals.games,
         positions=totals.positions,
+        cycle_seconds=await store.seconds_at_work(cycles[-1].at if cycles else 0.0),
     )
     director = Director(
         config.evaluation,

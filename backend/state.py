@@ -60,6 +60,8 @@ class MatchView(_State, frozen=True, kw_only=True):
     candidate: str
     opponent: str
     games: int
+    started_at: float = 0.0
+    """Wall clock, put later by the pauses since."""
     played: int = 0
     wins: int = 0
     draws: int = 0
@@ -102,8 +104,14 @@ class RunState(_State, frozen=True, kw_only=True):
     cycles: int = 0
     """Stop after this many; 0 means never."""
     cycle_started_at: float = 0.0
+    """Wall clock, put later by the time that the run was down or paused since."""
     cycle_start_step: int = 0
+    """The step of the candidate that ended the cycle before."""
     steps_per_cycle: int = 0
+    evaluation_games: int = 0
+    """Games of all matches that decide on one candidate."""
+    paused_at: float | None = None
+    """Wall clock; None while the run is not paused."""
     samples_per_position: float = 0.0
     min_positions: int = 0
     memory_limit_gib: float = 0.0
@@ -201,6 +209,7 @@ def fold(state: RunState, event: e.Event) -> RunState:
                 candidate=event.candidate,
                 opponent=event.opponent,
                 games=event.games,
+                started_at=event.at,
             )
             return replace(state, match=view)
         case e.MatchProgress():
@@ -238,7 +247,7 @@ def fold(state: RunState, event: e.Event) -> RunState:
         case e.Recovered():
             return _recovered(state, event)
         case e.PauseChanged():
-            return replace(state, phase="paused" if event.paused else "running")
+            return _pause_changed(state, event)
         case e.CycleFinished():
             return _cycle_finished(state, event)
         case e.Alert():
@@ -409,6 +418,7 @@ def _run_started(state: RunState, event: e.RunStarted) -> RunState:
         cycle_started_at=event.at,
         cycles=event.cycles,
         steps_per_cycle=event.steps_per_cycle,
+        evaluation_games=event.evaluation_games,
         samples_per_position=event.samples_per_position,
         min_positions=event.min_positions,
         memory_limit_gib=event.memory_limit_gib,
@@ -420,8 +430,31 @@ def _recovered(state: RunState, event: e.Recovered) -> RunState:
         f"found {event.shards} shards ({event.adopted_shards} adopted), "
         f"{event.checkpoints} checkpoints, cycle {event.cycle}"
     )
-    state = replace(state, best=event.best, cycle=event.cycle)
+    state = replace(
+        state,
+        best=event.best,
+        cycle=event.cycle,
+        cycle_started_at=event.at - event.cycle_seconds,
+    )
     return _log(state, event.at, "run", "info", text)
+
+
+def _pause_changed(state: RunState, event: e.PauseChanged) -> RunState:
+    if event.paused:
+        return replace(state, phase="paused", paused_at=event.at)
+    state = replace(state, phase="running")
+    if state.paused_at is None:
+        return state
+
+    def without_pause(started_at: float) -> float:
+        assert state.paused_at is not None
+        return started_at + event.at - max(state.paused_at, started_at)
+
+    match = state.match
+    if match is not None:
+        match = replace(match, started_at=without_pause(match.started_at))
+    began = without_pause(state.cycle_started_at)
+    return replace(state, paused_at=None, match=match, cycle_started_at=began)
 
 
 def _cycle_finished(state: RunState, event: e.CycleFinished) -> RunState:

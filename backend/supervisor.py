@@ -35,6 +35,7 @@ from backend.commands import (
 )
 from backend.config import Config
 from backend.crew import Crew
+from backend.cycle import games_of_evaluation
 from backend.errors import ExitCode, Matrix0Error
 from backend.events import (
     TELEMETRY,
@@ -191,6 +192,7 @@ class Supervisor:
                 pid=os.getpid(),
                 cycles=mission.cycles,
                 steps_per_cycle=config.training.steps_per_cycle,
+                evaluation_games=games_of_evaluation(config.evaluation),
                 samples_per_position=config.replay.samples_per_position,
                 min_positions=config.replay.min_positions,
                 memory_limit_gib=config.device.memory_limit_gib,

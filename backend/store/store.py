@@ -25,6 +25,7 @@ from backend.events import (
     EventBase,
     GateDecided,
     MatchFinished,
+    PauseChanged,
     Promoted,
     ShardAdmitted,
     TrainingStep,
@@ -260,6 +261,27 @@ class Store:
             "SELECT name, step, value FROM metrics ORDER BY step, name"
         )
         return [(name, step, value) for name, step, value in rows]
+
+    async def seconds_at_work(self, since: float) -> float:
+        """How long the run worked after `since`: not while it was paused, nor between two starts.
+
+        An end by force leaves no mark, so a start ends with the last event before the next one.
+        """
+        rows = await self._db.execute_fetchall(
+            "SELECT at, kind, CASE kind WHEN 'PauseChanged' THEN body END FROM events"
+            " WHERE at >= ? ORDER BY seq",
+            (since,),
+        )
+        seconds, before, is_paused = 0.0, 0.0, False
+        for at, kind, body in rows:
+            if kind == "RunStarted":
+                is_paused = False
+            elif before and not is_paused:
+                seconds += max(0.0, at - before)
+            before = max(before, at)
+            if body is not None:
+                is_paused = msgspec.json.decode(body, type=PauseChanged).paused
+        return seconds
 
     # Within a transaction -------------------------------------------------------------------------
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from backend import checkpoints
 from backend.commands import PlayMatch
 from backend.config import Config, EvaluationConfig, ReplayConfig, TrainingConfig
 from backend.cycle import Play
-from backend.events import Promoted, TrainingStep
+from backend.events import Alert, Promoted, TrainingStep
 from backend.gamefile import GameFile
 from backend.gating import Gating
 from backend.recovery import Findings, open_ledger, read_checkpoint, recover
@@ -74,6 +75,18 @@ async def test_an_empty_directory_is_a_new_run(run: RunDirectory) -> None:
         assert findings.event.cycle == 0
         assert findings.candidate is None
         assert findings.remarks == []
+
+
+async def test_the_cycle_that_goes_on_keeps_the_time_it_took_in_earlier_starts(
+    run: RunDirectory,
+) -> None:
+    async with started(run) as findings:
+        for at in (1000.0, 1250.0):
+            findings.ledger.publish(Alert(at=at, level="info", text="at work"))
+    async with started(run) as findings:
+        assert findings.event.cycle_seconds == 250.0
+        findings.ledger.publish(replace(findings.event, at=9000.0))
+        assert findings.ledger.state.cycle_started_at == 8750.0
 
 
 async def test_orphans_are_adopted_and_counted_once(run: RunDirectory) -> None:

@@ -2,15 +2,24 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from backend.commands import PauseRun, PlayMatch
 from backend.errors import RunDirectoryError
-from backend.events import Alert, MatchFinished, Promoted, ShardAdmitted, TrainingStep
+from backend.events import (
+    Alert,
+    MatchFinished,
+    PauseChanged,
+    Promoted,
+    ShardAdmitted,
+    TrainingStep,
+)
 from backend.store import reading
 from backend.store.journal import Journal, read_journal
 from backend.store.schema import FIELDS
 from backend.store.store import DamagedDatabaseError, GameRow, Store
 from tests.backend.test_cycle import decided, result, saved
+from tests.tui.scenario import beginning
 
 MATCH = result(PlayMatch(match="m", candidate="a", opponent="b", games=4, simulations=8, seed=1))
 
@@ -65,6 +74,28 @@ async def test_a_failed_admission_leaves_no_trace(tmp_path: Path) -> None:
         await store.admit(admitted("s2"), "bb", games_of("s1"), 200)
     assert [row.name for row in await store.shards()] == ["s1"]
     assert await store.pgn_bytes() == 100
+    await store.close()
+
+
+async def test_time_at_work_leaves_out_pauses_and_the_time_between_two_starts(
+    tmp_path: Path,
+) -> None:
+    store = await Store.open(tmp_path / "m.db")
+    start = beginning()[0]
+    events = [
+        replace(start, at=100.0),
+        Alert(at=130.0, level="info", text="the last word before a kill"),
+        replace(start, at=1000.0),
+        PauseChanged(at=1010.0, paused=True),
+        Alert(at=1500.0, level="info", text="said while paused"),
+        PauseChanged(at=1600.0, paused=False),
+        Alert(at=1605.0, level="info", text="stamped late"),
+        Alert(at=1604.0, level="info", text="by another clock"),
+    ]
+    assert await store.seconds_at_work(0.0) == 0.0
+    await store.log([], events)
+    assert await store.seconds_at_work(0.0) == 30 + 10 + 5
+    assert await store.seconds_at_work(130.0) == 10 + 5
     await store.close()
 
 

@@ -37,6 +37,7 @@ def beginning(pid: int = 4242) -> list[e.Event]:
             pid=pid,
             cycles=5,
             steps_per_cycle=1000,
+            evaluation_games=280,
             samples_per_position=2.0,
             min_positions=20_000,
             memory_limit_gib=4.0,

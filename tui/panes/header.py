@@ -2,12 +2,12 @@
 
 from textual.content import Content
 
+from backend.forecast import progress
 from backend.state import RunState
 from tui import format as fmt
 from tui.client import LinkView
 from tui.glyphs import Glyphs
 from tui.panes.quiet import QuietStatic
-from tui.progress import progress
 from tui.status import run_sign
 
 Part = tuple[str, str]
@@ -56,10 +56,12 @@ def _numbers(
     number = min(state.cycle + 1, state.cycles) if state.cycles else state.cycle + 1
     if state.steps_per_cycle:
         parts.append((5, f"cycle {number}{of}" if roomy else f"c{number}{of}", ""))
-        step = f"step {fmt.count(done.step)}/"
-        step += fmt.count(done.target) if roomy else fmt.short(done.target)
+        step = f"step {fmt.count(done.step)}"
+        if done.target:
+            step += f"/{fmt.count(done.target) if roomy else fmt.short(done.target)}"
         bar = fmt.bar(done.frac, 12, glyphs) + " " if roomy else ""
         parts.append((3, step, ""))
+        parts.append((3, done.evaluation, ""))
         parts.append((2, f"{bar}{fmt.percent(done.frac)}", "$accent"))
         if state.phase in ("running", "paused"):
             word = "ETA" if done.whole_run else "cycle ETA" if roomy else "ETA"

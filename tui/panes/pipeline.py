@@ -2,12 +2,12 @@
 
 from textual.content import Content
 
+from backend.forecast import candidate_step
 from backend.selfplay.readings import policy_surprise
 from backend.state import RunState
 from tui import format as fmt
 from tui.glyphs import Glyphs
 from tui.panes.quiet import QuietStatic
-from tui.progress import next_evaluation
 
 ACTIVE = "bold $good"
 IDLE = "$muted"
@@ -79,7 +79,7 @@ def _evaluation(state: RunState) -> tuple[str, str]:
         against = "" if match.opponent == state.best else f" {fmt.network(match.opponent)}"
         score = f" {fmt.percent(match.score)}" if match.played else ""
         return f"evaluate{against} {match.played}/{match.games}{score}", ACTIVE
-    step = next_evaluation(state)
+    step = candidate_step(state)
     return (f"evaluate @{fmt.count(step)}" if step else "evaluate"), IDLE
 
 
