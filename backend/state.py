@@ -7,88 +7,14 @@ from msgspec.structs import replace
 
 from backend import events as e
 from backend.curves import MAX_POINTS, extended
+from backend.views import CheckpointView, MatchView, Totals, WorkerView
 
 MAX_LOG = 500
 MAX_ALERTS = 100
 MAX_MATCHES = 200
 
 
-class _State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    pass
-
-
-class WorkerView(_State, frozen=True, kw_only=True):
-    """One row of the worker table."""
-
-    worker: str
-    role: e.Role
-    state: str = "starting"
-    """starting, running, paused, backoff, failed, exited."""
-    phase: str = ""
-    detail: str = ""
-    pid: int = 0
-    device: str = ""
-    reason: str = ""
-    restarts: int = 0
-    retry_at: float | None = None
-    """Wall clock of the next start while in back-off."""
-    beat_at: float = 0.0
-    rss_mib: float = 0.0
-    device_mib: float | None = None
-    device_limit_mib: float | None = None
-    progress: e.SelfPlayProgress | None = None
-
-
-class CheckpointView(_State, frozen=True, kw_only=True):
-    name: str
-    step: int
-    size_mib: float = 0.0
-    saved_at: float = 0.0
-    reason: str = ""
-    metrics: dict[str, float] = {}
-    verdict: str = ""
-    """promoted, rejected, inconclusive, or empty before a decision."""
-    elo: float | None = None
-    elo_low: float | None = None
-    elo_high: float | None = None
-    versus: str = ""
-    """The network that Elo is measured against."""
-
-
-class MatchView(_State, frozen=True, kw_only=True):
-    match: str
-    candidate: str
-    opponent: str
-    games: int
-    started_at: float = 0.0
-    """Wall clock, put later by the pauses since."""
-    played: int = 0
-    wins: int = 0
-    draws: int = 0
-    losses: int = 0
-    finished: e.MatchFinished | None = None
-
-    @property
-    def score(self) -> float:
-        """Candidate's share of the points so far (0 to 1); 0 before the first game."""
-        return (self.wins + self.draws / 2) / self.played if self.played else 0.0
-
-
-class Totals(_State, frozen=True, kw_only=True):
-    """Of the whole run, over all starts."""
-
-    shards: int = 0
-    games: int = 0
-    positions: int = 0
-    plies: int = 0
-    truncated: int = 0
-    white_wins: int = 0
-    draws: int = 0
-    black_wins: int = 0
-    rejected_shards: int = 0
-
-
-class RunState(_State, frozen=True, kw_only=True):
+class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run: str = ""
     directory: str = ""
     preset: str = ""

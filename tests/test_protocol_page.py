@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from backend import commands, errors, events, state, wire
+from backend import commands, errors, events, state, views, wire
 from backend.config import SupervisorConfig
 from backend.errors import ExitCode
 from backend.supervision import PATIENT_PHASES, GiveUp, Restart, RestartPolicy
@@ -171,10 +171,10 @@ def test_the_state_has_the_fields_of_the_table() -> None:
     rows = {quoted(row[0])[0]: tuple(quoted(row[1])) for row in PAGE.tables("state", "fields")}
     kinds = (
         state.RunState,
-        state.WorkerView,
-        state.CheckpointView,
-        state.MatchView,
-        state.Totals,
+        views.WorkerView,
+        views.CheckpointView,
+        views.MatchView,
+        views.Totals,
     )
     assert rows == {kind.__name__: kind.__struct_fields__ for kind in kinds}
 

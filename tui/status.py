@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from rich.style import Style
 
 from backend.events import Level
-from backend.state import RunState, WorkerView
+from backend.state import RunState
+from backend.views import WorkerView
 from tui import format as fmt
 from tui.client import LinkView
 from tui.glyphs import Glyphs

@@ -2,7 +2,8 @@
 
 from textual.content import Content
 
-from backend.state import CheckpointView, RunState
+from backend.state import RunState
+from backend.views import CheckpointView
 from tui import format as fmt
 from tui.glyphs import Glyphs
 from tui.panes.quiet import Titles

@@ -3,7 +3,8 @@
 from textual.content import Content
 
 from backend.selfplay.readings import remarks
-from backend.state import RunState, WorkerView
+from backend.state import RunState
+from backend.views import WorkerView
 from tui import format as fmt
 from tui.glyphs import Glyphs
 from tui.panes.quiet import Titles
