@@ -23,7 +23,8 @@ class DeviceConfig:
     threads: int = 1
     """CPU threads of torch in each process; 1 is best where several workers share the cores."""
     memory_limit_gib: float = 14.0
-    """Ceiling for one process on its device, GiB; shown as the limit line."""
+    """Ceiling for the tensors of one process on an NVIDIA or Apple GPU, GiB: beyond it the process
+    runs out of memory instead of taking from others. Not enforced on the CPU."""
 
     def __post_init__(self) -> None:
         _require(self.threads >= 1, "threads", self.threads, "must be at least 1")

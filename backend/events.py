@@ -315,7 +315,6 @@ class RunStarted(EventBase, frozen=True, kw_only=True):
     """Games of all matches that decide on one candidate."""
     samples_per_position: float
     min_positions: int
-    memory_limit_gib: float
 
 
 class Recovered(EventBase, frozen=True, kw_only=True):

@@ -40,7 +40,6 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Wall clock; None while the run is not paused."""
     samples_per_position: float = 0.0
     min_positions: int = 0
-    memory_limit_gib: float = 0.0
     totals: Totals = Totals()
     trainer: e.TrainerProgress | None = None
     step: int = 0
@@ -50,7 +49,10 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every how many reports a point is kept, by curve."""
     metric_seen: dict[str, int] = {}
     memory: tuple[tuple[float, float], ...] = ()
-    """(wall clock, MiB): device memory of all workers, or RSS where the device cannot tell."""
+    """(wall clock, MiB), of all workers together: what they hold of the device if it can tell
+    (`memory_total_mib` is known then), else their resident memory; never one after the other."""
+    memory_total_mib: float | None = None
+    """What the device has, 0 where it cannot tell; None on the CPU."""
     workers: dict[str, WorkerView] = {}
     checkpoints: tuple[CheckpointView, ...] = ()
     """Those on disk, oldest first; without the one that is only for resuming."""
@@ -209,10 +211,14 @@ def _heartbeat(state: RunState, event: e.Heartbeat) -> RunState:
         device_mib=event.device_mib,
         device_limit_mib=event.device_limit_mib,
     )
+    if state.memory_total_mib is None and event.device_mib is not None:
+        # Until now every worker was loading its libraries: resident memory is another curve.
+        state = replace(state, memory=(), memory_total_mib=event.device_limit_mib or 0.0)
     if state.memory and event.at - state.memory[-1][0] < 1.0:
         return state
     live = [w for w in state.workers.values() if w.state in ("running", "paused", "starting")]
-    total = sum(w.rss_mib if w.device_mib is None else w.device_mib for w in live)
+    on_device = state.memory_total_mib is not None
+    total = sum((w.device_mib or 0.0) if on_device else w.rss_mib for w in live)
     points = (*state.memory, (event.at, total))
     return replace(state, memory=points if len(points) <= MAX_POINTS else points[::2])
 
@@ -347,7 +353,6 @@ def _run_started(state: RunState, event: e.RunStarted) -> RunState:
         evaluation_games=event.evaluation_games,
         samples_per_position=event.samples_per_position,
         min_positions=event.min_positions,
-        memory_limit_gib=event.memory_limit_gib,
     )
 
 

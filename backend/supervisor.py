@@ -195,7 +195,6 @@ class Supervisor:
                 evaluation_games=games_of_evaluation(config.evaluation),
                 samples_per_position=config.replay.samples_per_position,
                 min_positions=config.replay.min_positions,
-                memory_limit_gib=config.device.memory_limit_gib,
             )
         )
         self._ledger.publish(self._findings.event)

@@ -40,7 +40,6 @@ def beginning(pid: int = 4242) -> list[e.Event]:
             evaluation_games=280,
             samples_per_position=2.0,
             min_positions=20_000,
-            memory_limit_gib=4.0,
         ),
         e.Recovered(
             at=START,

@@ -24,3 +24,25 @@ def test_while_the_match_runs_its_games_are_shown_instead_of_steps_beyond_the_ta
     state = scenario.fold_all([match, played], state)
     assert "step 3,230   evaluating 12/20   ███████▎░░░░ 60%   cycle ETA 1m20s" in seen(state)
     assert "step 3,230  evaluating 12/20  60%" in seen(state, 80)
+
+
+def test_memory_is_what_the_workers_hold_of_what_there_is() -> None:
+    state = scenario.rich_state()
+    assert "RSS 2.4 GiB" in seen(state)
+    beats = [
+        e.Heartbeat(
+            at=state.now + second,
+            worker=worker,
+            phase="playing",
+            rss_mib=5000.0,
+            device_mib=device_mib,
+            device_limit_mib=16 * 1024.0,
+        )
+        for second, (worker, device_mib) in enumerate(
+            [("selfplay-0", 2048.0), ("trainer", 4096.0), ("evaluator", 9216.0)], 2
+        )
+    ]
+    state = scenario.fold_all(beats[:2], state)
+    assert [mib for _, mib in state.memory] == [2048.0, 6144.0]
+    assert "device 6.0/16.0 GiB" in seen(state)
+    assert "device 15.0/16.0 GiB" in seen(scenario.fold_all(beats[2:], state), 140)

@@ -4,8 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
+from tests.tui import scenario
 from tui.glyphs import ASCII, UNICODE
+from tui.panes.curves import CHARTS
 from tui.plot import Curve, Figure, Mark, PlotStyle, Row, plot
 
 RAMP = Curve("loss", np.arange(11.0), np.linspace(3.0, 1.0, 11))
@@ -96,3 +99,13 @@ def test_the_limit_is_drawn_and_named() -> None:
     rows = plot(figure, 50, 10, PlotStyle(glyphs=UNICODE))
     assert "limit" in roles(rows)
     assert any("limit 14" in line for line in lines(rows))
+
+
+def test_the_memory_chart_has_a_limit_line_only_where_memory_is_the_devices_own() -> None:
+    (chart,) = (spec for spec in CHARTS if spec.id == "memory")
+    state = scenario.rich_state()
+    assert chart.title(state) == "memory (RSS) GiB"
+    assert chart.figure(state).limit is None
+    state = replace(state, memory_total_mib=16 * 1024.0)
+    assert chart.title(state) == "device memory GiB"
+    assert (chart.figure(state).limit, chart.figure(state).limit_label) == (16.0, "device 16.0")

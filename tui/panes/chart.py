@@ -23,7 +23,7 @@ SMOOTHINGS: tuple[float, ...] = (0.0, 0.6, 0.9, 0.97)
 @dataclass(frozen=True)
 class ChartSpec:
     id: str
-    title: str
+    title: Callable[[RunState], str]
     inputs: Callable[[RunState], tuple[object, ...]]
     """What of the state it is drawn from; nothing is redrawn while these are the same objects."""
     figure: Callable[[RunState], Figure]
@@ -40,6 +40,7 @@ class LineChart(Widget, can_focus=True):
         self.glyphs = glyphs
         self.smoothing = 0.9 if spec.can_smooth else 0.0
         self.log_axis = False
+        self.heading = ""
         self.figure = Figure(curves=())
         self._inputs: tuple[object, ...] | None = None
         self._strips: list[Strip] = []
@@ -53,6 +54,7 @@ class LineChart(Widget, can_focus=True):
         ):
             return
         self._inputs = inputs
+        self.heading = self.spec.title(state)
         self.figure = self.spec.figure(state)
         self._redraw()
 
@@ -85,7 +87,7 @@ class LineChart(Widget, can_focus=True):
         super().notify_style_update()
 
     def _title(self) -> Content:
-        parts: list[Content | tuple[str, str]] = [(self.spec.title, "bold")]
+        parts: list[Content | tuple[str, str]] = [(self.heading, "bold")]
         several = len(self.figure.curves) > 1
         for number, curve in enumerate(self.figure.curves):
             text = readout(curve, self.smoothing, self.glyphs)

@@ -41,15 +41,19 @@ def _metrics(id: str, title: str, curves: tuple[tuple[str, str, bool], ...]) -> 
         )
         return Figure(curves=found, marks=_marks(state), empty=_waiting_text(state))
 
-    return ChartSpec(id, title, inputs, figure)
+    return ChartSpec(id, lambda state: title, inputs, figure)
+
+
+def _memory_title(state: RunState) -> str:
+    return "memory (RSS) GiB" if state.memory_total_mib is None else "device memory GiB"
 
 
 def _memory(state: RunState) -> Figure:
-    limit = state.memory_limit_gib
+    total = (state.memory_total_mib or 0.0) / 1024
     return Figure(
         curves=(_curve(state.memory, "memory", scale=1 / 1024),) if state.memory else (),
-        limit=limit if limit > 0 else None,
-        limit_label=f"limit {limit:g}",
+        limit=total or None,
+        limit_label=f"device {total:.1f}",
         from_zero=True,
         x_unit="time",
         empty="no worker has reported its memory yet",
@@ -66,8 +70,8 @@ CHARTS: tuple[ChartSpec, ...] = (
     ),
     ChartSpec(
         "memory",
-        "memory GiB",
-        lambda state: (state.memory, state.memory_limit_gib),
+        _memory_title,
+        lambda state: (state.memory, state.memory_total_mib),
         _memory,
         can_log=False,
         can_smooth=False,

@@ -67,11 +67,13 @@ def _numbers(
             word = "ETA" if done.whole_run else "cycle ETA" if roomy else "ETA"
             parts.append((6, f"{word} {fmt.duration(done.eta_s, glyphs)}", ""))
     if state.memory:
-        used = state.memory[-1][1] / 1024
-        limit = f"/{state.memory_limit_gib:g}" if state.memory_limit_gib else ""
-        high = bool(limit) and used > 0.9 * state.memory_limit_gib
+        used = state.memory[-1][1]
+        total = state.memory_total_mib
+        text = "RSS" if total is None else "device"
+        text += f" {used / 1024:.1f}" + (f"/{total / 1024:.1f}" if total else "")
+        high = bool(total) and used > 0.9 * (total or 0.0)
         unit = " GiB" if roomy else "G"
-        parts.append((7, f"mem {used:.1f}{limit}{unit}", "bold $attention" if high else ""))
+        parts.append((7, text + unit, "bold $attention" if high else ""))
     urgent = [a for a in state.alerts if a.level in ("warning", "error")]
     if urgent:
         text = fmt.plural(len(urgent), "alert") if roomy else f"!{len(urgent)}"
