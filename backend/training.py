@@ -25,7 +25,7 @@ from backend.checkpoints import Arrays, Checkpoint
 from backend.commit import OS, FileSystem
 from backend.config import TrainingConfig
 from backend.device import Device
-from backend.errors import CheckpointError, NonFiniteError
+from backend.errors import CheckpointError, DeviceError, NonFiniteError
 from backend.replay.batch import Batch
 from backend.weights import arrays_of, load_arrays, require_names, to_array
 from model.config import ModelConfig, SslConfig
@@ -87,6 +87,7 @@ class Trainer:
         learning_rate, samples_per_s.
 
         NonFiniteError, with nothing changed, when the loss or the gradient is not finite.
+        DeviceError when the device has no memory for the batch.
         """
         start_s = time.perf_counter()
         rate = learning_rate(self.config, self.num_steps)
@@ -96,9 +97,15 @@ class Trainer:
         mask_rng = self._mask_generator.get_state()
 
         self._optimizer.zero_grad(set_to_none=True)
-        metrics, loss = self._losses(batch)
-        metrics["loss"] = loss.detach()
-        loss.backward()  # type: ignore[no-untyped-call]
+        try:
+            metrics, loss = self._losses(batch)
+            metrics["loss"] = loss.detach()
+            loss.backward()  # type: ignore[no-untyped-call]
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(
+                f"no memory on the device for a step of {len(batch)} positions; lower "
+                f"training.batch_size or raise device.memory_limit_gib: {error}"
+            ) from error
         metrics["grad_norm"] = nn.utils.clip_grad_norm_(
             self.net.parameters(), self.config.clip_norm
         )

@@ -12,7 +12,7 @@ import torch
 from backend import checkpoints
 from backend.config import DeviceConfig, TrainingConfig
 from backend.device import choose_device
-from backend.errors import CheckpointError, NonFiniteError
+from backend.errors import CheckpointError, DeviceError, NonFiniteError
 from backend.inference import Inference
 from backend.replay.batch import Batch
 from backend.training import Trainer, learning_rate
@@ -197,6 +197,18 @@ def test_one_gradient_that_is_not_finite_changes_nothing(tmp_path: Path) -> None
         trainer.step(batch)
     hook.remove()
     assert state_bytes(trainer, tmp_path / "after") == before
+
+
+def test_a_device_without_memory_for_the_batch_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make_trainer()
+
+    def fail(batch: Batch) -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(trainer, "_losses", fail)
+    with pytest.raises(DeviceError, match=r"a step of 8 positions; lower training\.batch_size"):
+        trainer.step(random_batch(8, seed=2))
+    assert trainer.num_steps == 0
 
 
 def test_every_trained_part_gets_a_gradient_from_the_loss_it_belongs_to() -> None:
