@@ -79,10 +79,12 @@ class MoveSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One candidate move of a shown search."""
 
     san: str
-    prior: float
+    policy: float
+    """Share in the policy that the search arrived at, 0 to 1."""
     visits: int
-    q: float
-    """Value for the mover, -1 to 1."""
+    q: float | None = None
+    """Value for the mover, -1 to 1; None where no simulation went."""
+    is_played: bool = False
 
 
 class BoardSeen(EventBase, frozen=True, kw_only=True):
@@ -97,7 +99,7 @@ class BoardSeen(EventBase, frozen=True, kw_only=True):
     wdl: tuple[float, float, float] = (0.0, 1.0, 0.0)
     """Search's win, draw, loss for the side that moved last."""
     moves: tuple[MoveSeen, ...] = ()
-    """Moves of the search that chose `last_move`, best first, at most 5."""
+    """Moves of the search that chose `last_move`, by `policy`, at most 5; that move among them."""
 
 
 class WorkerFailed(EventBase, frozen=True, kw_only=True):

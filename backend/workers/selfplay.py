@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import assert_never
 
 import chess
+import numpy as np
 
 from backend.checkpoints import checkpoint_step
 from backend.commands import (
@@ -220,19 +221,24 @@ def board_seen(worker: str, glimpse: Glimpse) -> BoardSeen:
     """The board after the last move of a running game, with what the search thought of it."""
     board = chess.Board(to_fen(glimpse.before))
     result = glimpse.result
-    shown = sorted(range(len(result.moves)), key=lambda k: (-result.policy[k], k))[:SHOWN_MOVES]
+    chosen = glimpse.chosen
+    ranked = sorted(range(len(result.moves)), key=lambda k: (-result.policy[k], k))
+    shown = ranked[:SHOWN_MOVES]
+    if chosen not in shown:
+        shown[-1] = chosen
     moves = []
     for k in shown:
         move = chess.Move.from_uci(move_to_uci(glimpse.before, int(result.moves[k])))
         moves.append(
             MoveSeen(
                 san=board.san(move),
-                prior=float(result.priors[k]),
+                policy=float(result.policy[k]),
                 visits=int(result.visits[k]),
-                q=float(result.q[k]) if result.visits[k] else 0.0,
+                q=None if np.isnan(result.q[k]) else float(result.q[k]),
+                is_played=k == chosen,
             )
         )
-    played = move_to_uci(glimpse.before, int(result.moves[glimpse.chosen]))
+    played = move_to_uci(glimpse.before, int(result.moves[chosen]))
     board.push_uci(played)
     win, draw, loss = (float(share) for share in result.root_wdl)
     return BoardSeen(

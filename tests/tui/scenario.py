@@ -140,7 +140,13 @@ def board_seen(ply: int, at: float, worker: str = "selfplay-0") -> e.BoardSeen:
     others = [m for m in board.legal_moves if m != move][:4]
     shares = (0.62, 0.17, 0.09, 0.05, 0.02)
     seen = tuple(
-        e.MoveSeen(san=board.san(m), prior=share, visits=int(64 * share), q=0.5 - 0.12 * i)
+        e.MoveSeen(
+            san=board.san(m),
+            policy=share,
+            visits=int(64 * share),
+            q=0.5 - 0.12 * i if int(64 * share) else None,
+            is_played=m == move,
+        )
         for i, (m, share) in enumerate(zip([move, *others], shares, strict=False))
     )
     board.push(move)

@@ -184,17 +184,18 @@ class BoardPane(Widget, can_focus=True):
         white_moved = board.turn == chess.BLACK
         win, draw, loss = seen.wdl if white_moved else seen.wdl[::-1]
         lines: list[Line] = [self._value_bar(win, draw, loss, width)]
-        prior = style_of(self.app.theme_variables, "series-1")
-        for i, move in enumerate(seen.moves):
-            sign = self.glyphs.selected if i == 0 else " "
+        colour = style_of(self.app.theme_variables, "series-1")
+        for move in seen.moves:
+            sign = self.glyphs.selected if move.is_played else " "
             san = fmt.fit(fmt.line(move.san), 7, self.glyphs)
-            text = f"{move.q:+.2f} {fmt.short(move.visits):>5}"
-            share = fmt.bar(move.prior, min(LONGEST_BAR, max(4, width - 30)), self.glyphs)
+            value = self.glyphs.dash if move.q is None else f"{move.q:+.2f}"
+            text = f"{value:>5} {fmt.short(move.visits):>5}"
+            share = fmt.bar(move.policy, min(LONGEST_BAR, max(4, width - 30)), self.glyphs)
             lines.append(
                 [
-                    (f"{sign} {san} ", Style(bold=i == 0)),
-                    (f"{fmt.percent(move.prior):>4} ", Style()),
-                    (share, prior),
+                    (f"{sign} {san} ", Style(bold=move.is_played)),
+                    (f"{fmt.percent(move.policy):>4} ", Style()),
+                    (share, colour),
                     (f" {text}", Style()),
                 ]
             )

@@ -1,0 +1,21 @@
+"""The moves beside the board."""
+
+from msgspec.structs import replace
+
+from backend import events as e
+from backend.state import RunState
+from tests.tui import scenario
+from tests.tui.conftest import FakeLink, screen
+from tests.tui.plain import plain
+
+
+async def test_the_played_move_is_marked_and_an_unknown_value_is_a_dash(rich: RunState) -> None:
+    moves = (
+        e.MoveSeen(san="Qxe6", policy=0.6, visits=12, q=0.5),
+        e.MoveSeen(san="Bxd7+", policy=0.3, visits=0, q=None, is_played=True),
+    )
+    board = replace(scenario.board_seen(29, rich.now), moves=moves)
+    async with screen(FakeLink(replace(rich, board=board))) as (app, _):
+        text = plain(app)
+    assert any("  Qxe6     60%" in line and "+0.50    12" in line for line in text.lines)
+    assert any("▸ Bxd7+    30%" in line and "    —     0" in line for line in text.lines)
