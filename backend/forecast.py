@@ -140,19 +140,3 @@ def _evaluation_left_s(state: RunState, now: float) -> float | None:
 
 def _running_clock(state: RunState, now: float) -> float:
     return now if state.paused_at is None else state.paused_at
-
-
-def duration(seconds: float | None) -> str:
-    """8 s, 3 min, 2 h 05 min, 4 d 3 h; a dash for None."""
-    if seconds is None:
-        return "—"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02d} min"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h"

@@ -19,6 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from backend import wording
 from backend.config import Config
 from backend.events import (
     Alert,
@@ -42,11 +43,12 @@ from backend.events import (
     WorkerGivenUp,
     WorkerReady,
 )
-from backend.forecast import Progress, duration, progress, steps_frac
+from backend.forecast import Progress, progress, steps_frac
 from backend.ledger import Ledger
 from backend.rundir import SUPERVISOR, RunDirectory
 from backend.selfplay.readings import policy_surprise, remarks
 from backend.state import RunState
+from backend.summary import conclusion, cycles_table
 from backend.supervisor import INTERRUPTED, Mission, conduct
 from backend.wire import encode
 
@@ -161,7 +163,8 @@ class PlainPrinter:
 
     def end(self, state: RunState) -> None:
         if state.run:
-            self._console.print(summary(state))
+            for line in (*cycles_table(state, self._console.width), conclusion(state)):
+                self._console.print(Text(line), soft_wrap=True)
 
     def _say(self, at: float, text: str) -> None:
         stamp = time.strftime("%H:%M:%S", time.localtime(at))
@@ -244,7 +247,7 @@ def describe(event: Event) -> str:
             return f"best network is now {event.name}"
         case CycleFinished():
             return (
-                f"cycle {event.cycle} finished in {duration(event.seconds)}: "
+                f"cycle {event.cycle} finished in {wording.duration(event.seconds)}: "
                 f"{event.games:,} games, {event.positions:,} positions, "
                 f"policy loss {event.policy_loss:.3f}, value loss {event.value_loss:.3f}, "
                 f"{event.verdict}, {_elo(event)}"
@@ -268,10 +271,10 @@ def progress_line(state: RunState) -> str:
         f"cycle {state.cycle + 1}" + (f"/{state.cycles}" if state.cycles else ""),
         f"games {state.totals.games:,}",
         f"positions {state.totals.positions:,} ({state.positions_per_s:.0f}/s)",
-        f"surprise {_number(policy_surprise(state))}",
+        f"surprise {wording.loss(policy_surprise(state))}",
         f"step {state.step:,} ({done.evaluation or f'{steps_frac(state):.0%}'})",
-        f"loss policy {_number(state.latest('policy_loss'))} "
-        f"value {_number(state.latest('value_loss'))}",
+        f"loss policy {wording.loss(state.latest('policy_loss'))} "
+        f"value {wording.loss(state.latest('value_loss'))}",
     ]
     parts += remarks(state)
     if state.match is not None and not done.evaluation:
@@ -302,9 +305,9 @@ def display(state: RunState) -> Group:
     numbers = Text(
         f"{state.totals.games:,} games, {state.totals.positions:,} positions, "
         f"{state.positions_per_s:.0f} positions/s, "
-        f"policy surprise {_number(policy_surprise(state))}, "
-        f"policy loss {_number(state.latest('policy_loss'))}, "
-        f"value loss {_number(state.latest('value_loss'))}, best {state.best or '—'}"
+        f"policy surprise {wording.loss(policy_surprise(state))}, "
+        f"policy loss {wording.loss(state.latest('policy_loss'))}, "
+        f"value loss {wording.loss(state.latest('value_loss'))}, best {state.best or '—'}"
     )
     lines: list[RenderableType] = [Text(state.phase, style="bold"), grid, numbers]
     if waiting:
@@ -312,51 +315,9 @@ def display(state: RunState) -> Group:
     return Group(*lines)
 
 
-def summary(state: RunState) -> Table:
-    """What came out, a row for each cycle."""
-    table = Table(
-        title=Text(f"{state.run}: {state.cycle} cycles, best network {state.best or '—'}"),
-        caption=Text(
-            f"{state.totals.games:,} games, {state.totals.positions:,} positions, "
-            f"{state.totals.truncated:,} games cut at the ply limit"
-        ),
-    )
-    for heading in ("cycle", "step", "games", "policy", "value", "piece", "gate", "Elo [95 %]"):
-        table.add_column(heading, justify="right" if heading != "gate" else "left")
-    table.add_column("random", justify="right")
-    table.add_column("greedy", justify="right")
-    for cycle in state.cycles_done:
-        table.add_row(
-            *map(
-                Text,
-                (
-                    f"{cycle.cycle}",
-                    f"{cycle.step:,}",
-                    f"{cycle.games:,}",
-                    f"{cycle.policy_loss:.3f}",
-                    f"{cycle.value_loss:.3f}",
-                    f"{cycle.piece_loss:.3f}",
-                    cycle.verdict,
-                    f"{cycle.elo:+.0f} [{cycle.elo_low:+.0f}, {cycle.elo_high:+.0f}]",
-                    _share(cycle.random_score),
-                    _share(cycle.greedy_score),
-                ),
-            )
-        )
-    return table
-
-
 def _left(done: Progress) -> str:
-    return f"{'left' if done.whole_run else 'left in the cycle'} {duration(done.eta_s)}"
+    return f"{'left' if done.whole_run else 'left in the cycle'} {wording.duration(done.eta_s)}"
 
 
 def _elo(event: MatchFinished | CycleFinished) -> str:
     return f"Elo {event.elo:+.0f} [{event.elo_low:+.0f}, {event.elo_high:+.0f}]"
-
-
-def _number(value: float | None) -> str:
-    return "—" if value is None else f"{value:.3f}"
-
-
-def _share(value: float | None) -> str:
-    return "—" if value is None else f"{value:.0%}"

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import ClassVar
 
 from textual import on
@@ -13,6 +14,7 @@ from textual.screen import Screen
 
 from backend.events import Level
 from backend.state import RunState
+from backend.summary import conclusion, cycles_table
 from tui import format as fmt
 from tui import themes
 from tui.actions import ACTIONS, BY_ID, Action, Context
@@ -22,7 +24,6 @@ from tui.panes.bars import Strip
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dashboard import Dashboard
 from tui.screens.pages import cycles_page, help_page
-from tui.summary import conclusion, cycles_table
 
 WIDTHS = [(0, "-narrow"), (110, "-wide")]
 HEIGHTS = [(0, "-short"), (34, "-tall")]
@@ -119,7 +120,7 @@ class ControlCentre(App[int]):
         if state.phase == "stopped" and not self._ending_shown:
             self._ending_shown = True
             if state.cycles_done:
-                self.push_screen(cycles_page(state, self.glyphs))
+                self.push_screen(cycles_page(state, self.size.width, self.glyphs))
             else:
                 self.toast(f"The run has ended: {state.stop_reason}. q leaves.", "info")
         died = self.link.view.status == "died" and state.phase != "stopped"
@@ -191,7 +192,7 @@ class ControlCentre(App[int]):
             case "flip":
                 self.dashboard.flip_board()
             case "cycles":
-                self.push_screen(cycles_page(self.link.state, self.glyphs))
+                self.push_screen(cycles_page(self.link.state, self.size.width, self.glyphs))
             case "theme":
                 self.theme = "matrix0-light" if self.current_theme.dark else "matrix0-dark"
             case "help":
@@ -226,7 +227,7 @@ def farewell(state: RunState, run_dir: Path) -> list[str]:
     if state.phase == "stopped":
         lines = [f"The run {fmt.line(state.run)} has ended: {fmt.line(state.stop_reason)}."]
         if state.cycles_done:
-            lines += [*cycles_table(state), conclusion(state)]
+            lines += [*cycles_table(state, get_terminal_size().columns), conclusion(state)]
         return lines
     if not state.pid:
         return [f"Left {run_dir} before its supervisor was heard."]

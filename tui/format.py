@@ -1,4 +1,4 @@
-"""Numbers, times and outside text as short strings; pure, knows no widget."""
+"""Numbers, times and outside text as short strings in the signs of a terminal; pure."""
 
 import math
 from datetime import datetime
@@ -6,28 +6,33 @@ from itertools import pairwise
 
 from rich.cells import cell_len, set_cell_size
 
-from backend.wire import clean
+from backend import wording
+from backend.wording import count as count
+from backend.wording import line as line
+from backend.wording import network as network
+from backend.wording import percent as percent
+from backend.wording import plural as plural
+from backend.wording import short as short
 from tui.glyphs import UNICODE, Glyphs
 
 
-def count(number: float) -> str:
-    """5214 -> 5,214."""
-    return f"{number:,.0f}"
+def loss(number: float | None, glyphs: Glyphs = UNICODE) -> str:
+    return signs(wording.loss(number), glyphs)
 
 
-def plural(number: int, noun: str) -> str:
-    """1 alert, 2 alerts."""
-    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+def duration(seconds: float | None, glyphs: Glyphs = UNICODE) -> str:
+    return signs(wording.duration(seconds), glyphs)
 
 
-def short(number: float) -> str:
-    """At most five characters: 831, 5.2k, 12k, 1.4M."""
-    sign, number = ("-" if number < 0 else ""), abs(number)
-    for scale, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= scale * 0.9995:
-            scaled = number / scale
-            return f"{sign}{scaled:.1f}{letter}" if scaled < 9.95 else f"{sign}{scaled:.0f}{letter}"
-    return f"{sign}{number:.0f}"
+def elo(
+    value: float | None, low: float | None, high: float | None, glyphs: Glyphs = UNICODE
+) -> str:
+    return signs(wording.elo(value, low, high), glyphs)
+
+
+def signs(text: str, glyphs: Glyphs) -> str:
+    """The text with the dash and the plus-minus of `glyphs`."""
+    return text.replace(wording.DASH, glyphs.dash).replace("±", glyphs.plus_minus)
 
 
 def axis(values: list[float]) -> list[str]:
@@ -40,32 +45,6 @@ def axis(values: list[float]) -> list[str]:
     return [f"{v:,.{decimals}f}" for v in values]
 
 
-def loss(number: float | None, glyphs: Glyphs = UNICODE) -> str:
-    """Three figures after the point, or a dash."""
-    if number is None or not math.isfinite(number):
-        return glyphs.dash
-    return f"{number:.3f}" if abs(number) < 100 else short(number)
-
-
-def percent(frac: float) -> str:
-    """0.52 -> 52%."""
-    return f"{100 * frac:.0f}%"
-
-
-def duration(seconds: float | None, glyphs: Glyphs = UNICODE) -> str:
-    """8s, 3m20s, 4h12m, 2d03h; a dash when it is not known."""
-    if seconds is None or not math.isfinite(seconds):
-        return glyphs.dash
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    if whole < 86400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-    return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
-
-
 def clock(at: float) -> str:
     """Local time of day."""
     return datetime.fromtimestamp(at).strftime("%H:%M:%S")
@@ -76,30 +55,6 @@ def memory(mib: float | None, glyphs: Glyphs = UNICODE) -> str:
     if not mib:
         return glyphs.dash
     return f"{mib:.0f}M" if mib < 1000 else f"{mib / 1024:.1f}G"
-
-
-def elo(
-    value: float | None, low: float | None, high: float | None, glyphs: Glyphs = UNICODE
-) -> str:
-    """+37 ±21; the protocol cuts at ±1200, which is shown as a bound and not as a rating."""
-    if value is None:
-        return glyphs.dash
-    if abs(value) >= 1200:
-        return f"{'>' if value > 0 else '<'}{value:+.0f}"
-    if low is None or high is None:
-        return f"{value:+.0f}"
-    return f"{value:+.0f} {glyphs.plus_minus}{(high - low) / 2:.0f}"
-
-
-def network(name: str) -> str:
-    """step-00001500 -> 1,500; any other name as it is."""
-    digits = name.removeprefix("step-")
-    return count(int(digits)) if digits != name and digits.isdecimal() else line(name)
-
-
-def line(text: str) -> str:
-    """Outside text as one line that cannot speak to the terminal."""
-    return clean(text).replace("\n", " ")
 
 
 def fit(text: str, width: int, glyphs: Glyphs = UNICODE) -> str:

@@ -57,7 +57,7 @@ def test_while_the_match_runs_its_games_are_what_is_left() -> None:
     assert done.evaluation == "evaluating 12/20"
     assert done.eta_s == pytest.approx(80.0)
     assert "step 1,233 (evaluating 12/20)" in progress_line(state)
-    assert "left in the cycle 80 s" in progress_line(state)
+    assert "left in the cycle 1m20s" in progress_line(state)
 
 
 def test_matches_against_baselines_are_part_of_the_evaluation() -> None:
@@ -81,7 +81,7 @@ def test_done_cycles_tell_how_long_the_others_will_take() -> None:
     assert done.frac == pytest.approx(2.34 / 5)
     assert done.eta_s == 600 + 2 * 900
     assert progress(replace(state, cycles=0), state.cycle_started_at + 300).eta_s == 600
-    assert "left 40 min" in progress_line(replace(state, now=state.cycle_started_at + 300))
+    assert "left 40m00s" in progress_line(replace(state, now=state.cycle_started_at + 300))
 
 
 def test_a_cycle_that_takes_longer_than_usual_is_not_said_to_be_done() -> None:

@@ -42,6 +42,8 @@ def test_durations(seconds: float | None, text: str) -> None:
 def test_elo_with_its_interval_and_at_the_cut_of_the_protocol() -> None:
     assert fmt.elo(37.2, 16.0, 58.0) == "+37 ±21"
     assert fmt.elo(-12.0, None, None) == "-12"
+    assert fmt.elo(-0.3, -82.0, 82.0) == "+0 ±82"
+    assert fmt.elo(-0.3, None, None) == "+0"
     assert fmt.elo(1200.0, 400.0, 1200.0) == ">+1200"
     assert fmt.elo(-1200.0, -1200.0, -400.0) == "<-1200"
     assert fmt.elo(None, None, None) == "—"

@@ -64,6 +64,13 @@ async def test_the_end_of_a_run_is_shown_with_its_cycles() -> None:
         assert app.return_value == 0
 
 
+async def test_the_cycles_of_a_run_fit_a_small_terminal(rich: RunState) -> None:
+    async with screen(FakeLink(rich), (80, 24)) as (app, pilot):
+        await pilot.press("t")
+        await draw(app, pilot)
+        check_golden("cycles-80x24", plain(app).text)
+
+
 # What is seen ------------------------------------------------------------------------------------
 
 

@@ -10,10 +10,15 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from backend.state import RunState
+from backend.summary import conclusion, cycles_table
 from tui import format as fmt
 from tui.actions import ACTIONS, Context
 from tui.glyphs import Glyphs
-from tui.summary import conclusion, cycles_table
+
+PAGE_FRAC = 0.96
+"""Of the terminal's width, at most; as in app.tcss."""
+PAGE_FRAME = 6
+"""Cells of border and padding."""
 
 
 class PageScreen(ModalScreen[None]):
@@ -75,8 +80,10 @@ def help_page(context: Context) -> PageScreen:
     return PageScreen(Content("keys"), help_text(context))
 
 
-def cycles_page(state: RunState, glyphs: Glyphs) -> PageScreen:
-    heading, *lines = cycles_table(state, glyphs)
+def cycles_page(state: RunState, width: int, glyphs: Glyphs) -> PageScreen:
+    """For a terminal of `width` cells."""
+    table = cycles_table(state, int(PAGE_FRAC * width) - PAGE_FRAME)
+    heading, *lines = (fmt.signs(line, glyphs) for line in table)
     parts: list[str | tuple[str, str]] = [(f"{heading}\n", "bold")]
     for cycle, line in zip(state.cycles_done, lines, strict=True):
         promoted = cycle.verdict == "promoted"
