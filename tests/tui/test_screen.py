@@ -136,6 +136,12 @@ async def test_before_the_socket_is_there_the_screen_says_so(tmp_path: Path) -> 
         assert "CONNECTING" in plain(app)
 
 
+async def test_before_the_first_snapshot_a_small_terminal_shows_no_empty_panes() -> None:
+    link = FakeLink(RunState(), LinkView("waiting", "no socket yet"))
+    async with screen(link, (80, 24)) as (app, _):
+        check_golden("starting-80x24", plain(app).text)
+
+
 def test_a_socket_that_does_not_come_is_said_after_a_while() -> None:
     link = LinkView("waiting", "no socket yet")
     early, late = (
