@@ -211,6 +211,8 @@ def test_orders_over_the_socket_are_obeyed_or_refused_with_a_reason(run: Path) -
             assert "paused" in screen.ask(EvaluateNow()).refused
             assert "no checkpoint" in screen.ask(Promote(name="step-9", reason="")).refused
             assert screen.ask(ResumeRun()).refused == ""
+            # Away from the end of a cycle, whose checkpoint would be the one that was asked for.
+            screen.wait_for(TrainingStep, lambda e: e.step % 20 == 5)
             assert screen.ask(CheckpointNow()).text
             saved = screen.wait_for(CheckpointSaved, lambda e: e.reason == "requested")
             answer = screen.ask(Promote(name=saved.name, reason="it looks good"))
@@ -268,7 +270,7 @@ def test_an_interrupt_stops_in_order_and_the_trainer_saves(run: Path) -> None:
     with SupervisorProcess(run) as supervisor:
         supervisor.wait_for(TrainingStep, lambda e: e.step % 20 == 5)
         supervisor.process.send_signal(signal.SIGINT)
-        assert supervisor.finish() == ExitCode.DONE
+        assert supervisor.finish() == ExitCode.DONE, supervisor.errors()
     assert supervisor.of(RunStopped)[-1].reason == "interrupted"
     assert supervisor.of(CheckpointSaved)[-1].reason in ("stopping", "cycle")
     assert_all_end(supervisor.workers, 0.1)
