@@ -48,7 +48,7 @@ class Credits:
 
     def waiting_for(self, batch_size: int) -> str:
         """Why the next batch must wait, for a person; empty when it need not."""
-        needed = self.config.min_positions
+        needed = min(self.config.min_positions, self.config.window_positions)
         if self.in_window < needed and self.admitted < needed:
             return f"for positions: {self.in_window:,} of the first {needed:,}"
         if self.in_window < needed:

@@ -21,6 +21,15 @@ def test_the_first_positions_must_be_in_the_window() -> None:
     assert account.waiting_for(10) == "for positions: 0 of the 100 needed are left in replay/"
 
 
+def test_a_full_window_is_enough_when_it_is_smaller_than_the_first_positions() -> None:
+    account = Credits(ReplayConfig(window_positions=50, min_positions=100))
+    account.admitted = 50
+    account.window_holds(49)
+    assert account.waiting_for(10) == "for positions: 49 of the 50 needed are left in replay/"
+    account.window_holds(50)
+    assert account.waiting_for(10) == ""
+
+
 def test_spent_credits_are_waited_for_in_positions() -> None:
     account = _credits(admitted=100)
     account.presented = 195
