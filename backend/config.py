@@ -64,7 +64,10 @@ class SearchConfig:
     dirichlet_frac: float = 0.25
     """Share of the root noise in the prior (0 to 1); used in self-play only."""
     forced_playouts: float = 0.0
-    """k of the puct rule: noise gets sqrt(k * prior * visits) tries of a move; KataGo has 2."""
+    """k of noisy puct searches: a tried move gets sqrt(k * prior * visits) visits, untaught.
+
+    KataGo has 2, with 600 simulations; with a few dozen the target becomes sparse. 0: none.
+    """
     mate_check: bool = True
     """Look for a mate in one at every expanded node; its value is then exact."""
 
