@@ -3,13 +3,21 @@
 Shapes: N positions, K >= 218 move slots.
 """
 
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 MOVE_SLOTS: Final = 224
 """Columns of a batch's move tables; no chess position has more than 218 legal moves."""
+
+
+class Request(NamedTuple):
+    """Positions to be judged: the arguments of `Evaluate`."""
+
+    positions: NDArray[np.uint64]
+    move_index: NDArray[np.int16]
+    num_moves: NDArray[np.int16]
 
 
 class Evaluate(Protocol):
@@ -27,6 +35,13 @@ class Evaluate(Protocol):
         `positions` is uint64[N,8], `move_index` int16[N,K] holds policy indices, of which the first
         `num_moves[n]` count. wdl are probabilities of win, draw and loss for the side to move.
         """
+
+
+def judge(evaluate: Evaluate, request: Request) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The answer to a request; an empty one is not worth a call."""
+    if len(request.positions) == 0:
+        return np.zeros((0, MOVE_SLOTS), np.float32), np.zeros((0, 3), np.float32)
+    return evaluate(*request)
 
 
 def uniform(

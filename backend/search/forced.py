@@ -15,22 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.search.puct import PuctRule, exploration
-from backend.search.tree import WIN, Arena, child_proven
-from model.rules.kernel import kernel
+from backend.search.tree import WIN, Arena
+from model.rules.kernel import inlined
 
 
-@kernel
-def forced_edge(a: Arena, g: int, k: float) -> int:
+@inlined
+def forced_edge(a: Arena, g: int, priors: NDArray[np.float32], k: float) -> int:
     """A root edge that lags behind its forced visits; -1 if none does. Refuted ones never do."""
     first = a.first_edge[g, 0]
-    last = first + a.num_edges[g, 0]
     total = 0
-    for e in range(first, last):
-        total += a.visits[g, e]
-    for e in range(first, last):
-        n = a.visits[g, e]
-        if 0 < n < np.sqrt(k * a.prior[g, e] * total) and child_proven(a, g, e) != WIN:
-            return e
+    for e in range(first, first + a.num_edges[g, 0]):
+        child = a.child[g, e]
+        if child >= 0:
+            total += a.visits[g, child]
+    for number in range(a.num_edges[g, 0]):
+        child = a.child[g, first + number]
+        if child < 0 or a.proven[g, child] == WIN:
+            continue
+        if 0 < a.visits[g, child] < np.sqrt(k * priors[number] * total):
+            return first + number
     return -1
 
 

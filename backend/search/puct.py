@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.config import SearchConfig
-from backend.search.tree import DRAW, LOSS, UNKNOWN, WIN, Arena, child_proven
-from model.rules.kernel import kernel
+from backend.search.tree import DRAW, LOSS, UNKNOWN, WIN, Arena, num_candidates
+from model.rules.kernel import inlined
 
 _REFUTED: Final = -1e9
 _SHAPED_CAP: Final = 0.01
@@ -33,37 +33,41 @@ class PuctRule(NamedTuple):
     forced_k: float
 
 
-@kernel
+@inlined
 def exploration(rule: PuctRule, visits: int) -> float:
     """c(N) * sqrt(N): what a prior of 1 is worth to an edge without visits."""
     c = rule.c_puct + rule.c_factor * np.log((visits + rule.c_base + 1.0) / rule.c_base)
     return c * np.sqrt(max(1.0, np.float64(visits)))
 
 
-@kernel
-def edge_value(a: Arena, g: int, edge: int) -> float:
-    """Q of a visited edge for the mover (-1 to 1): exact if its child is proven, else the mean."""
-    proven = child_proven(a, g, edge)
+@inlined
+def child_value(a: Arena, g: int, child: int) -> float:
+    """Q of the edge to a visited child (-1 to 1): exact if the child is proven, else the mean."""
+    proven = a.proven[g, child]
     if proven == UNKNOWN:
-        return a.value_sum[g, edge] / a.visits[g, edge]
+        return a.value_sum[g, child] / a.visits[g, child]
     if proven == DRAW:
         return 0.0
     return 1.0 if proven == LOSS else -1.0
 
 
-@kernel
-def select_puct(a: Arena, g: int, node: int, rule: PuctRule) -> int:
-    """The edge to follow. Edges that are proven to lose are taken only if no other is left."""
+@inlined
+def select_puct(a: Arena, g: int, node: int, rule: PuctRule, priors: NDArray[np.float32]) -> int:
+    """The edge to follow. Edges that are proven to lose are taken only if no other is left.
+
+    `priors` are those of the node's edges, at the root with noise mixed in.
+    """
     first = a.first_edge[g, node]
-    last = first + a.num_edges[g, node]
+    candidates = num_candidates(a, g, node)
     visits = 0
     value_sum = 0.0
     visited_mass = 0.0
-    for e in range(first, last):
-        if a.visits[g, e] > 0:
-            visits += a.visits[g, e]
-            value_sum += a.value_sum[g, e]
-            visited_mass += a.prior[g, e]
+    for k in range(candidates):
+        child = a.child[g, first + k]
+        if child >= 0:
+            visits += a.visits[g, child]
+            value_sum += a.value_sum[g, child]
+            visited_mass += priors[k]
     own = np.float64(a.wdl[g, node, 0]) - np.float64(a.wdl[g, node, 2])
     parent_q = (own + value_sum) / (1 + visits)
     reduction = 0.0 if node == 0 else rule.fpu_reduction
@@ -71,25 +75,18 @@ def select_puct(a: Arena, g: int, node: int, rule: PuctRule) -> int:
     scale = exploration(rule, visits)
     best = first
     best_score = -np.inf
-    for e in range(first, last):
-        n = a.visits[g, e]
-        q = edge_value(a, g, e) if n > 0 else unvisited_q
-        score = q + scale * a.prior[g, e] / (1.0 + n)
-        if child_proven(a, g, e) == WIN:
-            score += _REFUTED
+    for k in range(candidates):
+        child = a.child[g, first + k]
+        if child < 0:
+            score = unvisited_q + scale * priors[k]
+        else:
+            score = child_value(a, g, child) + scale * priors[k] / (1.0 + a.visits[g, child])
+            if a.proven[g, child] == WIN:
+                score += _REFUTED
         if score > best_score:
             best_score = score
-            best = e
+            best = first + k
     return best
-
-
-@kernel
-def mix_root_noise(a: Arena, g: int, noise: NDArray[np.float64], frac: float) -> None:
-    """prior = (1 - frac) * network's + frac * noise at the root; frac 0 takes old noise away."""
-    first = a.first_edge[g, 0]
-    for k in range(a.num_edges[g, 0]):
-        clean = np.exp(np.float64(a.log_prior[g, first + k]))
-        a.prior[g, first + k] = (1.0 - frac) * clean + frac * noise[k]
 
 
 def noise_concentration(prior: NDArray[np.float64], config: SearchConfig) -> NDArray[np.float64]:

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from backend.search.forced import pruned_visits
 from backend.search.gumbel import GumbelRule, completed_scores, softmax
-from backend.search.puct import PuctRule, edge_value
+from backend.search.puct import PuctRule, child_value
 from backend.search.tree import LOSS, UNKNOWN, WIN, Arena
 from model.encoding.moves import policy_indices
-from model.rules import in_check, legal_moves, make_move
+from model.rules import has_legal_move, in_check, make_move
 from model.rules.kernel import kernel
-
-_NO_GUMBEL = GumbelRule(0.0, 0.0)
+from model.rules.position import stack_position
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,29 +64,32 @@ def read_result(
     game: int,
     gumbel: GumbelRule | None,
     *,
-    forced: PuctRule | None = None,
+    forced: PuctRule | None,
+    noisy_priors: NDArray[np.float32],
     visits_before: NDArray[np.int32],
-    noise: NDArray[np.float64],
+    logits: NDArray[np.float64],
     simulations: int,
     mover_orientation: bool,
 ) -> SearchResult:
     """Read the root of `game`; `gumbel` is None under the puct rule.
 
     `forced` is the puct rule if this search had forced playouts, which the target leaves out.
-    `visits_before` are the root's visits when this search began, `noise` is the Gumbel noise of its
-    moves; both are at least as long as the root has moves.
+    `noisy_priors` are those that the search used.
+    `visits_before` are the root's visits when this search began, `logits` the log priors with
+    Gumbel noise of its moves; both are at least as long as the root has moves.
     """
     n = int(a.num_edges[game, 0])
     edges = slice(int(a.first_edge[game, 0]), int(a.first_edge[game, 0]) + n)
     moves = a.move[game, edges].copy()
-    visits = a.visits[game, edges].copy()
+    priors = a.prior[game, edges].copy()
     index = np.zeros(n, np.int16)
     policy_indices(a.position[game, 0], moves, n, mover_orientation, index)
+    visits = np.zeros(n, np.int32)
     q = np.full(n, np.nan, np.float32)
-    scores = np.zeros(n, np.float64)
     wins = np.zeros(n, np.bool_)
     loses = np.zeros(n, np.bool_)
-    _read_root(a, game, gumbel or _NO_GUMBEL, q, scores, wins, loses)
+    root_wdl = np.zeros(3, np.float32)
+    read_root(a, game, visits, q, wins, loses, root_wdl)
     if wins.any():
         policy = wins / wins.sum()
         playable = wins
@@ -95,40 +97,32 @@ def read_result(
     else:
         playable = ~loses if not loses.all() else np.ones(n, np.bool_)
         if gumbel is not None:
-            best = _best_by_score(visits - visits_before[:n], noise[:n] + scores, playable)
+            scores = np.zeros(n, np.float64)
+            completed_scores(a, game, gumbel, logits, scores)
+            best = _best_by_score(visits - visits_before[:n], scores, playable)
+            completed_scores(a, game, gumbel, np.log(priors.astype(np.float64)), scores)
             softmax(scores, n)
             policy = scores
         else:
             best = _best_by_score(visits, np.nan_to_num(q, nan=-2.0), playable)
             taught = visits.astype(np.int64)
             if forced is not None:
-                taught = pruned_visits(visits, q, a.prior[game, edges], forced)
+                taught = pruned_visits(visits, q, noisy_priors[:n], forced)
             policy = taught / taught.sum() if taught.sum() else np.full(n, 1 / n)
     return SearchResult(
         moves=moves,
         move_index=index,
         visits=visits,
-        priors=np.exp(a.log_prior[game, edges]),
+        priors=priors,
         q=q,
         policy=policy.astype(np.float32),
         playable=playable,
         best=best,
-        root_wdl=_root_wdl(a, game, edges),
+        root_wdl=root_wdl,
         raw_wdl=a.wdl[game, 0].copy(),
         is_judged=bool(a.evaluated[game, 0]),
         simulations=simulations,
     )
-
-
-def _root_wdl(a: Arena, game: int, edges: slice) -> NDArray[np.float32]:
-    own = a.wdl[game, 0].astype(np.float64)
-    if a.proven[game, 0] != UNKNOWN:
-        return own.astype(np.float32)
-    count = 1 + a.visits[game, edges].sum()
-    value = (own[0] - own[2] + a.value_sum[game, edges].sum()) / count
-    draw = (own[1] + a.draw_sum[game, edges].sum()) / count
-    wdl = np.array([(1 - draw + value) / 2, draw, (1 - draw - value) / 2])
-    return np.clip(wdl, 0.0, 1.0).astype(np.float32)
 
 
 def _best_by_score(
@@ -140,29 +134,41 @@ def _best_by_score(
 
 
 @kernel
-def _read_root(
+def read_root(
     a: Arena,
     g: int,
-    rule: GumbelRule,
+    visits: NDArray[np.int32],
     q: NDArray[np.float32],
-    scores: NDArray[np.float64],
     wins: NDArray[np.bool_],
     loses: NDArray[np.bool_],
+    wdl: NDArray[np.float32],
 ) -> None:
-    """Fill the values, the completed scores, and which moves provably win or lose."""
+    """Fill visits and values of the moves, which provably win or lose, and the root's own wdl."""
     first = a.first_edge[g, 0]
-    n = a.num_edges[g, 0]
-    completed_scores(a, g, 0, rule, scores)
-    reply = np.zeros(256, np.uint16)
-    after = np.zeros(8, np.uint64)
-    for k in range(n):
-        e = first + k
-        if a.visits[g, e] > 0:
-            q[k] = edge_value(a, g, e)
-        c = a.child[g, e]
+    value = np.float64(a.wdl[g, 0, 0]) - np.float64(a.wdl[g, 0, 2])
+    draw = np.float64(a.wdl[g, 0, 1])
+    count = 1
+    after = stack_position()
+    for k in range(a.num_edges[g, 0]):
+        c = a.child[g, first + k]
         if c >= 0:
             wins[k] = a.proven[g, c] == LOSS
             loses[k] = a.proven[g, c] == WIN
+            if a.visits[g, c] > 0:
+                visits[k] = a.visits[g, c]
+                q[k] = child_value(a, g, c)
+                count += a.visits[g, c]
+                value += a.value_sum[g, c]
+                draw += a.draw_sum[g, c]
         elif a.proven[g, 0] == WIN:
-            make_move(a.position[g, 0], a.move[g, e], after)
-            wins[k] = in_check(after) and legal_moves(after, reply) == 0
+            make_move(a.position[g, 0], a.move[g, first + k], after)
+            wins[k] = in_check(after) and not has_legal_move(after)
+    if a.proven[g, 0] != UNKNOWN:
+        for w in range(3):
+            wdl[w] = a.wdl[g, 0, w]
+        return
+    value /= count
+    draw /= count
+    wdl[0] = min(1.0, max(0.0, (1.0 - draw + value) / 2.0))
+    wdl[1] = min(1.0, max(0.0, draw))
+    wdl[2] = min(1.0, max(0.0, (1.0 - draw - value) / 2.0))

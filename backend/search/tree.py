@@ -6,16 +6,28 @@ One row of the arena is one game. A node is a position; its edges are its legal 
             |  first_edge   |
     edges   0 1 2 ... 19 | 20 21 ... | ...            one slot for each legal move
 
+Nearly all edges are never visited. So an edge is small (move, prior, child), and what a search adds
+up for it (visits, values) is kept with the child that it leads to.
+
+Below the root no rule looks at the unvisited edges one by one: they share one value, so the one
+with the highest prior is the best of them, always. Edges are kept in an order that shows this:
+
+    prior   .30 .25 .07 | .20 | .01 .12 .04 .01
+            visited       best  the rest, in any order
+            num_expanded  next
+
+A rule reads `num_expanded + 1` edges instead of all. Only the root, where noise and halving decide,
+is read in full and never reordered: what is kept for its moves elsewhere goes by their number.
+
 Nodes are made in the order in which they are first visited, so a child's index is above its
-parent's, and its edges lie behind its parent's. `keep_subtree` relies on that: moving the root to a
-child is one pass that slides the survivors down.
+parent's, and its edges lie behind its parent's. `roots.keep_subtree` relies on that.
 
 Values belong to whoever is to move at the node; an edge's sums belong to the mover at its parent. A
 node's `proven` is exact: it comes from the rules (mate, stalemate, draws) or from children that are
 themselves proven, and no evaluation ever changes it.
 """
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +41,7 @@ from model.rules import (
     set_repetitions,
     zobrist,
 )
-from model.rules.kernel import kernel
+from model.rules.kernel import inlined
 
 UNKNOWN: Final = 0
 WIN: Final = 1
@@ -41,8 +53,11 @@ MAX_DEPTH: Final = 256
 """Longest line of one simulation, plies."""
 MAX_HISTORY: Final = 256
 """Keys kept of the game before the root; a repetition never reaches further back than 100 plies."""
+MIN_PRIOR: Final = 1e-37
+"""Keeps the logarithm of every prior finite."""
 _CHECKMATE: Final = 1
-_NO_OUTCOME: Final = 0
+NO_OUTCOME: Final = 0
+NO_PARENT: Final = cast(int, np.int64(-1))  # A plain -1 would be compiled as a type of its own.
 
 
 class Arena(NamedTuple):
@@ -58,24 +73,24 @@ class Arena(NamedTuple):
     """[G,N]"""
     num_edges: NDArray[np.int16]
     """[G,N]; 0 where the game has ended."""
+    num_expanded: NDArray[np.int16]
+    """[G,N]; edges that have a child. Below the root they come first."""
     evaluated: NDArray[np.bool_]
     """[G,N]; priors and wdl are there."""
     proven: NDArray[np.int8]
     """[G,N]"""
     wdl: NDArray[np.float32]
     """[G,N,3]; the network's, or the exact one."""
+    visits: NDArray[np.int32]
+    """[G,N]; how often a simulation went through the edge that leads here."""
+    value_sum: NDArray[np.float64]
+    """[G,N]; of those simulations, for the mover at the parent."""
+    draw_sum: NDArray[np.float64]
+    """[G,N]; sum of draw probabilities."""
     move: NDArray[np.uint16]
     """[G,E]"""
-    log_prior: NDArray[np.float32]
-    """[G,E]; log softmax of the network's logits."""
     prior: NDArray[np.float32]
-    """[G,E]; exp(log_prior), with root noise mixed in while a noisy search runs."""
-    visits: NDArray[np.int32]
-    """[G,E]"""
-    value_sum: NDArray[np.float64]
-    """[G,E]"""
-    draw_sum: NDArray[np.float64]
-    """[G,E]; sum of draw probabilities."""
+    """[G,E]; softmax of the network's logits, no less than MIN_PRIOR."""
     child: NDArray[np.int32]
     """[G,E]; -1 before the first visit."""
     num_nodes: NDArray[np.int32]
@@ -87,11 +102,9 @@ class Arena(NamedTuple):
     num_history: NDArray[np.int32]
     """[G]"""
     path_node: NDArray[np.int32]
-    """[G,MAX_DEPTH+1] nodes of the simulation in progress."""
-    path_edge: NDArray[np.int32]
-    """[G,MAX_DEPTH+1] edges taken from them."""
+    """[G,MAX_DEPTH+1] nodes of the simulation in progress, from the root to its leaf."""
     depth: NDArray[np.int32]
-    """[G] edges on that path."""
+    """[G] plies on that path."""
 
 
 def make_arena(num_games: int, max_nodes: int, max_edges: int) -> Arena:
@@ -103,71 +116,102 @@ def make_arena(num_games: int, max_nodes: int, max_edges: int) -> Arena:
         parent=np.zeros((g, n), np.int32),
         first_edge=np.zeros((g, n), np.int32),
         num_edges=np.zeros((g, n), np.int16),
+        num_expanded=np.zeros((g, n), np.int16),
         evaluated=np.zeros((g, n), np.bool_),
         proven=np.zeros((g, n), np.int8),
         wdl=np.zeros((g, n, 3), np.float32),
+        visits=np.zeros((g, n), np.int32),
+        value_sum=np.zeros((g, n), np.float64),
+        draw_sum=np.zeros((g, n), np.float64),
         move=np.zeros((g, e), np.uint16),
-        log_prior=np.zeros((g, e), np.float32),
         prior=np.zeros((g, e), np.float32),
-        visits=np.zeros((g, e), np.int32),
-        value_sum=np.zeros((g, e), np.float64),
-        draw_sum=np.zeros((g, e), np.float64),
         child=np.zeros((g, e), np.int32),
         num_nodes=np.zeros(g, np.int32),
         used_edges=np.zeros(g, np.int32),
         history=np.zeros((g, MAX_HISTORY), np.uint64),
         num_history=np.zeros(g, np.int32),
         path_node=np.zeros((g, MAX_DEPTH + 1), np.int32),
-        path_edge=np.zeros((g, MAX_DEPTH + 1), np.int32),
         depth=np.zeros(g, np.int32),
     )
 
 
-@kernel
-def add_node(a: Arena, g: int, parent: int, mate_check: bool, moves: NDArray[np.uint16]) -> int:
+@inlined
+def add_node(a: Arena, g: int, parent: int, mate_check: bool) -> int:
     """Finish the node whose position was just written at `num_nodes[g]`; returns its index.
 
     Fills key, repetitions, legal moves and, if the rules decide the position, `proven` and `wdl`.
-    `moves` is scratch of 256 entries.
+    The arena must have room for MAX_LEGAL_MOVES more edges.
     """
     i = a.num_nodes[g]
     pos = a.position[g, i]
     key = zobrist(pos)
     a.key[g, i] = key
     a.parent[g, i] = parent
-    repetitions = _earlier_occurrences(a, g, parent, key, halfmove_clock(pos))
+    repetitions = earlier_occurrences(a, g, parent, key, halfmove_clock(pos))
     set_repetitions(pos, repetitions)
+    first = a.used_edges[g]
+    moves = a.move[g, first:]
     n = legal_moves(pos, moves)
     ended = outcome(pos, n, repetitions)
     a.proven[g, i] = UNKNOWN
     a.evaluated[g, i] = False
     if ended == _CHECKMATE:
         _prove(a, g, i, LOSS)
-    elif ended != _NO_OUTCOME:
+    elif ended != NO_OUTCOME:
         _prove(a, g, i, DRAW)
     elif mate_check and gives_mate(pos, moves, n) >= 0:
         _prove(a, g, i, WIN)
-    if ended != _NO_OUTCOME:
+    if ended != NO_OUTCOME:
         n = 0
-    first = a.used_edges[g]
     a.first_edge[g, i] = first
     a.num_edges[g, i] = n
-    for k in range(n):
-        e = first + k
-        a.move[g, e] = moves[k]
-        a.log_prior[g, e] = -np.log(np.float32(n))
-        a.prior[g, e] = np.float32(1.0) / np.float32(n)
-        a.visits[g, e] = 0
-        a.value_sum[g, e] = 0.0
-        a.draw_sum[g, e] = 0.0
-        a.child[g, e] = -1
+    a.num_expanded[g, i] = 0
+    a.visits[g, i] = 0
+    a.value_sum[g, i] = 0.0
+    a.draw_sum[g, i] = 0.0
+    a.prior[g, first : first + n] = np.float32(1.0) / np.float32(max(1, n))
+    a.child[g, first : first + n] = -1
     a.used_edges[g] = first + n
     a.num_nodes[g] = i + 1
     return i
 
 
-@kernel
-def _earlier_occurrences(a: Arena, g: int, parent: int, key: np.uint64, halfmove: int) -> int:
+@inlined
+def expand(a: Arena, g: int, node: int, edge: int, mate_check: bool) -> int:
+    """Make the move of an unvisited edge; returns the new child."""
+    make_move(a.position[g, node], a.move[g, edge], a.position[g, a.num_nodes[g]])
+    child = add_node(a, g, node, mate_check)
+    a.child[g, edge] = child
+    a.num_expanded[g, node] += 1
+    if node != 0:
+        _bring_best_forward(a, g, node)
+    return child
+
+
+@inlined
+def _bring_best_forward(a: Arena, g: int, node: int) -> None:
+    """Exchange the first unvisited edge with the one of the highest prior among them."""
+    front = a.first_edge[g, node] + a.num_expanded[g, node]
+    last = a.first_edge[g, node] + a.num_edges[g, node]
+    if front >= last:
+        return
+    best = front
+    for e in range(front + 1, last):
+        if a.prior[g, e] > a.prior[g, best]:
+            best = e
+    a.prior[g, front], a.prior[g, best] = a.prior[g, best], a.prior[g, front]
+    a.move[g, front], a.move[g, best] = a.move[g, best], a.move[g, front]
+
+
+@inlined
+def num_candidates(a: Arena, g: int, node: int) -> int:
+    """How many of a node's first edges a rule must look at: all of the root's, else few."""
+    n = a.num_edges[g, node]
+    return n if node == 0 else min(n, a.num_expanded[g, node] + 1)
+
+
+@inlined
+def earlier_occurrences(a: Arena, g: int, parent: int, key: np.uint64, halfmove: int) -> int:
     """How often this position stood on the board since the last irreversible move: 0, 1 or 2.
 
     Looks at the tree's line above the node first, then at the game before the root.
@@ -193,7 +237,7 @@ def _earlier_occurrences(a: Arena, g: int, parent: int, key: np.uint64, halfmove
     return found
 
 
-@kernel
+@inlined
 def _prove(a: Arena, g: int, i: int, proven: int) -> None:
     a.proven[g, i] = proven
     a.wdl[g, i, 0] = 1.0 if proven == WIN else 0.0
@@ -201,7 +245,7 @@ def _prove(a: Arena, g: int, i: int, proven: int) -> None:
     a.wdl[g, i, 2] = 1.0 if proven == LOSS else 0.0
 
 
-@kernel
+@inlined
 def set_priors(a: Arena, g: int, i: int, logits: NDArray[np.float32]) -> bool:
     """Write the softmax of the first `num_edges` logits as priors; False if they are not finite."""
     first = a.first_edge[g, i]
@@ -209,182 +253,54 @@ def set_priors(a: Arena, g: int, i: int, logits: NDArray[np.float32]) -> bool:
     highest = logits[0]
     for k in range(1, n):
         highest = max(highest, logits[k])
-    total = 0.0
+    total = np.float32(0.0)
     for k in range(n):
-        total += np.exp(np.float64(logits[k] - highest))
-    log_total = np.float32(np.log(total))
-    if not np.isfinite(highest + log_total):
+        share = np.exp(logits[k] - highest)
+        a.prior[g, first + k] = share
+        total += share
+    if not np.isfinite(highest + total):
         return False
     for k in range(n):
-        log_prior = logits[k] - highest - log_total
-        a.log_prior[g, first + k] = log_prior
-        a.prior[g, first + k] = np.exp(log_prior)
+        a.prior[g, first + k] = max(np.float32(MIN_PRIOR), a.prior[g, first + k] / total)
+    if i != 0:
+        _bring_best_forward(a, g, i)
     return True
 
 
-@kernel
+@inlined
 def backward(a: Arena, g: int, leaf: int) -> None:
     """Add the leaf's value along the path; where a result becomes proven, that is what goes up."""
-    depth = a.depth[g]
     value = np.float64(a.wdl[g, leaf, 0]) - np.float64(a.wdl[g, leaf, 2])
     draw = np.float64(a.wdl[g, leaf, 1])
-    child_proven = a.proven[g, leaf]
-    for d in range(depth - 1, -1, -1):
+    below = leaf
+    for d in range(a.depth[g] - 1, -1, -1):
         node = a.path_node[g, d]
-        edge = a.path_edge[g, d]
         value = -value
-        a.visits[g, edge] += 1
-        a.value_sum[g, edge] += value
-        a.draw_sum[g, edge] += draw
-        if child_proven != UNKNOWN and a.proven[g, node] == UNKNOWN:
-            _prove_from_children(a, g, node, child_proven)
-        child_proven = a.proven[g, node]
-        if child_proven != UNKNOWN:
+        a.visits[g, below] += 1
+        a.value_sum[g, below] += value
+        a.draw_sum[g, below] += draw
+        if a.proven[g, below] != UNKNOWN and a.proven[g, node] == UNKNOWN:
+            _prove_from_children(a, g, node, a.proven[g, below])
+        if a.proven[g, node] != UNKNOWN:
             value = np.float64(a.wdl[g, node, 0]) - np.float64(a.wdl[g, node, 2])
             draw = np.float64(a.wdl[g, node, 1])
+        below = node
 
 
-@kernel
+@inlined
 def _prove_from_children(a: Arena, g: int, node: int, newest: int) -> None:
     """A lost reply wins; while a reply is open nothing else follows; then the best one counts."""
     if newest == LOSS:
         _prove(a, g, node, WIN)
         return
+    if a.num_expanded[g, node] < a.num_edges[g, node]:
+        return
     first = a.first_edge[g, node]
     has_draw = False
     for e in range(first, first + a.num_edges[g, node]):
-        c = a.child[g, e]
-        if c < 0 or a.proven[g, c] == UNKNOWN:
+        proven = a.proven[g, a.child[g, e]]
+        if proven == UNKNOWN:
             return
-        if a.proven[g, c] == DRAW:
+        if proven == DRAW:
             has_draw = True
     _prove(a, g, node, DRAW if has_draw else LOSS)
-
-
-@kernel
-def child_proven(a: Arena, g: int, edge: int) -> int:
-    """What is proven for the opponent after this edge; UNKNOWN before the first visit."""
-    c = a.child[g, edge]
-    return UNKNOWN if c < 0 else a.proven[g, c]
-
-
-@kernel
-def keep_subtree(a: Arena, g: int, root: int, new_index: NDArray[np.int32]) -> None:
-    """Make `root` node 0 and drop all that is not below it. `new_index` is scratch of N entries."""
-    n = a.num_nodes[g]
-    for i in range(root):
-        new_index[i] = -1
-    nodes = 0
-    edges = 0
-    for i in range(root, n):
-        if i != root and (a.parent[g, i] < root or new_index[a.parent[g, i]] < 0):
-            new_index[i] = -1
-            continue
-        new_index[i] = nodes
-        _move_node(a, g, i, nodes)
-        a.parent[g, nodes] = -1 if i == root else new_index[a.parent[g, i]]
-        first = a.first_edge[g, i]
-        a.first_edge[g, nodes] = edges
-        for k in range(a.num_edges[g, nodes]):
-            _move_edge(a, g, first + k, edges + k)
-        edges += a.num_edges[g, nodes]
-        nodes += 1
-    for e in range(edges):
-        c = a.child[g, e]
-        if c >= 0:
-            a.child[g, e] = new_index[c]
-    a.num_nodes[g] = nodes
-    a.used_edges[g] = edges
-
-
-@kernel
-def _move_node(a: Arena, g: int, old: int, new: int) -> None:
-    for w in range(8):
-        a.position[g, new, w] = a.position[g, old, w]
-    a.key[g, new] = a.key[g, old]
-    a.num_edges[g, new] = a.num_edges[g, old]
-    a.evaluated[g, new] = a.evaluated[g, old]
-    a.proven[g, new] = a.proven[g, old]
-    for w in range(3):
-        a.wdl[g, new, w] = a.wdl[g, old, w]
-
-
-@kernel
-def _move_edge(a: Arena, g: int, old: int, new: int) -> None:
-    a.move[g, new] = a.move[g, old]
-    a.log_prior[g, new] = a.log_prior[g, old]
-    a.prior[g, new] = a.prior[g, old]
-    a.visits[g, new] = a.visits[g, old]
-    a.value_sum[g, new] = a.value_sum[g, old]
-    a.draw_sum[g, new] = a.draw_sum[g, old]
-    a.child[g, new] = a.child[g, old]
-
-
-@kernel
-def start_game(
-    a: Arena,
-    g: int,
-    position: NDArray[np.uint64],
-    mate_check: bool,
-    moves: NDArray[np.uint16],
-) -> int:
-    """A fresh tree with this root; the history must be there already. Returns the Outcome."""
-    a.num_nodes[g] = 0
-    a.used_edges[g] = 0
-    for w in range(8):
-        a.position[g, 0, w] = position[w]
-    add_node(a, g, -1, mate_check, moves)
-    return root_outcome(a, g, moves)
-
-
-@kernel
-def root_outcome(a: Arena, g: int, moves: NDArray[np.uint16]) -> int:
-    """How the game stands at the root (model.rules.Outcome)."""
-    pos = a.position[g, 0]
-    if a.num_edges[g, 0] > 0:
-        return _NO_OUTCOME
-    n = legal_moves(pos, moves)
-    parent = -1
-    found = _earlier_occurrences(a, g, parent, a.key[g, 0], halfmove_clock(pos))
-    return outcome(pos, n, found)
-
-
-@kernel
-def play_move(
-    a: Arena,
-    g: int,
-    edge: int,
-    mate_check: bool,
-    moves: NDArray[np.uint16],
-    new_index: NDArray[np.int32],
-) -> int:
-    """Make the move of a root edge, keep what was searched below it. Returns the Outcome."""
-    new_root = a.child[g, edge]
-    if new_root < 0:
-        make_move(a.position[g, 0], a.move[g, edge], a.position[g, a.num_nodes[g]])
-        new_root = a.num_nodes[g]
-        _remember_root(a, g, halfmove_clock(a.position[g, new_root]))
-        for w in range(8):
-            a.position[g, 0, w] = a.position[g, new_root, w]
-        a.num_nodes[g] = 0
-        a.used_edges[g] = 0
-        add_node(a, g, -1, mate_check, moves)
-    else:
-        _remember_root(a, g, halfmove_clock(a.position[g, new_root]))
-        keep_subtree(a, g, new_root, new_index)
-    return root_outcome(a, g, moves)
-
-
-@kernel
-def _remember_root(a: Arena, g: int, halfmove_after: int) -> None:
-    """The old root joins the history, or all history is forgotten after an irreversible move."""
-    if halfmove_after == 0:
-        a.num_history[g] = 0
-        return
-    h = a.num_history[g]
-    if h == MAX_HISTORY:
-        for k in range(MAX_HISTORY - 1):
-            a.history[g, k] = a.history[g, k + 1]
-        h -= 1
-    a.history[g, h] = a.key[g, 0]
-    a.num_history[g] = h + 1

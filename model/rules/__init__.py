@@ -8,8 +8,9 @@ from model.rules.fen import START_FEN, from_fen, start_position, to_fen
 from model.rules.kernel import cache_folder, kernel
 from model.rules.legality import in_check
 from model.rules.make import make_move
+from model.rules.mating import gives_mate
 from model.rules.movegen import MAX_LEGAL_MOVES, legal_moves
-from model.rules.outcome import Outcome, gives_mate, insufficient_material, outcome
+from model.rules.outcome import Outcome, insufficient_material, outcome
 from model.rules.perft import divide, perft
 from model.rules.position import (
     Position,

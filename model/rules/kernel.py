@@ -24,19 +24,24 @@ R = TypeVar("R")
 
 numba_config: Any = numba.core.config  # Its settings are made at import; no type knows them.
 
-_MARKER = b"@kernel"
+_MARKERS = (b"@kernel", b"@inlined")
 _NUM_KEPT_FOLDERS = 8
 _PACKAGES_ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds `model` and `backend`: a checkout's root, or `matrix0/` in a wheel."""
 
 
-def kernel(function: Callable[P, R]) -> Callable[P, R]:
+def kernel(function: Callable[P, R], *, inlined: bool = False) -> Callable[P, R]:
     """Compile `function` on first use; no bounds checks, no Python, the lock released.
 
     A kernel is private to its thread and must not be given an index out of range. Unsigned and
     signed integers are never mixed inside one: Numba would fall back to floats.
+
+    A kernel allocates nothing: what it writes to is passed in. So the arrays' reference counts need
+    not be kept (`_nrt`): over a tuple of twenty arrays that took a third of a search's time.
     """
-    compiler = numba.njit(nogil=True, error_model="numpy", boundscheck=False)
+    compiler = numba.njit(
+        nogil=True, error_model="numpy", boundscheck=False, _nrt=False, forceinline=inlined
+    )
     compiled = compiler(function)
     if _CACHE_FOLDER is not None:
         # The folder is read when caching is switched on for a function. Put back at once, it
@@ -48,6 +53,15 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
         finally:
             numba_config.CACHE_DIR = others
     return cast(Callable[P, R], compiled)
+
+
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """A kernel that becomes part of each kernel that calls it.
+
+    For steps of a larger kernel that are called from one place and take many arrays: a tuple of
+    arrays is passed word by word. A search is 1.3 to 1.7 times as fast with its steps inlined.
+    """
+    return kernel(function, inlined=True)
 
 
 def cache_folder() -> Path | None:
@@ -62,7 +76,7 @@ def source_hash(packages_root: Path) -> str:
     for folder in ("model", "backend/search"):
         for path in sorted((packages_root / folder).rglob("*.py")):
             content = path.read_bytes()
-            if _MARKER in content:
+            if any(marker in content for marker in _MARKERS):
                 digest.update(path.relative_to(packages_root).as_posix().encode() + b"\0")
                 digest.update(len(content).to_bytes(8, "little") + content)
     return digest.hexdigest()[:16]

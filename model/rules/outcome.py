@@ -6,14 +6,9 @@ repetition may be claimed; here both are taken at once, as in all self-play.
 
 from enum import IntEnum
 
-import numpy as np
-from numpy.typing import NDArray
-
 from model.rules.bitboard import DARK_SQUARES, LIGHT_SQUARES, U0, U3, popcount
-from model.rules.counting import has_legal_move
 from model.rules.kernel import kernel
 from model.rules.legality import in_check
-from model.rules.make import make_move
 from model.rules.position import (
     BISHOPS,
     KNIGHTS,
@@ -66,14 +61,3 @@ def outcome(pos: Position, num_legal: int, repetitions: int) -> int:
     if halfmove_clock(pos) >= 100:
         return _FIFTY_MOVES
     return _THREEFOLD if repetitions >= 2 else _NONE
-
-
-@kernel
-def gives_mate(pos: Position, moves: NDArray[np.uint16], num_moves: int) -> int:
-    """Index of the first of the legal `moves` that mates at once, or -1."""
-    after = np.empty(8, np.uint64)
-    for index in range(num_moves):
-        make_move(pos, moves[index], after)
-        if in_check(after) and not has_legal_move(after):
-            return index
-    return -1

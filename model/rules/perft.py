@@ -23,7 +23,9 @@ def perft(pos: Position, depth: int) -> int:
     positions = np.empty((depth, 8), np.uint64)
     positions[0] = pos
     moves = np.empty((depth, MAX_LEGAL_MOVES), np.uint16)
-    return int(_count_leaves(positions, moves))
+    num_moves = np.zeros(depth, np.int64)
+    next_move = np.zeros(depth, np.int64)
+    return int(_count_leaves(positions, moves, num_moves, next_move))
 
 
 def divide(pos: Position, depth: int) -> dict[str, int]:
@@ -40,18 +42,22 @@ def divide(pos: Position, depth: int) -> dict[str, int]:
 
 
 @kernel
-def _count_leaves(positions: NDArray[np.uint64], moves: NDArray[np.uint16]) -> np.uint64:
-    """Perft of `positions[0]` to the depth `len(positions)`; both arrays are scratch space.
+def _count_leaves(
+    positions: NDArray[np.uint64],
+    moves: NDArray[np.uint16],
+    num_moves: NDArray[np.int64],
+    next_move: NDArray[np.int64],
+) -> np.uint64:
+    """Perft of `positions[0]` to the depth `len(positions)`; all are scratch, one row a ply.
 
     A loop with a stack of its own: Numba compiles recursion, but does not inline across it.
     """
     last = len(positions) - 1
-    num_moves = np.zeros(last + 1, np.int64)
-    next_move = np.zeros(last + 1, np.int64)
     if last == 0:
         return count_legal_moves(positions[0])
     leaves = np.uint64(0)
     ply = 0
+    next_move[0] = 0
     num_moves[0] = legal_moves(positions[0], moves[0])
     while ply >= 0:
         if next_move[ply] == num_moves[ply]:

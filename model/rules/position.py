@@ -11,7 +11,14 @@ A rook file is 0 where its right is gone. The en-passant field is file + 1 and s
 en-passant capture exists, so that equal positions are equal words. Nothing here checks anything.
 """
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
 from model.rules.bitboard import U0, U1, U3, U7, U16
@@ -48,6 +55,21 @@ _U15 = np.uint64(15)
 _U40 = np.uint64(40)
 
 
+def _stack_position(typing_context: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.return_type)(context, builder)
+        words = cgutils.alloca_once(builder, ir.IntType(64), size=8)
+        eight = context.get_constant(types.intp, 8)
+        populate_array(array, words, [eight], [eight], itemsize=eight, meminfo=None)
+        return array._getvalue()
+
+    return types.Array(types.uint64, 1, "C")(), generate
+
+
+stack_position = cast(Callable[[], Position], intrinsic(_stack_position))
+"""Room for a position on the stack of the kernel that asks; gone when it returns. Kernels only."""
+
+
 @kernel
 def black_to_move(pos: Position) -> bool:
     """Whether Black is to move."""
@@ -80,7 +102,6 @@ def set_repetitions(pos: Position, num_earlier: int) -> None:
     pos[STATE] = (pos[STATE] & ~REPETITIONS_MASK) | (count << REPETITIONS_SHIFT)
 
 
-@kernel
 def with_repetitions(pos: Position, num_earlier: int) -> Position:
     """A copy of `pos` with the repetition bits filled."""
     copy = pos.copy()

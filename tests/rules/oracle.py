@@ -14,7 +14,9 @@ from model.rules import (
     Position,
     count_legal_moves,
     from_fen,
+    gives_mate,
     halfmove_clock,
+    has_legal_move,
     in_check,
     insufficient_material,
     legal_moves,
@@ -47,6 +49,16 @@ def moves_of(pos: Position) -> list[int]:
     """The legal moves, as ints, in the generator's order."""
     moves = np.empty(MAX_LEGAL_MOVES, np.uint16)
     return [int(move) for move in moves[: legal_moves(pos, moves)]]
+
+
+def first_mate(pos: Position, moves: list[int]) -> int:
+    """Index of the first move that mates, found by making each; -1 if there is none."""
+    after = np.empty_like(pos)
+    for index, move in enumerate(moves):
+        make_move(pos, np.uint16(move), after)
+        if in_check(after) and not has_legal_move(after):
+            return index
+    return -1
 
 
 def walk(fen: str, choices: bytes, *, ask_board_for_repetitions: bool) -> Counter[Outcome]:
@@ -100,6 +112,7 @@ def _compare(
     fen = board.fen(en_passant="legal")
     moves = moves_of(pos)
     assert len(moves) == len(set(moves)), fen
+    assert gives_mate(pos, np.array(moves, np.uint16), len(moves)) == first_mate(pos, moves), fen
     assert set(moves) == legal, fen
     assert count_legal_moves(pos) == len(legal), fen
     assert to_fen(pos) == fen

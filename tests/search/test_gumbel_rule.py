@@ -10,6 +10,7 @@ from backend.search.gumbel import visit_sequence
 from model.rules import START_FEN, from_fen
 from tests.fake_evaluators import Counting, material, scattered
 from tests.search.setups import make_search, search_fen
+from tests.search.tree_walk import read_tree
 
 
 def test_the_sequence_halves_the_moves_as_drawn_in_the_paper() -> None:
@@ -102,9 +103,7 @@ def test_the_halving_counts_its_own_visits_and_not_those_of_a_kept_subtree() -> 
     search.start(0, from_fen(START_FEN))
     first = search.search(0, 64, scattered(1))
     search.play(0, int(first.moves[first.best]))
-    before = np.zeros(256, np.int64)
-    kept = search._arena.visits[0, : len(search.legal(0))].copy()
-    before[: len(kept)] = kept
+    kept = np.array([edge.visits for edge in read_tree(search, 0).edges])
     assert kept.sum() > 0
     counting = Counting(scattered(1))
     second = search.search(0, 64, counting)

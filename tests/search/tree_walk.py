@@ -61,16 +61,18 @@ def read_tree(search: Search, game: int, node: int = 0) -> Node:
         wdl=tuple(float(share) for share in wdl),
     )
     first = int(a.first_edge[game, node])
-    for e in range(first, first + int(a.num_edges[game, node])):
+    is_noisy_root = node == 0 and bool(search._sessions.searching[game])
+    for k, e in enumerate(range(first, first + int(a.num_edges[game, node]))):
         child = int(a.child[game, e])
+        prior = search._sessions.prior[game, k] if is_noisy_root else a.prior[game, e]
         found.edges.append(
             Edge(
                 move=int(a.move[game, e]),
-                visits=int(a.visits[game, e]),
-                value_sum=float(a.value_sum[game, e]),
-                draw_sum=float(a.draw_sum[game, e]),
-                log_prior=float(a.log_prior[game, e]),
-                prior=float(a.prior[game, e]),
+                visits=int(a.visits[game, child]) if child >= 0 else 0,
+                value_sum=float(a.value_sum[game, child]) if child >= 0 else 0.0,
+                draw_sum=float(a.draw_sum[game, child]) if child >= 0 else 0.0,
+                log_prior=float(np.log(a.prior[game, e])),
+                prior=float(prior),
                 child=None if child < 0 else read_tree(search, game, child),
             )
         )
@@ -94,6 +96,9 @@ def assert_arrays_are_sound(search: Search, game: int) -> None:
             if child >= 0:
                 assert child not in parent_of, "two edges lead to one node"
                 parent_of[int(child)] = i
+        expanded = a.child[game, a.first_edge[game, i] : next_edge] >= 0
+        assert a.num_expanded[game, i] == expanded.sum()
+        assert i == 0 or expanded[: expanded.sum()].all(), "below the root they come first"
     assert next_edge == edges
     assert parent_of == {i: int(a.parent[game, i]) for i in range(1, nodes)}
 
