@@ -93,7 +93,12 @@ class SelfPlayConfig:
     workers: int = 0
     """Self-play processes; 0 means one for a GPU, one for each CPU core without a GPU."""
     games: int = 128
-    """Games in lock-step in one worker; this is also the batch of the network."""
+    """Games in one worker, in lock-step within a group; a batch has one position of each."""
+    groups: int = 0
+    """Groups of games that take turns: while the network judges one, the others are searched.
+    0 means three on a GPU and one on a CPU, where the device is the processor itself."""
+    search_threads: int = 0
+    """Threads that search beside the network; 0 means one for each group but one."""
     temperature: float = 1.0
     """Moves are drawn with probability policy^(1/temperature) at the start of a game."""
     temperature_plies: int = 30
@@ -152,6 +157,10 @@ class SelfPlayConfig:
     def __post_init__(self) -> None:
         _require(self.workers >= 0, "workers", self.workers, "must not be negative")
         _require(self.games >= 1, "games", self.games, "must be at least 1")
+        _require(0 <= self.groups <= self.games, "groups", self.groups, "must be in 0..games")
+        _require(
+            self.search_threads >= 0, "search_threads", self.search_threads, "must not be negative"
+        )
         _require(self.temperature > 0, "temperature", self.temperature, "must be > 0")
         _require(
             self.temperature_plies >= 0, "temperature_plies", self.temperature_plies, "must be >= 0"

@@ -31,7 +31,7 @@ from backend.replay.records import (
     SampleRecord,
 )
 from backend.replay.tablebase import open_tables
-from backend.search.evaluator import Evaluate
+from backend.search.evaluator import Evaluate, Request, judge
 from backend.search.result import SearchResult
 from backend.search.search import Search
 from backend.selfplay.budget import Budget, Budgets
@@ -116,6 +116,11 @@ class SelfPlay:
         self._games = [self._new_game(slot) for slot in range(config.games)]
 
     @property
+    def num_games(self) -> int:
+        """Games on the board."""
+        return len(self._games)
+
+    @property
     def mean_ply(self) -> float:
         """Plies played so far in a running game, on average."""
         return float(np.mean([len(game.moves) for game in self._games]))
@@ -135,8 +140,16 @@ class SelfPlay:
 
     def step(self) -> list[GameRecord]:
         """One leaf for each game, and a move wherever a search is complete."""
+        return self.answer(*judge(self._evaluate, self.select()))
+
+    def select(self) -> Request:
+        """The first half of a step: the positions that wait for the network."""
+        return self._search.select()
+
+    def answer(self, logits: NDArray[np.float32], wdl: NDArray[np.float32]) -> list[GameRecord]:
+        """The second half of a step, with the network's answer; returns games that ended."""
         ended = []
-        for slot in self._search.step(self._evaluate):
+        for slot in self._search.answer(logits, wdl):
             game = self._games[slot]
             outcome = self._finish_search(slot, game)
             if outcome == Outcome.NONE:

@@ -1,6 +1,7 @@
 """What self-play has done so far, in numbers that only grow; differences are rates."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
 
 @dataclass(kw_only=True, slots=True)
@@ -28,3 +29,12 @@ class Tally:
         """Mean KL(target || prior) of the full searches since `before`; None without any."""
         searches = self.judged_searches - before.judged_searches
         return (self.surprise - before.surprise) / searches if searches else None
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """The sum, count by count."""
+    summed = Tally()
+    for tally in tallies:
+        for each in fields(Tally):
+            setattr(summed, each.name, getattr(summed, each.name) + getattr(tally, each.name))
+    return summed

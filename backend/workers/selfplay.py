@@ -7,7 +7,7 @@ end in one step are committed before the next step begins: a kill loses games in
 import os
 import time
 import zlib
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import assert_never
 
 import chess
@@ -29,9 +29,12 @@ from backend.device import Device, choose_device
 from backend.errors import WorkerError
 from backend.events import BoardSeen, MoveSeen, SelfPlayProgress, ShardWritten, WorkerReady
 from backend.inference import Inference
+from backend.replay.records import GameRecord
 from backend.replay.shards import ShardWriter
 from backend.rundir import RunDirectory
-from backend.selfplay.games import Glimpse, SelfPlay
+from backend.search.warmup import warm_up
+from backend.selfplay.games import Glimpse
+from backend.selfplay.groups import GroupedSelfPlay, num_groups
 from backend.selfplay.surprise import IDLE_SURPRISE, is_idle
 from backend.selfplay.tally import Tally
 from backend.weights import load_network
@@ -73,7 +76,7 @@ class _SelfPlayWorker:
             orientation=config.model.orientation,
         )
         self._inference: Inference | None = None
-        self._games: SelfPlay | None = None
+        self._games: GroupedSelfPlay | None = None
         self._paused = False
         self._stopping = False
         self._speed = _Speed()
@@ -83,6 +86,13 @@ class _SelfPlayWorker:
         """Until it was said that this network's searches are idle."""
 
     def run(self) -> None:
+        try:
+            self._run_until_stopped()
+        finally:
+            if self._games is not None:
+                self._games.close()
+
+    def _run_until_stopped(self) -> None:
         while True:
             for command in self._io.poll():
                 self._obey(command)
@@ -92,7 +102,7 @@ class _SelfPlayWorker:
                 self._wait()
                 continue
             self._io.set_phase("playing")
-            self._step(self._games)
+            self._commit(self._games.step())
             if self._speed.is_due():
                 self._report(self._games, self._inference)
 
@@ -127,28 +137,32 @@ class _SelfPlayWorker:
             return
         self._io.set_phase("loading", name)
         self._inference = Inference(load_network(self._run.checkpoints / name), self._device)
-        self._writer.network = name
         step = checkpoint_step(name)
         assert step is not None, "the supervisor names checkpoints by their step"
         if self._games is None:
             self._io.set_phase("compiling", "chess kernels")
-            self._games = SelfPlay(
+            warm_up(self._show_compiled)
+            self._games = GroupedSelfPlay(
                 self._config.selfplay,
                 self._config.search,
                 self._inference,
+                groups=num_groups(self._config.selfplay, self._device.kind),
                 orientation=self._config.model.orientation,
                 seed=_fresh_seed(self._config.seed, self._io.worker),
                 step=step,
             )
         else:
-            self._games.use(self._inference, step=step)
+            self._commit(self._games.use(self._inference, step=step))
+        self._writer.network = name
         self._speed = _Speed(self._games, self._inference)
-        self._tally = replace(self._games.tally)
+        self._tally = self._games.tally
         self._is_watching = True
         self._io.log(f"plays with {name}")
 
-    def _step(self, games: SelfPlay) -> None:
-        ended = games.step()
+    def _show_compiled(self, kernel: str, number: int, total: int) -> None:
+        self._io.set_phase("compiling", f"{number}/{total} {kernel}")
+
+    def _commit(self, ended: Sequence[GameRecord]) -> None:
         if not ended:
             return
         written = self._writer.write(ended)
@@ -162,11 +176,8 @@ class _SelfPlayWorker:
             )
         )
 
-    def _report(self, games: SelfPlay, inference: Inference) -> None:
-        num_games = self._config.selfplay.games
-        self._io.emit(
-            self._speed.progress(self._io.worker, self._writer.network, games, inference, num_games)
-        )
+    def _report(self, games: GroupedSelfPlay, inference: Inference) -> None:
+        self._io.emit(self._speed.progress(self._io.worker, self._writer.network, games, inference))
         if games.glimpse is not None:
             self._io.emit(board_seen(self._io.worker, games.glimpse))
         if self._is_watching and is_idle(games.tally, self._tally):
@@ -182,9 +193,11 @@ class _SelfPlayWorker:
 class _Speed:
     """Counters at the time of the last report."""
 
-    def __init__(self, games: SelfPlay | None = None, inference: Inference | None = None) -> None:
+    def __init__(
+        self, games: GroupedSelfPlay | None = None, inference: Inference | None = None
+    ) -> None:
         self._at = time.monotonic()
-        self._tally = replace(games.tally) if games else Tally()
+        self._tally = games.tally if games else Tally()
         self._evaluations = inference.evaluations if inference else 0
         self._batches = inference.batches if inference else 0
         self._network_s = inference.network_s if inference else 0.0
@@ -193,25 +206,26 @@ class _Speed:
         return time.monotonic() - self._at >= REPORT_S
 
     def progress(
-        self, worker: str, network: str, games: SelfPlay, inference: Inference, num_games: int
+        self, worker: str, network: str, games: GroupedSelfPlay, inference: Inference
     ) -> SelfPlayProgress:
         """Rates since the last report."""
         elapsed_s = time.monotonic() - self._at
+        tally = games.tally
         evaluations = inference.evaluations - self._evaluations
-        room = (inference.batches - self._batches) * num_games
+        room = (inference.batches - self._batches) * games.num_games / games.num_groups
         return SelfPlayProgress(
             worker=worker,
             network=network,
-            games_running=num_games,
+            games_running=games.num_games,
             mean_ply=games.mean_ply,
-            positions_per_s=(games.tally.positions - self._tally.positions) / elapsed_s,
+            positions_per_s=(tally.positions - self._tally.positions) / elapsed_s,
             evaluations_per_s=evaluations / elapsed_s,
             network_frac=(inference.network_s - self._network_s) / elapsed_s,
-            batch_frac=evaluations / room if room else 0.0,
+            batch_frac=min(1.0, evaluations / room) if room else 0.0,
             simulations=games.simulations,
-            full_frac=games.tally.full_frac(self._tally),
-            policy_surprise=games.tally.mean_surprise(self._tally),
-            resigned_frac=games.tally.resigned / games.tally.games if games.tally.games else None,
+            full_frac=tally.full_frac(self._tally),
+            policy_surprise=tally.mean_surprise(self._tally),
+            resigned_frac=tally.resigned / tally.games if tally.games else None,
             resign_threshold=games.resignation.threshold,
             resign_false_frac=games.resignation.false_frac,
         )
