@@ -1,16 +1,21 @@
-"""Move generation and search alone, without a network: one core, against python-chess."""
+"""Move generation alone: bulk perft on one core, against python-chess counting the same way."""
 
 import chess
 from _table import Row, rate, show
 
-from backend.config import SearchConfig
-from backend.search.evaluator import uniform
-from backend.search.search import Search
-from model.rules import from_fen, perft, start_position
+from model.rules import from_fen, perft
 
-KIWIPETE = "r3k2r/p1ppqpb1/bn2pnp1/3PN3/1p2P3/2N2Q1p/PPPBBPPP/R3K2R w KQkq - 0 1"
-NUM_GAMES = 128
-SIMULATIONS = 64
+POSITIONS = {
+    "start": (chess.STARTING_FEN, 5),
+    "kiwipete": ("r3k2r/p1ppqpb1/bn2pnp1/3PN3/1p2P3/2N2Q1p/PPPBBPPP/R3K2R w KQkq - 0 1", 4),
+    "end game": ("8/2p5/3p4/KP5r/1R3p1k/8/4P1P1/8 w - - 0 1", 6),
+    "promotions": ("r3k2r/Pppp1ppp/1b3nbN/nP6/BBP1P3/q4N2/Pp1P2PP/R2Q1RK1 w kq - 0 1", 4),
+    "middle game": (
+        "r4rk1/1pp1qppp/p1np1n2/2b1p1B1/2B1P1b1/P1NP1N2/1PP1QPPP/R4RK1 w - - 0 10",
+        4,
+    ),
+}
+"""Name -> FEN and depth; the perft positions of the Chess Programming Wiki."""
 
 
 def python_chess_perft(board: chess.Board, depth: int) -> int:
@@ -25,48 +30,22 @@ def python_chess_perft(board: chess.Board, depth: int) -> int:
     return nodes
 
 
-def search_visits(rule: str) -> float:
-    """Simulations a second of many games in lock-step, with an evaluator that costs nothing."""
-    config = SearchConfig(root=rule, simulations=SIMULATIONS)  # type: ignore[arg-type]
-    search = Search(
-        config, num_games=NUM_GAMES, max_simulations=SIMULATIONS, orientation="mover", seed=0
-    )
-    for game in range(NUM_GAMES):
-        search.start(game, start_position())
-        search.begin(game, SIMULATIONS, noise=True)
-
-    def work() -> float:
-        visits = 0
-        for game in search.step(uniform):
-            result = search.result(game)
-            visits += result.simulations
-            if search.play(game, int(result.moves[result.best])):
-                search.start(game, start_position())
-            search.begin(game, SIMULATIONS, noise=True)
-        return visits
-
-    work()
-    return rate(work)
-
-
 def main() -> None:
-    position, board = from_fen(KIWIPETE), chess.Board(KIWIPETE)
-    perft(position, 2)
-    ours = rate(lambda: perft(position, 5))
-    theirs = rate(lambda: python_chess_perft(board, 3))
-    rows = [
-        Row(
-            what="perft, bulk at the last ply",
-            value=ours,
-            unit="nodes/s",
-            baseline=theirs,
-            against="python-chess",
+    rows = []
+    for name, (fen, depth) in POSITIONS.items():
+        position, board = from_fen(fen), chess.Board(fen)
+        if perft(position, 3) != python_chess_perft(board, 3):
+            raise SystemExit(f"perft differs from python-chess in {fen}")
+        rows.append(
+            Row(
+                what=f"perft, {name}",
+                value=rate(lambda position=position, depth=depth: perft(position, depth)),
+                unit="nodes/s",
+                baseline=rate(lambda board=board: python_chess_perft(board, 2)),
+                against="python-chess",
+            )
         )
-    ]
-    for rule in ("gumbel", "puct"):
-        what = f"search ({rule}), {NUM_GAMES} games x {SIMULATIONS} simulations"
-        rows.append(Row(what=what, value=search_visits(rule), unit="visits/s"))
-    show("Rules and search, one core, no network", rows)
+    show("Bulk perft, one core", rows)
 
 
 if __name__ == "__main__":
