@@ -5,7 +5,7 @@ import numpy as np
 
 from backend.events import MoveSeen
 from backend.search.result import SearchResult
-from backend.selfplay import Glimpse
+from backend.selfplay.games import Glimpse
 from backend.workers.selfplay import board_seen
 from model.rules import from_fen, uci_to_move
 
@@ -35,6 +35,7 @@ def glimpse(chosen: int) -> Glimpse:
         best=0,
         root_wdl=wdl,
         raw_wdl=wdl,
+        is_judged=True,
         simulations=34,
     )
     return Glimpse(number=7, ply=1, before=position, result=result, chosen=chosen)
