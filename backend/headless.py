@@ -209,9 +209,10 @@ def describe(event: Event) -> str:
                 return "a new run: it starts from random weights"
             return (
                 f"resumed at cycle {event.cycle}: best {event.best or '—'}, "
-                f"{event.games:,} games, {event.positions:,} positions, "
-                f"{event.shards} shards ({event.adopted_shards} adopted), "
-                f"{event.checkpoints} checkpoints"
+                f"{wording.plural(event.games, 'game')}, "
+                f"{wording.plural(event.positions, 'position')}, "
+                f"{wording.plural(event.shards, 'shard')} ({event.adopted_shards} adopted), "
+                f"{wording.plural(event.checkpoints, 'checkpoint')}"
             )
         case WorkerReady():
             return f"{event.worker} runs on {event.device} ({event.reason})"
@@ -320,4 +321,4 @@ def _left(done: Progress) -> str:
 
 
 def _elo(event: MatchFinished | CycleFinished) -> str:
-    return f"Elo {event.elo:+.0f} [{event.elo_low:+.0f}, {event.elo_high:+.0f}]"
+    return f"Elo {event.elo:+z.0f} [{event.elo_low:+z.0f}, {event.elo_high:+z.0f}]"

@@ -35,6 +35,7 @@ from backend.rundir import RunDirectory
 from backend.store.journal import Journal
 from backend.store.reading import training_steps
 from backend.store.store import DamagedDatabaseError, Store
+from backend.wording import plural
 
 
 @dataclass(kw_only=True)
@@ -159,7 +160,8 @@ async def _reconcile_shards(
     ]
     found = [name for name, state in states.items() if state == "missing" and name in present]
     if missing:
-        remarks.append(f"{len(missing)} shards are gone from replay/, the first is {missing[0]}")
+        gone = plural(len(missing), "shard")
+        remarks.append(f"gone from replay/: {gone}, the first is {missing[0]}")
     await ledger.store.set_shard_state(missing, "missing")
     await ledger.store.set_shard_state(found, "admitted")
     for name in present:

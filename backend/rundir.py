@@ -100,7 +100,7 @@ class RunDirectory:
             for folder in FOLDERS:
                 (self.path / folder).mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise _unusable(self.path, error) from error
+            raise _uncreatable(self.path, error) from error
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise _unusable(self.path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
@@ -209,6 +209,15 @@ def config_differences(kept: Config, asked: Config) -> list[str]:
 
 def _difference(name: str, kept: object, asked: object) -> str:
     return f"{name}: the run keeps {kept!r}, asked was {asked!r}"
+
+
+def _uncreatable(path: Path, error: OSError) -> RunDirectoryError:
+    if path.exists():
+        return _unusable(path, error)
+    # Parents are made too, so "no such file or directory" only means that none can be made there.
+    place = error.errno in (errno.ENOENT, errno.EROFS)
+    reason = "this place takes no directories" if place else error.strerror or str(error)
+    return RunDirectoryError(f"{path}: cannot be created: {reason}")
 
 
 def _unusable(path: Path, error: OSError) -> RunDirectoryError:

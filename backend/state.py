@@ -304,7 +304,7 @@ def _match_finished(state: RunState, event: e.MatchFinished) -> RunState:
     text = (
         f"{event.candidate} against {event.opponent}: "
         f"+{event.wins} ={event.draws} -{event.losses}, "
-        f"Elo {event.elo:+.0f} [{event.elo_low:+.0f}, {event.elo_high:+.0f}]"
+        f"Elo {event.elo:+z.0f} [{event.elo_low:+z.0f}, {event.elo_high:+z.0f}]"
     )
     return _log(state, event.at, "evaluator", "info", text)
 

@@ -308,6 +308,15 @@ def test_a_file_in_place_of_a_run_directory_is_refused(run: Run, tmp_path: Path)
     assert "taken: cannot be used as a run directory" in _one_line(refused)
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_place_without_room_for_a_run_is_named(run: Run) -> None:
+    refused = run("--no-ui", "--preset", "tiny", "--run", "/proc/x1", entry=cli.tui_main)
+    assert refused.code == 64
+    assert _one_line(refused) == (
+        "matrix0-tui: /proc/x1: cannot be created: this place takes no directories"
+    )
+
+
 def test_a_bug_is_shown_whole_and_ends_with_70(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")

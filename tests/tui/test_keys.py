@@ -10,8 +10,10 @@ from backend.state import RunState
 from backend.wire import Reply
 from tests.tui.conftest import SMALL, FakeLink, draw, screen, toasts
 from tests.tui.plain import plain
-from tui.actions import ACTIONS
+from tui.actions import ACTIONS, Context
 from tui.app import ControlCentre
+from tui.client import LinkView
+from tui.panes.bars import key_pieces
 from tui.panes.chart import LineChart
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dashboard import Dashboard
@@ -183,6 +185,27 @@ async def test_the_palette_opens_and_does_an_action(rich: RunState) -> None:
             while not link.sent:
                 await pilot.pause()
         assert link.sent == [c.CheckpointNow()]
+
+
+@pytest.mark.parametrize(
+    ("width", "wanted"),
+    [
+        (
+            120,
+            "space Pause c Checkpoint e Evaluate P Promote z Zoom ? Help q Detach Q Stop "
+            "^p Palette",
+        ),
+        (80, "space Pause c Ckpt e Eval P Promote z Zoom ? Help q Detach Q Stop ^p"),
+        (68, "space Pause c Ckpt e Eval P Promote ? Help q Detach Q Stop"),
+    ],
+)
+def test_the_footer_has_the_keys_that_must_be_found(
+    rich: RunState, width: int, wanted: str
+) -> None:
+    pieces = key_pieces(Context(rich, LinkView("connected", ""), "step-00001000"), width)
+    line = "".join(text for text, _, _ in pieces)
+    assert len(line) <= width
+    assert " ".join(line.split()) == wanted
 
 
 async def test_the_footer_can_be_clicked(rich: RunState) -> None:

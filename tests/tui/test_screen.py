@@ -115,7 +115,8 @@ async def test_before_the_first_event_every_pane_says_what_is_missing() -> None:
             assert text in seen, text
 
 
-async def test_charts_say_what_the_trainer_waits_for() -> None:
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=str)
+async def test_what_the_trainer_waits_for_is_said_once_and_whole(size: tuple[int, int]) -> None:
     state = scenario.fold_all(scenario.beginning())
     waiting = e.TrainerProgress(
         step=0,
@@ -123,10 +124,13 @@ async def test_charts_say_what_the_trainer_waits_for() -> None:
         admitted_positions=900,
         presented_samples=0,
         credits=0,
-        waiting="needs 19,100 more",
+        waiting="for positions: 900 of the first 20,000",
     )
-    async with screen(FakeLink(scenario.fold_all([waiting], state)), (160, 45)) as (app, _):
-        assert "training waits: needs 19,100 more" in plain(app)
+    async with screen(FakeLink(scenario.fold_all([waiting], state)), size) as (app, _):
+        seen = plain(app)
+        assert seen.text.count("for positions") == 1
+        assert "for positions: 900 of the first 20,000" in seen
+        assert "training waits" in seen
 
 
 async def test_before_the_socket_is_there_the_screen_says_so(tmp_path: Path) -> None:

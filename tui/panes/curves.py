@@ -23,7 +23,7 @@ def _marks(state: RunState) -> tuple[Mark, ...]:
 
 def _waiting_text(state: RunState) -> str:
     if state.trainer is not None and state.trainer.waiting:
-        return f"training waits: {state.trainer.waiting}"
+        return "training waits"  # The line of the pipeline, or of the summary, says for what.
     return "training has not begun"
 
 
