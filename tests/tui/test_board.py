@@ -7,6 +7,14 @@ from backend.state import RunState
 from tests.tui import scenario
 from tests.tui.conftest import FakeLink, screen
 from tests.tui.plain import plain
+from tui.panes.board import with_played
+
+
+def test_the_played_move_is_shown_however_few_there_is_room_for() -> None:
+    sans = ("a4", "b4", "c4", "d4")
+    moves = tuple(e.MoveSeen(san=s, policy=0.2, visits=1, is_played=s == "c4") for s in sans)
+    shown = [[move.san for move in with_played(moves, number)] for number in (4, 3, 2, 1, 0)]
+    assert shown == [["a4", "b4", "c4", "d4"], ["a4", "b4", "c4"], ["a4", "c4"], ["c4"], []]
 
 
 async def test_the_played_move_is_marked_and_an_unknown_value_is_a_dash(rich: RunState) -> None:

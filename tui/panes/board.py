@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.strip import Strip
 from textual.widget import Widget
 
-from backend.events import BoardSeen
+from backend.events import BoardSeen, MoveSeen
 from backend.state import RunState
 from tui import format as fmt
 from tui.glyphs import TEXT_STYLE, Glyphs
@@ -100,13 +100,13 @@ class BoardPane(Widget, can_focus=True):
         indent = max(0, (width - 3 - 8 * square[0]) // 2)
         room_beside = width - 8 * square[0] - 3 - 5
         if room_beside >= BESIDE_WIDTH:
-            info = self._info(board, room_beside)
+            info = self._info(board, room_beside, height - 3)
             for line, extra in zip(lines[1:], info, strict=False):
                 line += [("   ", Style()), *extra]
             return lines
         lines = [[(" " * indent, Style()), *line] for line in lines]
-        info = self._info(board, width - 2)
         room = height - len(lines)
+        info = self._info(board, width - 2, room - 1)
         if room > len(info):
             lines.append([])
             room -= 1
@@ -177,7 +177,8 @@ class BoardPane(Widget, can_focus=True):
 
     # What the search thought ---------------------------------------------------------------------
 
-    def _info(self, board: chess.Board, width: int) -> list[Line]:
+    def _info(self, board: chess.Board, width: int, num_moves: int) -> list[Line]:
+        """Value bar, at most `num_moves` moves, and whose turn it is."""
         seen = self.seen
         if seen is None or width < 20:
             return []
@@ -185,7 +186,7 @@ class BoardPane(Widget, can_focus=True):
         win, draw, loss = seen.wdl if white_moved else seen.wdl[::-1]
         lines: list[Line] = [self._value_bar(win, draw, loss, width)]
         colour = style_of(self.app.theme_variables, "series-1")
-        for move in seen.moves:
+        for move in with_played(seen.moves, num_moves):
             sign = self.glyphs.selected if move.is_played else " "
             san = fmt.fit(fmt.line(move.san), 7, self.glyphs)
             value = self.glyphs.dash if move.q is None else f"{move.q:+.2f}"
@@ -219,6 +220,14 @@ class BoardPane(Widget, can_focus=True):
             (signs[1] * middle, Style(color="#7f8c99")),
             (signs[2] * black, Style(color="#3b4652")),
         ]
+
+
+def with_played(moves: tuple[MoveSeen, ...], number: int) -> tuple[MoveSeen, ...]:
+    """The first `number` moves; the last of them gives way to the one that was played."""
+    if number < 1:
+        return ()
+    left_out = [move for move in moves[number:] if move.is_played]
+    return (*moves[: number - len(left_out)], *left_out)
 
 
 def square_size(width: int, height: int) -> tuple[int, int] | None:
