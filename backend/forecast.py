@@ -12,6 +12,8 @@ from backend.state import RunState
 
 MIN_STEPS_FRAC: Final = 0.05
 """Below this share of a first cycle's steps, a forecast would be a guess."""
+MIN_GAMES_FRAC: Final = 0.5
+"""Games are played side by side and end late: before this share of them, their pace misleads."""
 NUM_CYCLES: Final = 5
 """The next cycle will take the median of so many last ones."""
 
@@ -94,16 +96,14 @@ def cycle_elapsed_s(state: RunState, now: float) -> float:
 
 def cycle_left_s(state: RunState, now: float) -> float | None:
     """Until the running cycle is decided; None when nobody can say."""
-    if is_evaluating(state):
-        left_s = _evaluation_left_s(state, now)
-        if left_s is not None:
-            return left_s
     elapsed_s = cycle_elapsed_s(state, now)
     usual_s = _usual_cycle_s(state)
     if usual_s is not None and elapsed_s < usual_s:
         return usual_s - elapsed_s
+    if is_evaluating(state):
+        return _evaluation_left_s(state, now)
     frac = steps_frac(state)
-    return elapsed_s * (1 - frac) / frac if MIN_STEPS_FRAC <= frac < 1 else None
+    return elapsed_s * (1 - frac) / frac if frac >= MIN_STEPS_FRAC else None
 
 
 def run_left_s(state: RunState, now: float) -> float | None:
@@ -124,13 +124,13 @@ def _usual_cycle_s(state: RunState) -> float | None:
 
 
 def _evaluation_left_s(state: RunState, now: float) -> float | None:
-    """From the speed of the candidate's games so far; None before the first one."""
+    """From the pace of the candidate's games; None before there is one."""
     match = state.match
-    if match is None:
+    if match is None or not state.evaluation_games:
         return None
     ended = [m.finished for m in state.matches if m.candidate == match.candidate]
     games = match.played + sum(m.wins + m.draws + m.losses for m in ended if m)
-    if not games:
+    if games < MIN_GAMES_FRAC * state.evaluation_games:
         return None
     seconds = sum(m.seconds for m in ended if m)
     seconds += max(0.0, _running_clock(state, now) - match.started_at)

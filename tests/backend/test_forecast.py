@@ -62,8 +62,8 @@ def test_while_the_match_runs_its_games_are_what_is_left() -> None:
 
 def test_matches_against_baselines_are_part_of_the_evaluation() -> None:
     events = [step(1000, START + 400), match_begins(START + 400), games_played(20, START + 600)]
-    state = replace(fold_all(events, begun()), evaluation_games=60)
-    assert progress(state, START + 600).eta_s == pytest.approx(400.0)
+    state = replace(fold_all(events, begun()), evaluation_games=40)
+    assert progress(state, START + 600).eta_s == pytest.approx(200.0)
     ended = replace(
         scenario.cycle_end(1, START + 600, 0.0, "rejected")[0], match="m1", seconds=200.0
     )
@@ -72,6 +72,12 @@ def test_matches_against_baselines_are_part_of_the_evaluation() -> None:
     assert progress(state, START + 600).evaluation == "evaluating 0/20"
     left_s = progress(state, START + 600).eta_s
     assert left_s == pytest.approx(20.0)  # The finished match had 200 games, one a second.
+
+
+def test_the_first_games_to_end_tell_nothing_of_the_others() -> None:
+    events = [step(1000, START + 400), match_begins(START + 400), games_played(2, START + 500)]
+    state = replace(fold_all(events, begun()), evaluation_games=20)
+    assert progress(state, START + 500).eta_s is None
 
 
 def test_done_cycles_tell_how_long_the_others_will_take() -> None:
