@@ -16,7 +16,7 @@ def decide(match: MatchFinished, gate_score: float) -> Decision:
     """Promote above `gate_score`, reject below; a score right on it decides nothing."""
     games = match.wins + match.draws + match.losses
     score = (match.wins + match.draws / 2) / games
-    interval = f"Elo {match.elo:+.0f} [{match.elo_low:+.0f}, {match.elo_high:+.0f}]"
+    interval = f"Elo {match.elo:+z.0f} [{match.elo_low:+z.0f}, {match.elo_high:+z.0f}]"
     said = f"scored {score:.1%} of {games} games against {match.opponent}, {interval}"
     if score == gate_score:
         return Decision("inconclusive", score, f"{said}: exactly the gate of {gate_score:.1%}")

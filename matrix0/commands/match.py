@@ -122,4 +122,4 @@ def _show(score: "MatchScore", seconds: float) -> None:
     typer.echo(
         f"+{score.wins} ={score.draws} -{score.losses} ({score.score:.1%}){cut} in {seconds:.0f} s"
     )
-    typer.echo(f"Elo {elo.elo:+.0f} [{elo.low:+.0f}, {elo.high:+.0f}] (95 % interval)")
+    typer.echo(f"Elo {elo.elo:+z.0f} [{elo.low:+z.0f}, {elo.high:+z.0f}] (95 % interval)")
