@@ -147,8 +147,8 @@ class ControlCentre(App[int]):
         yield SystemCommand("Theme", "Choose one of all themes", self.action_change_theme)
         yield SystemCommand(
             "Screenshot",
-            "Save the screen as an SVG picture",
-            lambda: self.set_timer(0.1, self.deliver_screenshot),
+            "Save the screen as an SVG picture in the directory matrix0-tui was started in",
+            lambda: self.set_timer(0.1, self.save_picture),
         )
 
     @on(Strip.Picked)
@@ -169,6 +169,10 @@ class ControlCentre(App[int]):
         else:
             self._do(id)
             self.redraw()
+
+    def save_picture(self) -> None:
+        """Without a path Textual takes the user's downloads, which need not exist."""
+        self.deliver_screenshot(path=str(Path.cwd()))
 
     def action_help_quit(self) -> None:
         """Ctrl-C: nothing is lost by mistake."""

@@ -19,11 +19,11 @@ def test_the_played_move_is_shown_however_few_there_is_room_for() -> None:
 
 async def test_the_played_move_is_marked_and_an_unknown_value_is_a_dash(rich: RunState) -> None:
     moves = (
-        e.MoveSeen(san="Qxe6", policy=0.6, visits=12, q=0.5),
+        e.MoveSeen(san="Qxe6", policy=0.6, visits=12, q=-0.001),
         e.MoveSeen(san="Bxd7+", policy=0.3, visits=0, q=None, is_played=True),
     )
     board = replace(scenario.board_seen(29, rich.now), moves=moves)
     async with screen(FakeLink(replace(rich, board=board))) as (app, _):
         text = plain(app)
-    assert any("  Qxe6     60%" in line and "+0.50    12" in line for line in text.lines)
+    assert any("  Qxe6     60%" in line and "+0.00    12" in line for line in text.lines)
     assert any("▸ Bxd7+    30%" in line and "    —     0" in line for line in text.lines)

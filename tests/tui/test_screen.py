@@ -1,5 +1,6 @@
 """The whole application: what is seen, and that nothing brings it down."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -365,6 +366,19 @@ def test_the_screen_loads_neither_torch_nor_numba_nor_multiprocessing() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+async def test_a_picture_of_the_screen_lies_where_it_was_started(
+    rich: RunState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with screen(FakeLink(rich), SMALL) as (app, pilot):
+        app.save_picture()
+        async with asyncio.timeout(5):
+            while not toasts(app):  # Written by a thread of Textual's own.
+                await pilot.pause()
+    pictures = [entry for entry in os.listdir(tmp_path) if entry.endswith(".svg")]
+    assert len(pictures) == 1
 
 
 # After the screen --------------------------------------------------------------------------------

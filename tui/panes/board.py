@@ -189,7 +189,7 @@ class BoardPane(Widget, can_focus=True):
         for move in with_played(seen.moves, num_moves):
             sign = self.glyphs.selected if move.is_played else " "
             san = fmt.fit(fmt.line(move.san), 7, self.glyphs)
-            value = self.glyphs.dash if move.q is None else f"{move.q:+.2f}"
+            value = self.glyphs.dash if move.q is None else f"{move.q:+z.2f}"
             text = f"{value:>5} {fmt.short(move.visits):>5}"
             share = fmt.bar(move.policy, min(LONGEST_BAR, max(4, width - 30)), self.glyphs)
             lines.append(
