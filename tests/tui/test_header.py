@@ -25,6 +25,10 @@ def test_while_the_match_runs_its_games_are_shown_instead_of_steps_beyond_the_ta
     assert "step 3,230   evaluating 12/20   ███████▎░░░░ 60%   cycle ETA" in seen(state)
     assert "step 3,230  evaluating 12/20  60%" in seen(state, 80)
 
+    ended = scenario.fold_all([e.RunStopped(at=state.now, reason="by hand", exit_code=0)], state)
+    assert "evaluating" not in seen(ended)
+    assert "%" not in seen(ended)
+
 
 def test_memory_is_what_the_workers_hold_of_what_there_is() -> None:
     state = scenario.rich_state()

@@ -61,9 +61,12 @@ def _numbers(
             step += f"/{fmt.count(done.target) if roomy else fmt.short(done.target)}"
         bar = fmt.bar(done.frac, 12, glyphs) + " " if roomy else ""
         parts.append((3, step, ""))
-        parts.append((3, done.evaluation, ""))
-        parts.append((2, f"{bar}{fmt.percent(done.frac)}", "$accent"))
-        if state.phase in ("running", "paused"):
+        at_work = state.phase in ("running", "paused")
+        if at_work:
+            parts.append((3, done.evaluation, ""))
+        if at_work or done.whole_run or not done.evaluation:
+            parts.append((2, f"{bar}{fmt.percent(done.frac)}", "$accent"))
+        if at_work:
             word = "ETA" if done.whole_run else "cycle ETA" if roomy else "ETA"
             parts.append((6, f"{word} {fmt.duration(done.eta_s, glyphs)}", ""))
     if state.memory:
