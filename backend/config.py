@@ -4,7 +4,7 @@ Loading and writing TOML lives in `backend/settings.py`, the presets in `backend
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from model.config import ModelConfig, SslConfig
 
@@ -296,6 +296,10 @@ class TrainingConfig:
         for name in ("final_lr_frac", "search_value_frac"):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "must be in 0..1")
         _require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "must be in 0..1, below 1")
+
+
+BASELINES: Final = ("random", "greedy")
+"""The opponents that need no network, in the order they are played."""
 
 
 @dataclass(frozen=True, kw_only=True)

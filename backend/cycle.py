@@ -10,14 +10,10 @@ it is made again from there and goes on at the same point: finished matches are 
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from backend.commands import PlayMatch
-from backend.config import EvaluationConfig
+from backend.config import BASELINES, EvaluationConfig
 from backend.events import CheckpointSaved, GateDecided, MatchFinished
-
-BASELINES: Final = ("random", "greedy")
-"""Opponents that need no network, in the order they are played."""
 
 
 @dataclass(frozen=True)

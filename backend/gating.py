@@ -12,8 +12,8 @@ from typing import Final
 from backend import checkpoints
 from backend.commands import PlayMatch, UseNetwork, WorkerCommand
 from backend.commit import remove_directory
-from backend.config import Config
-from backend.cycle import BASELINES, Action, Decide, Director, Play, PromoteFirst, Skip
+from backend.config import BASELINES, Config
+from backend.cycle import Action, Decide, Director, Play, PromoteFirst, Skip
 from backend.errors import CheckpointError
 from backend.evaluation.gate import decide
 from backend.events import (

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from backend.config import Config
+from backend.config import BASELINES, Config
 from backend.device import Device
-from backend.evaluation.players import BASELINES, GreedyPlayer, NetworkPlayer, Player, RandomPlayer
+from backend.evaluation.players import GreedyPlayer, NetworkPlayer, Player, RandomPlayer
 from backend.inference import Inference
 from backend.weights import load_network
 

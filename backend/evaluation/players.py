@@ -17,9 +17,6 @@ from backend.search.search import Search
 from model.config import Orientation
 from model.rules import from_fen, move_to_uci, uci_to_move, zobrist
 
-BASELINES: Final = ("random", "greedy")
-"""Names under which the movers without a network can be asked for."""
-
 _VALUES: Final = {
     chess.PAWN: 1,
     chess.KNIGHT: 3,

@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import psutil
 from msgspec.structs import replace
@@ -32,7 +32,16 @@ from msgspec.structs import replace
 from backend.commands import Stop, WorkerCommand
 from backend.config import Config
 from backend.errors import ExitCode, Matrix0Error, WorkerError
-from backend.events import TELEMETRY, Event, Heartbeat, Level, LogLine, Role, WorkerFailed
+from backend.events import (
+    TELEMETRY,
+    Event,
+    Heartbeat,
+    Level,
+    LogLine,
+    Role,
+    WorkerFailed,
+    WorkerReady,
+)
 from backend.rundir import RunDirectory
 from backend.supervision import PATIENT_PHASES
 from backend.wire import MAX_LINE_BYTES, clean, decode_worker_command, encode
@@ -47,6 +56,16 @@ SETTLING_POLLS: Final = 3
 WorkerMain = Callable[["WorkerIO", RunDirectory, Config], None]
 DeviceMemory = Callable[[], tuple[float | None, float | None]]
 """Memory that tensors hold and its limit, MiB; None where the device cannot tell."""
+
+
+class WorkerDevice(Protocol):
+    """What is told of a device; `backend.device` itself loads torch, and this module must not."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    def memory_mib(self) -> tuple[float | None, float | None]: ...
 
 
 class _Outgoing:
@@ -68,7 +87,7 @@ class WorkerIO:
         self.stall_s = 60.0
         self.startup_s = 300.0
         self.device_memory: DeviceMemory | None = None
-        """Set by the role once it knows its device; called from the heartbeat thread."""
+        """Known once the role is `ready`; called from the heartbeat thread."""
         self._commands_fd = commands_fd
         self._events_fd = events_fd
         self._commands: queue.SimpleQueue[WorkerCommand] = queue.SimpleQueue()
@@ -164,6 +183,19 @@ class WorkerIO:
             self._offer(line)
         else:
             self._deliver(line)
+
+    def ready(self, device: WorkerDevice) -> None:
+        """The libraries are loaded; says what the worker runs on, and watches its memory."""
+        self.device_memory = device.memory_mib
+        self.emit(
+            WorkerReady(
+                worker=self.worker,
+                role=self.role,
+                pid=os.getpid(),
+                device=device.kind,
+                reason=device.reason,
+            )
+        )
 
     def _offer(self, line: bytes) -> None:
         with self._changed:

@@ -3,7 +3,6 @@
 A match is all or nothing: one that is broken off by a stop is played again from the start.
 """
 
-import os
 import time
 from typing import assert_never
 
@@ -24,7 +23,7 @@ from backend.errors import WorkerError
 from backend.evaluation.lineup import make_player
 from backend.evaluation.match import MatchGame, play_match, score_of, to_pgn
 from backend.evaluation.openings import random_openings
-from backend.events import MatchFinished, MatchProgress, MatchStarted, WorkerReady
+from backend.events import MatchFinished, MatchProgress, MatchStarted
 from backend.rundir import RunDirectory
 from backend.workers.base import WorkerIO
 
@@ -33,16 +32,7 @@ def main(io: WorkerIO, run: RunDirectory, config: Config) -> None:
     """Play matches until told to stop."""
     io.set_phase("loading")
     device = choose_device(config.device)
-    io.device_memory = device.memory_mib
-    io.emit(
-        WorkerReady(
-            worker=io.worker,
-            role="evaluator",
-            pid=os.getpid(),
-            device=device.kind,
-            reason=device.reason,
-        )
-    )
+    io.ready(device)
     _EvaluatorWorker(io, run, config, device).run()
 
 

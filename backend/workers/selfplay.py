@@ -27,7 +27,7 @@ from backend.commands import (
 from backend.config import Config
 from backend.device import Device, choose_device
 from backend.errors import WorkerError
-from backend.events import BoardSeen, MoveSeen, SelfPlayProgress, ShardWritten, WorkerReady
+from backend.events import BoardSeen, MoveSeen, SelfPlayProgress, ShardWritten
 from backend.inference import Inference
 from backend.replay.records import GameRecord
 from backend.replay.shards import ShardWriter
@@ -50,16 +50,7 @@ def main(io: WorkerIO, run: RunDirectory, config: Config) -> None:
     """Play until told to stop."""
     io.set_phase("loading")
     device = choose_device(config.device)
-    io.device_memory = device.memory_mib
-    io.emit(
-        WorkerReady(
-            worker=io.worker,
-            role="selfplay",
-            pid=os.getpid(),
-            device=device.kind,
-            reason=device.reason,
-        )
-    )
+    io.ready(device)
     _SelfPlayWorker(io, run, config, device).run()
 
 

@@ -4,7 +4,6 @@ It reads which shards count from the run's database, and later hears of new ones
 all that the next step depends on, the sampler's generator and the samples presented included.
 """
 
-import os
 import time
 from typing import Any, Final, assert_never
 
@@ -30,7 +29,6 @@ from backend.events import (
     ShardUnusable,
     TrainerProgress,
     TrainingStep,
-    WorkerReady,
 )
 from backend.means import MetricMeans
 from backend.replay.credits import EXPIRED_CREDITS, Credits
@@ -50,16 +48,7 @@ def main(io: WorkerIO, run: RunDirectory, config: Config) -> None:
     """Train until told to stop."""
     io.set_phase("loading")
     device = choose_device(config.device)
-    io.device_memory = device.memory_mib
-    io.emit(
-        WorkerReady(
-            worker=io.worker,
-            role="trainer",
-            pid=os.getpid(),
-            device=device.kind,
-            reason=device.reason,
-        )
-    )
+    io.ready(device)
     _TrainerWorker(io, run, config, device).run()
 
 

@@ -82,7 +82,7 @@ def match(
 def player_name(word: str, directory: "RunDirectory") -> str:
     """`word` as the name of a baseline or of a checkpoint that is there."""
     from backend.checkpoints import list_checkpoints
-    from backend.evaluation.players import BASELINES
+    from backend.config import BASELINES
     from backend.store.reading import best_network
 
     if word in BASELINES:
