@@ -34,6 +34,32 @@ class DeviceConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InferenceConfig:
+    """How networks are computed in play: the fastest way that agrees with torch in float32."""
+
+    backend: Literal["auto", "torch", "openvino"] = "auto"
+    """auto measures all that this machine has; openvino is for CPUs."""
+    precision: Literal["auto", "float32", "float16", "bfloat16", "int8"] = "auto"
+    """auto measures all that this machine has; int8 is calibrated for every network."""
+    max_policy_kl: float = 0.005
+    """Largest mean KL divergence of the policy from torch float32 that may play, nats."""
+    max_top1_flips: float = 0.15
+    """Largest share of positions whose most probable move may be another one (0 to 1)."""
+    max_value_error: float = 0.03
+    """Largest mean absolute error of win - loss that may play (0 to 2)."""
+    agreement_positions: int = 1000
+    """Positions on which every network is compared before it plays."""
+    calibration_positions: int = 256
+    """Other positions, on which int8 learns between which values each layer's input lies."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_policy_kl", "max_top1_flips", "max_value_error"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "must not be negative")
+        for name in ("agreement_positions", "calibration_positions"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SearchConfig:
     """Tree search: which rule chooses at the root, and how much it explores."""
 
@@ -386,6 +412,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     ssl: SslConfig = field(default_factory=SslConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     selfplay: SelfPlayConfig = field(default_factory=SelfPlayConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)

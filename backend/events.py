@@ -38,7 +38,8 @@ class Heartbeat(EventBase, frozen=True, kw_only=True):
 
     worker: str
     phase: str
-    """starting, loading, compiling, playing, training, saving, evaluating, waiting, paused."""
+    """starting, loading, tuning, compiling, playing, training, saving, evaluating, waiting or
+    paused."""
     detail: str = ""
     """Why it waits, or what it is at; empty when the phase says it all."""
     rss_mib: float = 0.0
@@ -73,6 +74,39 @@ class SelfPlayProgress(EventBase, frozen=True, kw_only=True):
     """Who expects a score of minus this or less resigns; None while nobody does."""
     resign_false_frac: float | None = None
     """Share of sides that would have resigned so and did not lose, of games played through."""
+
+
+class InferenceChosen(EventBase, frozen=True, kw_only=True):
+    """A worker says how it computes a network from now on, and how far that is from torch float32.
+
+    The differences are means over the positions of `[inference] agreement_positions`.
+    """
+
+    worker: str
+    network: str
+    backend: str
+    precision: str
+    evaluations_per_s: float
+    """On ready batches, when it was chosen."""
+    policy_kl: float
+    """Of the policy over legal moves, nats."""
+    top1_flips: float
+    """Share of positions where another move has the highest prior (0 to 1)."""
+    value_error: float
+    """Absolute error of win - loss (0 to 2)."""
+    max_value_error: float
+    """The largest of them, not a mean."""
+    rejected: tuple[str, ...] = ()
+    """Faster ways that do not agree on this network, each with the reason."""
+
+    def in_words(self) -> str:
+        """One line for people: what plays, how fast, how far from the reference, what may not."""
+        text = (
+            f"{self.network} plays on {self.backend} {self.precision}, "
+            f"{self.evaluations_per_s:,.0f} evaluations/s: policy KL {self.policy_kl:.1e}, "
+            f"top-1 flips {self.top1_flips:.1%}, value error {self.value_error:.4f}"
+        )
+        return "; ".join((text, *(f"refused {reason}" for reason in self.rejected)))
 
 
 class MoveSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -379,6 +413,7 @@ Event = (
     WorkerReady
     | Heartbeat
     | SelfPlayProgress
+    | InferenceChosen
     | BoardSeen
     | WorkerFailed
     | LogLine

@@ -28,6 +28,7 @@ from backend.events import (
     CycleFinished,
     Event,
     GateDecided,
+    InferenceChosen,
     MatchFinished,
     MatchStarted,
     PauseChanged,
@@ -214,6 +215,8 @@ def describe(event: Event) -> str:
                 f"{wording.plural(event.shards, 'shard')} ({event.adopted_shards} adopted), "
                 f"{wording.plural(event.checkpoints, 'checkpoint')}"
             )
+        case InferenceChosen():
+            return f"{event.worker}: {event.in_words()}"
         case WorkerReady():
             return f"{event.worker} runs on {event.device} ({event.reason})"
         case WorkerFailed():

@@ -102,6 +102,10 @@ def fold(state: RunState, event: e.Event) -> RunState:
             return _heartbeat(state, event)
         case e.SelfPlayProgress():
             return _worker(state, event.worker, progress=event)
+        case e.InferenceChosen():
+            level: e.Level = "warning" if event.rejected else "info"
+            state = _worker(state, event.worker, inference=event)
+            return _log(state, event.at, event.worker, level, event.in_words())
         case e.BoardSeen():
             return _board(state, event)
         case e.WorkerFailed():

@@ -21,7 +21,7 @@ from backend.config import Config
 from backend.device import choose_device
 from backend.errors import CheckpointError, ReplayError, WorkerError
 from backend.events import TrainingStep
-from backend.inference import Inference
+from backend.inference.front import Inference
 from backend.means import MetricMeans
 from backend.replay.imports import HELD_OUT, LEARNED
 from backend.replay.sampler import Sampler

@@ -11,7 +11,7 @@ CRASH_WINDOW_S: Final = 600.0
 """Abnormal exits longer ago than this are forgiven."""
 RECYCLE_AFTER_S: Final = 10.0
 """A worker that asks to be started again sooner than this after its start counts as crashed."""
-PATIENT_PHASES: Final = frozenset({"starting", "loading", "compiling", "saving"})
+PATIENT_PHASES: Final = frozenset({"starting", "loading", "tuning", "compiling", "saving"})
 """Phases that may take long: they have `startup_s` instead of `stall_s`."""
 BLINK_S: Final = 5.0
 """When we ourselves did not run for so long (a laptop slept), nobody else is called hung."""

@@ -41,6 +41,7 @@ from backend.events import (
     TELEMETRY,
     CheckpointSaved,
     Event,
+    InferenceChosen,
     LogLine,
     MatchFinished,
     MatchStarted,
@@ -66,7 +67,7 @@ from backend.wire import clean
 INTERRUPTED: Final = 130
 """Exit code after a second Ctrl-C, as shells have it."""
 
-_ONLY_SHOWN: Final = TELEMETRY | {WorkerFailed, LogLine, MatchStarted}
+_ONLY_SHOWN: Final = TELEMETRY | {InferenceChosen, WorkerFailed, LogLine, MatchStarted}
 """What a worker may say that needs nothing but to be published."""
 
 Watch = Callable[[Ledger], Awaitable[None]]

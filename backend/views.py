@@ -29,6 +29,8 @@ class WorkerView(View, frozen=True, kw_only=True):
     device_mib: float | None = None
     device_limit_mib: float | None = None
     progress: e.SelfPlayProgress | None = None
+    inference: e.InferenceChosen | None = None
+    """How it computes its network; None before the first."""
 
 
 class CheckpointView(View, frozen=True, kw_only=True):

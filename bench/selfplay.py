@@ -17,7 +17,7 @@ from _table import Row, rate, show
 
 from backend.config import Config, DeviceConfig
 from backend.device import choose_device
-from backend.inference import Inference
+from backend.inference.front import Inference
 from backend.search.evaluator import MOVE_SLOTS
 from backend.selfplay.games import SelfPlay
 from backend.settings import build_config

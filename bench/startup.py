@@ -13,7 +13,7 @@ import torch
 torch.set_num_threads(1)
 from backend.config import DeviceConfig
 from backend.device import choose_device
-from backend.inference import Inference
+from backend.inference.front import Inference
 from backend.selfplay.games import SelfPlay
 from backend.settings import build_config
 from model.net import ChessNet

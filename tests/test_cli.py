@@ -54,6 +54,7 @@ FLAGS = {
     "matrix0 doctor": [],
     "matrix0 import": [],
     "matrix0 import pgn": ["--run", "FILE"],
+    "matrix0 inference": ["--checkpoint", "--json", "--preset"],
     "matrix0 match": ["--games", "--run", "--simulations", "A", "B"],
     "matrix0 model": ["--json", "--preset"],
     "matrix0 perft": ["--divide", "DEPTH", "FEN"],
@@ -89,7 +90,7 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
     listed = {
         line.split()[0] for line in shown.out.split("Commands:")[1].splitlines() if line.strip()
     }
-    assert listed == {"config", "doctor", "import", "match", "model", "perft", "train"}
+    assert listed == {"config", "doctor", "import", "inference", "match", "model", "perft", "train"}
 
 
 @pytest.mark.parametrize("name", FLAGS)

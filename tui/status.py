@@ -48,7 +48,7 @@ def ordered_workers(state: RunState) -> list[WorkerView]:
 
 def worker_sign(view: WorkerView, now: float, glyphs: Glyphs) -> Sign:
     match view.state:
-        case "running" if view.phase in ("waiting", "loading", "compiling", "starting"):
+        case "running" if view.phase in ("waiting", "loading", "tuning", "compiling", "starting"):
             return glyphs.waiting, view.phase, "accent"
         case "running":
             return glyphs.running, view.phase or "running", "good"

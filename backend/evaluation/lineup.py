@@ -1,19 +1,16 @@
 """From a name to a player: a checkpoint of the run, or a mover that needs no network."""
 
-from pathlib import Path
+from collections.abc import Callable
 
-from backend.config import BASELINES, Config
-from backend.device import Device
+from backend.config import BASELINES, SearchConfig
 from backend.evaluation.players import GreedyPlayer, NetworkPlayer, Player, RandomPlayer
-from backend.inference import Inference
-from backend.weights import load_network
+from backend.inference.front import Inference
 
 
 def make_player(
     name: str,
-    checkpoints: Path,
-    config: Config,
-    device: Device,
+    load: Callable[[str], Inference],
+    search: SearchConfig,
     *,
     simulations: int,
     slots: int,
@@ -21,18 +18,23 @@ def make_player(
 ) -> Player:
     """The player called `name`, with room for `slots` boards.
 
-    `name` is random, greedy, or a checkpoint's directory under `checkpoints`. CheckpointError when
-    there is no such checkpoint, or it is damaged.
+    `name` is random, greedy, or a checkpoint, which `load` makes ready to play. What `load` raises
+    passes through.
     """
     if name in BASELINES:
         return RandomPlayer(seed) if name == "random" else GreedyPlayer(seed)
-    net = load_network(checkpoints / name)
+    inference = load(name)
     return NetworkPlayer(
         name,
-        Inference(net, device),
-        config.search,
+        inference,
+        search,
         simulations=simulations,
         slots=slots,
-        orientation=net.config.orientation,
+        orientation=inference.orientation,
         seed=seed,
     )
+
+
+def match_batch(slots: int) -> int:
+    """Positions that a player at `slots` boards judges at once: it has the move at half of them."""
+    return max(1, slots // 2)

@@ -20,11 +20,14 @@ from backend.commit import commit_file
 from backend.config import Config
 from backend.device import Device, choose_device
 from backend.errors import WorkerError
-from backend.evaluation.lineup import make_player
+from backend.evaluation.lineup import make_player, match_batch
 from backend.evaluation.match import MatchGame, play_match, score_of, to_pgn
 from backend.evaluation.openings import random_openings
 from backend.events import MatchFinished, MatchProgress, MatchStarted
+from backend.inference.choose import Choice, Chooser
+from backend.inference.front import Inference
 from backend.rundir import RunDirectory
+from backend.weights import load_network
 from backend.workers.base import WorkerIO
 
 
@@ -41,7 +44,15 @@ class _EvaluatorWorker:
         self._io = io
         self._run = run
         self._config = config
-        self._device = device
+        self._chooser = Chooser(
+            config.inference,
+            device,
+            batch=match_batch(config.evaluation.parallel_games),
+            replay=run.replay,
+            seed=config.seed,
+        )
+        self._choices: dict[str, Choice] = {}
+        """Of the networks of the last match: the next one often has a player in common."""
         self._orders: list[PlayMatch] = []
         self._paused = False
         self._stopping = False
@@ -77,18 +88,19 @@ class _EvaluatorWorker:
     def _play(self, order: PlayMatch) -> None:
         began = time.monotonic()
         self._io.set_phase("loading", f"{order.candidate} and {order.opponent}")
+        players = (order.candidate, order.opponent)
+        self._choices = {name: self._choices[name] for name in players if name in self._choices}
         slots = min(order.games, self._config.evaluation.parallel_games)
         candidate, opponent = (
             make_player(
                 name,
-                self._run.checkpoints,
-                self._config,
-                self._device,
+                self._load,
+                self._config.search,
                 simulations=order.simulations,
                 slots=slots,
                 seed=order.seed + side,
             )
-            for side, name in enumerate((order.candidate, order.opponent))
+            for side, name in enumerate(players)
         )
         self._io.emit(
             MatchStarted(
@@ -113,6 +125,16 @@ class _EvaluatorWorker:
         if games is None:
             return
         self._finish(order, games, time.monotonic() - began)
+
+    def _load(self, name: str) -> Inference:
+        """The network as self-play would play with it: what is measured is what makes the games."""
+        choice = self._choices.get(name)
+        if choice is None:
+            self._io.set_phase("tuning", name)
+            choice = self._chooser.choose(load_network(self._run.checkpoints / name))
+            self._io.emit(choice.event(self._io.worker, name))
+            self._choices[name] = choice
+        return choice.inference
 
     def _may_go_on(self) -> bool:
         """Obey what has come; waits here while paused."""

@@ -4,6 +4,7 @@ Knows nothing of training. A game is announced only after its shard is on disk, 
 end in one step are committed before the next step begins: a kill loses games in flight, no others.
 """
 
+import math
 import os
 import time
 import zlib
@@ -28,7 +29,9 @@ from backend.config import Config
 from backend.device import Device, choose_device
 from backend.errors import WorkerError
 from backend.events import BoardSeen, MoveSeen, SelfPlayProgress, ShardWritten
-from backend.inference import Inference
+from backend.inference.background import InBackground
+from backend.inference.choose import Choice, Chooser
+from backend.inference.front import Inference
 from backend.replay.records import GameRecord
 from backend.replay.shards import ShardWriter
 from backend.rundir import RunDirectory
@@ -59,13 +62,22 @@ class _SelfPlayWorker:
         self._io = io
         self._run = run
         self._config = config
-        self._device = device
         self._writer = ShardWriter(
             run.replay,
             f"sp-{io.worker}",
             producer=io.worker,
             orientation=config.model.orientation,
         )
+        self._num_groups = num_groups(config.selfplay, device.kind)
+        self._chooser = Chooser(
+            config.inference,
+            device,
+            batch=math.ceil(config.selfplay.games / self._num_groups),
+            replay=run.replay,
+            seed=config.seed,
+        )
+        self._networks = InBackground(self._prepare)
+        self._wanted = ""
         self._inference: Inference | None = None
         self._games: GroupedSelfPlay | None = None
         self._paused = False
@@ -89,6 +101,9 @@ class _SelfPlayWorker:
                 self._obey(command)
             if self._stopping:
                 return
+            ready = self._networks.poll()
+            if ready is not None:
+                self._use(*ready)
             if self._games is None or self._inference is None or self._paused:
                 self._wait()
                 continue
@@ -100,9 +115,11 @@ class _SelfPlayWorker:
     def _wait(self) -> None:
         if self._paused:
             self._io.set_phase("paused")
+        elif self._networks.preparing:
+            self._io.set_phase("tuning", self._networks.preparing)
         else:
             self._io.set_phase("waiting", "for the first network")
-        command = self._io.wait(0.5)
+        command = self._io.wait(0.1 if self._networks.preparing else 0.5)
         if command is not None:
             self._obey(command)
         if self._inference is not None and self._games is not None:
@@ -111,7 +128,9 @@ class _SelfPlayWorker:
     def _obey(self, command: WorkerCommand) -> None:
         match command:
             case UseNetwork():
-                self._use(command.name)
+                if command.name != self._wanted:
+                    self._wanted = command.name
+                    self._networks.ask(command.name)
             case Pause():
                 self._paused = True
             case Resume():
@@ -123,11 +142,13 @@ class _SelfPlayWorker:
             case _:
                 assert_never(command)
 
-    def _use(self, name: str) -> None:
-        if name == self._writer.network:
-            return
-        self._io.set_phase("loading", name)
-        self._inference = Inference(load_network(self._run.checkpoints / name), self._device)
+    def _prepare(self, name: str) -> Choice:
+        """In a thread of its own: games go on with the network before."""
+        return self._chooser.choose(load_network(self._run.checkpoints / name))
+
+    def _use(self, name: str, choice: Choice) -> None:
+        self._inference = choice.inference
+        self._io.emit(choice.event(self._io.worker, name))
         step = checkpoint_step(name)
         assert step is not None, "the supervisor names checkpoints by their step"
         if self._games is None:
@@ -137,7 +158,7 @@ class _SelfPlayWorker:
                 self._config.selfplay,
                 self._config.search,
                 self._inference,
-                groups=num_groups(self._config.selfplay, self._device.kind),
+                groups=self._num_groups,
                 orientation=self._config.model.orientation,
                 seed=_fresh_seed(self._config.seed, self._io.worker),
                 step=step,
@@ -148,7 +169,6 @@ class _SelfPlayWorker:
         self._speed = _Speed(self._games, self._inference)
         self._tally = self._games.tally
         self._is_watching = True
-        self._io.log(f"plays with {name}")
 
     def _show_compiled(self, kernel: str, number: int, total: int) -> None:
         self._io.set_phase("compiling", f"{number}/{total} {kernel}")

@@ -38,20 +38,34 @@ def match(
 
     from backend.commit import commit_file
     from backend.device import choose_device
-    from backend.evaluation.lineup import make_player
+    from backend.evaluation.lineup import make_player, match_batch
     from backend.evaluation.match import play_match, score_of, to_pgn
     from backend.evaluation.openings import random_openings
+    from backend.inference.choose import Chooser
+    from backend.inference.front import Inference
+    from backend.weights import load_network
 
     settings = config.evaluation
     simulations = simulations or settings.simulations or config.search.simulations
     slots = min(games, settings.parallel_games)
-    device = choose_device(config.device)
+    chooser = Chooser(
+        config.inference,
+        choose_device(config.device),
+        batch=match_batch(slots),
+        replay=directory.replay,
+        seed=config.seed,
+    )
+
+    def load(name: str) -> Inference:
+        choice = chooser.choose(load_network(directory.checkpoints / name))
+        typer.echo(choice.event("match", name).in_words(), err=True)
+        return choice.inference
+
     players = [
         make_player(
             name,
-            directory.checkpoints,
-            config,
-            device,
+            load,
+            config.search,
             simulations=simulations,
             slots=slots,
             seed=config.seed + side,

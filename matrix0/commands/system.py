@@ -55,6 +55,7 @@ def doctor() -> None:
 
 def _software() -> Iterator[tuple[str, str]]:
     from importlib.metadata import version
+    from importlib.util import find_spec
 
     import matrix0
 
@@ -63,6 +64,8 @@ def _software() -> Iterator[tuple[str, str]]:
     yield "sqlite", sqlite3.sqlite_version
     for name in LIBRARIES:
         yield name, version(name)
+    has_openvino = find_spec("openvino") is not None
+    yield "openvino", version("openvino") if has_openvino else "none: networks run in torch only"
 
 
 def _machine() -> Iterator[tuple[str, str]]:

@@ -66,7 +66,14 @@ def test_an_unasked_clean_exit_counts_as_a_crash() -> None:
 
 @pytest.mark.parametrize(
     ("phase", "limit"),
-    [("playing", 60), ("waiting", 60), ("compiling", 300), ("saving", 300), ("loading", 300)],
+    [
+        ("playing", 60),
+        ("waiting", 60),
+        ("compiling", 300),
+        ("saving", 300),
+        ("loading", 300),
+        ("tuning", 300),
+    ],
 )
 def test_each_phase_has_its_own_deadline(phase: str, limit: float) -> None:
     pulse = Pulse(CONFIG, 0.0)

@@ -13,7 +13,7 @@ from backend import checkpoints
 from backend.config import DeviceConfig, TrainingConfig
 from backend.device import choose_device
 from backend.errors import CheckpointError, DeviceError, NonFiniteError
-from backend.inference import Inference
+from backend.inference.front import Inference
 from backend.replay.batch import Batch
 from backend.training import Trainer, learning_rate
 from backend.weights import load_network

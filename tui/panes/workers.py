@@ -37,7 +37,7 @@ class WorkersPane(StateTable):
         facts = dot.join([counts(state, self.glyphs), *remarks(state)])
         title = Content.assemble(("workers", "bold"), f"  {facts}")
         selected = state.workers.get(self.selected_key)
-        detail = fmt.line(selected.detail) if selected else ""
+        detail = f" {self.glyphs.middle_dot} ".join(_details(selected)) if selected else ""
         self._titles.put(title, f"{fmt.line(self.selected_key)}: {detail}" if detail else "")
 
 
@@ -65,6 +65,16 @@ def _row(view: WorkerView, now: float, glyphs: Glyphs) -> tuple[Cell, ...]:
         Cell(beat, "attention" if stale else "", bold=stale),
         Cell(str(view.restarts), "attention" if view.restarts else "muted"),
     )
+
+
+def _details(view: WorkerView) -> list[str]:
+    """What it is at, and how it computes its network: `openvino int8 21k/s`."""
+    chosen = view.inference if view.state in UP else None
+    computed = ""
+    if chosen is not None:
+        speed = fmt.short(chosen.evaluations_per_s)
+        computed = f"{fmt.line(chosen.backend)} {fmt.line(chosen.precision)} {speed}/s"
+    return [text for text in (fmt.line(view.detail), computed) if text]
 
 
 def counts(state: RunState, glyphs: Glyphs) -> str:

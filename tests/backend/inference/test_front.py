@@ -1,6 +1,5 @@
 """Inference gives what the network gives, for legal moves only, and refuses what is not finite."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,45 +10,15 @@ from torch import nn
 from backend.config import DeviceConfig
 from backend.device import choose_device
 from backend.errors import CheckpointError, DeviceError, NonFiniteError
-from backend.inference import Inference, fold_batch_norm
+from backend.inference.folding import fold_batch_norm
+from backend.inference.front import Inference
+from backend.inference.torch_runtime import TorchRuntime
 from backend.training import Trainer, TrainingConfig
 from backend.weights import load_arrays, load_network
 from model.config import ModelConfig, SslConfig
 from model.encoding import encode_planes
-from model.net import ChessNet
+from tests.backend.inference.networks import CONV, CPU, LOWRANK, lived_in
 from tests.positions import legal_index, random_batch, random_positions
-
-CPU = choose_device(DeviceConfig(kind="cpu"))
-CONV = ModelConfig(
-    channels=16,
-    blocks=2,
-    attention_heads=2,
-    attention_every=2,
-    policy_head="conv",
-    value_channels=8,
-    value_hidden=16,
-)
-LOWRANK = replace(CONV, orientation="white", policy_head="lowrank", value_head="scalar", se_ratio=0)
-
-
-def lived_in(config: ModelConfig) -> ChessNet:
-    """A network whose every weight and BatchNorm statistic is far from its start."""
-    net = ChessNet(config).eval()
-    generator = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for module in net.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                for tensor, low, high in (
-                    (module.weight, 0.5, 1.5),
-                    (module.bias, -0.5, 0.5),
-                    (module.running_mean, -0.5, 0.5),
-                    (module.running_var, 0.5, 2.0),
-                ):
-                    tensor.uniform_(low, high, generator=generator)
-        for layer in (net.value_fc3, net.policy_head.moves if config == CONV else None):
-            if layer is not None:
-                layer.weight.mul_(10)
-    return net
 
 
 @pytest.mark.parametrize("config", [CONV, LOWRANK], ids=["conv", "lowrank"])
@@ -196,13 +165,15 @@ def test_memory_the_cpu_cannot_tell_is_none() -> None:
 def test_a_device_without_memory_for_the_batch_says_how_large_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    inference = Inference(lived_in(CONV), CPU)
+    net = lived_in(CONV)
+    runtime = TorchRuntime(net, CPU, "float32")
+    inference = Inference(net, CPU, runtime)
     positions = random_positions(3, seed=8)
 
     def fail(*_: object) -> None:
         raise torch.OutOfMemoryError("no memory")
 
-    monkeypatch.setattr(inference, "_run", fail)
+    monkeypatch.setattr(runtime, "_forward", fail)
     with pytest.raises(DeviceError, match="no memory for a batch of 3"):
         inference(positions, *legal_index(positions, "mover"))
     assert inference.evaluations == 0
