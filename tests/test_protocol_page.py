@@ -37,6 +37,7 @@ TYPES = {
     bool: "boolean",
     float | None: "number, null",
     dict[str, float]: "numbers by name",
+    tuple[str, ...]: "texts",
     tuple[float, float, float]: "3 numbers",
     tuple[int, int, int, int, int]: "5 integers",
     tuple[events.MoveSeen, ...]: "list of MoveSeen",

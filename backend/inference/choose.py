@@ -8,8 +8,9 @@ Torch in float32 agrees with itself, so the search always ends.
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,11 @@ from numpy.typing import NDArray
 from backend.config import InferenceConfig
 from backend.device import Device
 from backend.errors import DeviceError, NonFiniteError
-from backend.events import InferenceChosen
 from backend.inference.agreement import Agreement, Answers, compare
 from backend.inference.candidates import REFERENCE, Candidate, Workshop, list_candidates
 from backend.inference.front import Inference
 from backend.inference.positions import list_moves, sample_positions
+from backend.wire import clean
 from model.net import ChessNet
 
 
@@ -49,19 +50,14 @@ class Choice:
     rejected: tuple[str, ...]
     """The faster candidates that may not play this network, each with the reason."""
 
-    def event(self, worker: str, network: str) -> InferenceChosen:
-        return InferenceChosen(
-            worker=worker,
-            network=network,
-            backend=self.candidate.backend,
-            precision=self.candidate.precision,
-            evaluations_per_s=self.evaluations_per_s,
-            policy_kl=self.agreement.policy_kl,
-            top1_flips=self.agreement.top1_flips,
-            value_error=self.agreement.value_error,
-            max_value_error=self.agreement.max_value_error,
-            rejected=self.rejected,
-        )
+    def facts(self) -> dict[str, Any]:
+        """The fields of an `InferenceChosen` that are not the worker's to say."""
+        return {
+            **asdict(self.candidate),
+            "evaluations_per_s": self.evaluations_per_s,
+            **asdict(self.agreement),
+            "rejected": self.rejected,
+        }
 
 
 class Chooser:
@@ -158,7 +154,7 @@ class _Exam:
                 inference=None,
                 evaluations_per_s=0.0,
                 agreement=None,
-                fault=str(error),
+                fault=clean(str(error), 300),
             )
         agreement = compare(self._wanted, answers, self._num_moves)
         return Judged(

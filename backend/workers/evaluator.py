@@ -23,7 +23,7 @@ from backend.errors import WorkerError
 from backend.evaluation.lineup import make_player, match_batch
 from backend.evaluation.match import MatchGame, play_match, score_of, to_pgn
 from backend.evaluation.openings import random_openings
-from backend.events import MatchFinished, MatchProgress, MatchStarted
+from backend.events import InferenceChosen, MatchFinished, MatchProgress, MatchStarted
 from backend.inference.choose import Choice, Chooser
 from backend.inference.front import Inference
 from backend.rundir import RunDirectory
@@ -132,7 +132,7 @@ class _EvaluatorWorker:
         if choice is None:
             self._io.set_phase("tuning", name)
             choice = self._chooser.choose(load_network(self._run.checkpoints / name))
-            self._io.emit(choice.event(self._io.worker, name))
+            self._io.emit(InferenceChosen(worker=self._io.worker, network=name, **choice.facts()))
             self._choices[name] = choice
         return choice.inference
 

@@ -28,7 +28,7 @@ from backend.commands import (
 from backend.config import Config
 from backend.device import Device, choose_device
 from backend.errors import WorkerError
-from backend.events import BoardSeen, MoveSeen, SelfPlayProgress, ShardWritten
+from backend.events import BoardSeen, InferenceChosen, MoveSeen, SelfPlayProgress, ShardWritten
 from backend.inference.background import InBackground
 from backend.inference.choose import Choice, Chooser
 from backend.inference.front import Inference
@@ -148,7 +148,7 @@ class _SelfPlayWorker:
 
     def _use(self, name: str, choice: Choice) -> None:
         self._inference = choice.inference
-        self._io.emit(choice.event(self._io.worker, name))
+        self._io.emit(InferenceChosen(worker=self._io.worker, network=name, **choice.facts()))
         step = checkpoint_step(name)
         assert step is not None, "the supervisor names checkpoints by their step"
         if self._games is None:

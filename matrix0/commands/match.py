@@ -41,6 +41,7 @@ def match(
     from backend.evaluation.lineup import make_player, match_batch
     from backend.evaluation.match import play_match, score_of, to_pgn
     from backend.evaluation.openings import random_openings
+    from backend.events import InferenceChosen
     from backend.inference.choose import Chooser
     from backend.inference.front import Inference
     from backend.weights import load_network
@@ -58,7 +59,8 @@ def match(
 
     def load(name: str) -> Inference:
         choice = chooser.choose(load_network(directory.checkpoints / name))
-        typer.echo(choice.event("match", name).in_words(), err=True)
+        chosen = InferenceChosen(worker="match", network=name, **choice.facts())
+        typer.echo(chosen.in_words(), err=True)
         return choice.inference
 
     players = [

@@ -14,7 +14,7 @@ from backend.events import InferenceChosen
 from backend.inference.agreement import Answers, compare
 from backend.inference.background import InBackground
 from backend.inference.candidates import REFERENCE, has_openvino, list_candidates
-from backend.inference.choose import Chooser
+from backend.inference.choose import Choice, Chooser
 from backend.inference.positions import list_moves, sample_positions
 from backend.state import RunState, fold
 from model.rules import from_fen, has_legal_move
@@ -44,6 +44,10 @@ def test_the_choice_is_the_fastest_that_agrees_and_plays() -> None:
     np.testing.assert_allclose(wdl.sum(axis=1), 1, atol=1e-3)
 
 
+def _event(choice: Choice, network: str) -> InferenceChosen:
+    return InferenceChosen(worker="selfplay-0", network=network, **choice.facts())
+
+
 @pytest.mark.skipif(not has_openvino(), reason="there is no OpenVINO on this machine")
 def test_impossible_limits_leave_the_reference_and_the_event_says_why() -> None:
     limits = {"max_policy_kl": 0.0, "max_top1_flips": 0.0, "max_value_error": 0.0}
@@ -53,7 +57,7 @@ def test_impossible_limits_leave_the_reference_and_the_event_says_why() -> None:
         choice = choose.choose(lived_in(CONV))
         assert choice.candidate == REFERENCE
         assert choice.agreement.policy_kl == choice.agreement.max_value_error == 0
-        event = choice.event("selfplay-0", name)
+        event = _event(choice, name)
         assert sorted(reason.split(":")[0] for reason in event.rejected) == sorted(refused)
         assert all(re.search(r": .*policy KL .* > 0", reason) for reason in event.rejected)
     state = fold(RunState(), event)
@@ -65,8 +69,7 @@ def test_impossible_limits_leave_the_reference_and_the_event_says_why() -> None:
 
 def test_a_choice_without_refusals_is_plain_news() -> None:
     choice = chooser(backend="torch", precision="float32").choose(lived_in(CONV))
-    event = choice.event("selfplay-0", "step-00000000")
-    assert isinstance(event, InferenceChosen)
+    event = _event(choice, "step-00000000")
     assert (event.backend, event.precision, event.policy_kl) == ("torch", "float32", 0.0)
     assert fold(RunState(), event).log[-1].level == "info"
 

@@ -1,0 +1,95 @@
+"""A self-play worker goes on playing while its next network is made ready."""
+
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from backend.commands import Stop, UseNetwork, WorkerCommand
+from backend.config import TrainingConfig
+from backend.errors import ExitCode
+from backend.events import Event, Heartbeat, InferenceChosen, SelfPlayProgress
+from backend.processes import child_command, child_environment
+from backend.replay.shards import list_shards, read_metadata
+from backend.rundir import RunDirectory
+from backend.settings import build_config
+from backend.training import Trainer
+from backend.wire import decode_event, encode
+from tests.backend.inference.networks import CPU
+from tests.positions import random_batch
+
+LIMIT_S = 90.0
+CONFIG = build_config(
+    "tiny",
+    overrides=[
+        "model.channels=16",
+        "model.blocks=1",
+        "search.simulations=2",
+        "selfplay.games=8",
+        "selfplay.max_plies=12",
+        "inference.agreement_positions=32",
+        "inference.calibration_positions=16",
+        "supervisor.heartbeat_s=0.1",
+    ],
+)
+
+
+def _make_run(path: Path) -> tuple[RunDirectory, list[str]]:
+    """A run with two checkpoints, and their names."""
+    run = RunDirectory(path)
+    run.create()
+    run.settle(CONFIG)
+    trainer = Trainer(CONFIG.model, CONFIG.ssl, TrainingConfig(), CPU, seed=1)
+    names = [trainer.save(run.checkpoints).name]
+    trainer.step(random_batch(8, seed=1))
+    return run, [*names, trainer.save(run.checkpoints).name]
+
+
+def _played(run: RunDirectory, first: str, second: str) -> tuple[list[Event], int]:
+    """All that a worker says that is told the second network once it plays with the first."""
+    words = ("worker", "selfplay", "--run", str(run.path), "--worker", "sp0")
+    seen: list[Event] = []
+    with (
+        run.log_file("sp0").open("ab") as log,
+        subprocess.Popen(
+            child_command(*words),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=child_environment(),
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        limit = threading.Timer(LIMIT_S, process.kill)
+        limit.start()
+        orders: list[tuple[str, WorkerCommand]] = [
+            (first, UseNetwork(name=second)),
+            (second, Stop()),
+        ]
+        process.stdin.write(encode(UseNetwork(name=first)))
+        process.stdin.flush()
+        for line in process.stdout:
+            seen.append(event := decode_event(line))
+            if isinstance(event, SelfPlayProgress) and orders and event.network == orders[0][0]:
+                process.stdin.write(encode(orders.pop(0)[1]))
+                process.stdin.flush()
+        limit.cancel()
+    return seen, process.returncode
+
+
+@pytest.mark.slow
+def test_games_go_on_while_the_next_network_is_made_ready(tmp_path: Path) -> None:
+    run, (first, second) = _make_run(tmp_path / "run")
+    seen, code = _played(run, first, second)
+    assert code == ExitCode.DONE, seen[-3:]
+    chosen = [event for event in seen if isinstance(event, InferenceChosen)]
+    assert [event.network for event in chosen] == [first, second]
+    assert all(event.evaluations_per_s > 0 for event in chosen)
+    phases = [event.phase for event in seen if isinstance(event, Heartbeat)]
+    assert "tuning" in phases
+    assert set(phases[phases.index("playing") :]) == {"playing"}
+    networks = {read_metadata(path).network for path in list_shards(run.replay)}
+    assert first in networks
+    assert networks <= {first, second}
