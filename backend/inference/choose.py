@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from backend.config import InferenceConfig
@@ -46,6 +47,7 @@ class Choice:
     candidate: Candidate
     inference: Inference
     evaluations_per_s: float
+    """On ready batches, when the candidate was first taken."""
     agreement: Agreement
     rejected: tuple[str, ...]
     """The faster candidates that may not play this network, each with the reason."""
@@ -77,6 +79,7 @@ class Chooser:
         self._seed = seed
         self._order = list_candidates(device, config)
         self._is_ordered = len(self._order) == 1
+        self._speeds: dict[Candidate, float] = {}
 
     def choose(self, net: ChessNet) -> Choice:
         """The fastest that agrees. NonFiniteError when the network itself is broken."""
@@ -89,10 +92,12 @@ class Chooser:
         rejected: list[str] = []
         for one in judged:
             if not one.fault and one.inference is not None and one.agreement is not None:
+                # Later measurements are disturbed by the games that go on meanwhile.
+                speed = self._speeds.setdefault(one.candidate, one.evaluations_per_s)
                 return Choice(
                     candidate=one.candidate,
                     inference=one.inference,
-                    evaluations_per_s=one.evaluations_per_s,
+                    evaluations_per_s=speed,
                     agreement=one.agreement,
                     rejected=tuple(rejected),
                 )
@@ -166,7 +171,14 @@ class _Exam:
         )
 
     def _ask(self, inference: Inference) -> tuple[Answers, float]:
-        """All answers, and positions a second of the fastest batch: others were disturbed."""
+        """All answers, and positions a second of the fastest batch: others were disturbed.
+
+        On a CPU by processor time: other processes, workers that start with this one among them,
+        shall not make a candidate look slow.
+        """
+        on_cpu = self._workshop.device.kind == "cpu"
+        clock = time.process_time if on_cpu else time.perf_counter
+        threads = torch.get_num_threads() if on_cpu else 1
         count = len(self._positions)
         size = min(self._workshop.batch, count)
         logits = np.zeros(self._move_index.shape, np.float32)
@@ -175,9 +187,9 @@ class _Exam:
         # The last batch overlaps the one before it, so that all are full.
         for first in [*range(0, count - size, size), count - size]:
             rows = slice(first, first + size)
-            began = time.perf_counter()
+            began = clock()
             logits[rows], wdl[rows] = inference(
                 self._positions[rows], self._move_index[rows], self._num_moves[rows]
             )
-            fastest_s = min(fastest_s, time.perf_counter() - began)
-        return Answers(logits, wdl), size / fastest_s
+            fastest_s = min(fastest_s, clock() - began)
+        return Answers(logits, wdl), size * threads / fastest_s

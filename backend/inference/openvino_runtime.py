@@ -127,11 +127,11 @@ def gather_logits(
 def _places(net: ChessNet) -> NDArray[np.int32]:
     """int32[4672]: where in the policy output each move's logit lies.
 
-    The conv head's planes [73, 8, 8] are left as they are, with rank 8 in row 0; turning them into
-    move order would cost a pass over all 4672 numbers of each position.
+    The conv head's rows are left as they are, with rank 8 in row 0: turning them over would cost a
+    pass over all 4672 numbers of each position.
     """
     move = np.arange(NUM_MOVES, dtype=np.int32)
     if net.config.policy_head == "lowrank":
         return move
     square, plane = np.divmod(move, np.int32(MOVE_PLANES))
-    return plane * np.int32(64) + (square ^ np.int32(56))
+    return (square ^ np.int32(56)) * np.int32(MOVE_PLANES) + plane
