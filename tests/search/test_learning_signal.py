@@ -6,7 +6,7 @@ import torch
 
 from backend.config import DeviceConfig
 from backend.device import choose_device
-from backend.inference import Inference
+from backend.inference.front import Inference
 from backend.presets import PRESETS
 from model.config import ModelConfig
 from model.net import ChessNet
