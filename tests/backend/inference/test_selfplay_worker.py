@@ -19,7 +19,7 @@ from backend.wire import decode_event, encode
 from tests.backend.inference.networks import CPU
 from tests.positions import random_batch
 
-LIMIT_S = 90.0
+LIMIT_S = 300.0
 CONFIG = build_config(
     "tiny",
     overrides=[
