@@ -99,15 +99,6 @@ class InferenceChosen(EventBase, frozen=True, kw_only=True):
     rejected: tuple[str, ...] = ()
     """Faster ways that do not agree on this network, each with the reason."""
 
-    def in_words(self) -> str:
-        """One line for people: what plays, how fast, how far from the reference, what may not."""
-        text = (
-            f"{self.network} plays on {self.backend} {self.precision}, "
-            f"{self.evaluations_per_s:,.0f} evaluations/s: policy KL {self.policy_kl:.1e}, "
-            f"top-1 flips {self.top1_flips:.1%}, value error {self.value_error:.4f}"
-        )
-        return "; ".join((text, *(f"refused {reason}" for reason in self.rejected)))
-
 
 class MoveSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One candidate move of a shown search."""

@@ -45,6 +45,7 @@ from backend.events import (
     WorkerReady,
 )
 from backend.forecast import Progress, progress, steps_frac
+from backend.inference.words import in_words
 from backend.ledger import Ledger
 from backend.rundir import SUPERVISOR, RunDirectory
 from backend.selfplay.readings import policy_surprise, remarks
@@ -216,7 +217,7 @@ def describe(event: Event) -> str:
                 f"{wording.plural(event.checkpoints, 'checkpoint')}"
             )
         case InferenceChosen():
-            return f"{event.worker}: {event.in_words()}"
+            return f"{event.worker}: {in_words(event)}"
         case WorkerReady():
             return f"{event.worker} runs on {event.device} ({event.reason})"
         case WorkerFailed():

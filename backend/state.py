@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from backend import events as e
 from backend.curves import MAX_POINTS, extended
+from backend.inference.words import in_words
 from backend.views import CheckpointView, MatchView, Totals, WorkerView
 
 MAX_LOG = 500
@@ -105,7 +106,7 @@ def fold(state: RunState, event: e.Event) -> RunState:
         case e.InferenceChosen():
             level: e.Level = "warning" if event.rejected else "info"
             state = _worker(state, event.worker, inference=event)
-            return _log(state, event.at, event.worker, level, event.in_words())
+            return _log(state, event.at, event.worker, level, in_words(event))
         case e.BoardSeen():
             return _board(state, event)
         case e.WorkerFailed():

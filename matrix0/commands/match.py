@@ -44,6 +44,7 @@ def match(
     from backend.events import InferenceChosen
     from backend.inference.choose import Chooser
     from backend.inference.front import Inference
+    from backend.inference.words import in_words
     from backend.weights import load_network
 
     settings = config.evaluation
@@ -60,7 +61,7 @@ def match(
     def load(name: str) -> Inference:
         choice = chooser.choose(load_network(directory.checkpoints / name))
         chosen = InferenceChosen(worker="match", network=name, **choice.facts())
-        typer.echo(chosen.in_words(), err=True)
+        typer.echo(in_words(chosen), err=True)
         return choice.inference
 
     players = [
