@@ -44,7 +44,7 @@ def list_moves(
     """Policy indices int16[N, K] of all legal moves, 0 beyond them, and their number int16[N]."""
     index = np.zeros((len(positions), MOVE_SLOTS), np.int16)
     num_moves = np.zeros(len(positions), np.int16)
-    _list_moves(positions, orientation == "mover", index, num_moves)
+    _list_moves(positions, orientation == "mover", np.zeros(256, np.uint16), index, num_moves)
     return index, num_moves
 
 
@@ -52,13 +52,13 @@ def list_moves(
 def _list_moves(
     positions: Positions,
     mover_orientation: bool,
+    moves: NDArray[np.uint16],
     index: NDArray[np.int16],
     num_moves: NDArray[np.int16],
 ) -> None:
-    moves = np.zeros(256, np.uint16)
     for n in range(len(positions)):
         count = legal_moves(positions[n], moves)
-        policy_indices(positions[n], moves[:count], count, mover_orientation, index[n])
+        policy_indices(positions[n], moves, count, mover_orientation, index[n])
         num_moves[n] = count
 
 

@@ -20,6 +20,8 @@ in_check(pos)
 print(sum(in_check.stats.cache_hits.values()), sum(in_check.stats.cache_misses.values()))
 """
 
+KERNEL_FILES = ("model/rules/a.py", "backend/search/b.py", "backend/inference/c.py")
+
 
 def _start(code: str, cache: Path) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
@@ -31,15 +33,14 @@ def _start(code: str, cache: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    (tmp_path / "model" / "rules").mkdir(parents=True)
-    (tmp_path / "backend" / "search").mkdir(parents=True)
-    (tmp_path / "model" / "rules" / "a.py").write_text("@kernel\ndef a(): ...\n")
-    (tmp_path / "backend" / "search" / "b.py").write_text("@kernel\ndef b(): ...\n")
+    for name in KERNEL_FILES:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("@kernel\ndef step(): ...\n")
     (tmp_path / "model" / "net.py").write_text("no compiled function\n")
     return tmp_path
 
 
-@pytest.mark.parametrize("file", ["model/rules/a.py", "backend/search/b.py"])
+@pytest.mark.parametrize("file", KERNEL_FILES)
 def test_an_edited_kernel_file_names_another_folder(sources: Path, file: str) -> None:
     before = source_hash(sources)
     edited = sources / file
