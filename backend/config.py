@@ -126,7 +126,7 @@ class SelfPlayConfig:
     search_threads: int = 0
     """Threads that search beside the network; 0 means one for each group but one."""
     temperature: float = 1.0
-    """Moves are drawn with probability policy^(1/temperature) at the start of a game."""
+    """At the start of a game visited moves are drawn with probability policy^(1/temperature)."""
     temperature_plies: int = 30
     """Plies over which it changes to temperature_end: see temperature_decay."""
     temperature_decay: Literal["step", "linear", "half_life"] = "step"

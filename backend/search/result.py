@@ -47,8 +47,13 @@ class SearchResult:
     simulations: int
 
     def sample(self, temperature: float, rng: np.random.Generator) -> int:
-        """A playable move drawn with probability policy^(1/temperature)."""
-        weights = np.where(self.playable, self.policy, 0.0).astype(np.float64)
+        """A playable move that was looked at, drawn with probability policy^(1/temperature).
+
+        The gumbel policy gives every move its share, but of most it only knows the prior.
+        """
+        visited = self.playable & (self.visits > 0)
+        allowed = visited if visited.any() else self.playable
+        weights = np.where(allowed, self.policy, 0.0).astype(np.float64)
         weights = (weights / weights.max()) ** (1.0 / temperature) if weights.max() > 0 else weights
         total = weights.sum()
         return int(rng.choice(len(weights), p=weights / total)) if total > 0 else self.best

@@ -72,6 +72,15 @@ def test_the_target_is_the_softmax_of_log_prior_and_completed_q() -> None:
     assert np.allclose(result.policy, expected / expected.sum(), atol=1e-5)
 
 
+def test_only_moves_that_were_looked_at_are_drawn() -> None:
+    settings = {"gumbel_considered": 8, "gumbel_c_scale": 0.05}
+    _, result = search_fen(START_FEN, scattered(3), 24, "gumbel", **settings)
+    rng = np.random.default_rng(0)
+    drawn = {result.sample(2.0, rng) for _ in range(300)}
+    assert drawn == set(np.flatnonzero(result.visits))
+    assert result.policy[result.visits == 0].sum() > 0.2, "most of the rest had a share too"
+
+
 def test_noise_changes_which_moves_are_considered_but_not_the_target_of_an_equal_tree() -> None:
     search = make_search("gumbel", gumbel_considered=4)
     search.start(0, from_fen(START_FEN))
