@@ -7,11 +7,9 @@ those that have its directory on their command line, since workers live in sessi
 import contextlib
 import json
 import os
-import queue
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +17,8 @@ from types import TracebackType
 from typing import Any, Final, Literal
 
 import psutil
+
+from tests.child_lines import ChildLines
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 LIMIT_S: Final = 240.0
@@ -68,7 +68,6 @@ class RunProcess:
         self.recovered_s = 0.0
         """From the start to the first event, which says what was recovered."""
         self._hear = hear
-        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._log = directory.with_name(f"{directory.name}.stderr")
         overrides = [word for setting in SETTINGS for word in ("--set", setting)]
         code = "from matrix0.cli import tui_main; tui_main()"
@@ -82,8 +81,7 @@ class RunProcess:
                 cwd=ROOT,
                 start_new_session=True,
             )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._lines = ChildLines(self.process)
 
     def __enter__(self) -> "RunProcess":
         return self
@@ -98,15 +96,7 @@ class RunProcess:
             process.kill()
         self.process.kill()
         self.process.wait()
-        self._reader.join()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line)
-        self._lines.put(None)
+        self._lines.close()
 
     # Listening ------------------------------------------------------------------------------------
 
@@ -131,12 +121,8 @@ class RunProcess:
         return self.process.wait(timeout=GONE_S)
 
     def _next(self, deadline: float) -> Event | None:
-        try:
-            line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            return None
-        if line is None or not line.endswith(b"\n"):  # The end, or a line cut by the kill.
-            self._lines.put(None)
+        line = self._lines.next(deadline)
+        if line is None:
             return None
         event: Event = json.loads(line)
         if event["type"] == "Recovered":

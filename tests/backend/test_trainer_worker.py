@@ -1,9 +1,7 @@
 """The trainer as the supervisor has it: a process with a pipe for orders and a pipe for events."""
 
 import asyncio
-import queue
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,6 +34,7 @@ from backend.settings import build_config
 from backend.store.store import GameRow, Store
 from backend.wire import decode_event, encode
 from tests.backend.replay.games import black_mates, cut_game, white_mates, write
+from tests.child_lines import ChildLines
 
 LIMIT_S = 60.0
 CONFIG = build_config(
@@ -60,7 +59,6 @@ class _Trainer:
 
     def __init__(self, run: RunDirectory) -> None:
         self.seen: list[Event] = []
-        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         words = ("worker", "trainer", "--run", str(run.path), "--worker", "trainer")
         with run.log_file("trainer").open("ab") as log:
             self._process = subprocess.Popen(
@@ -70,8 +68,7 @@ class _Trainer:
                 stderr=log,
                 env=child_environment(),
             )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._lines = ChildLines(self._process)
 
     def __enter__(self) -> "_Trainer":
         return self
@@ -84,17 +81,9 @@ class _Trainer:
     ) -> None:
         self._process.kill()
         self._process.wait()
-        self._reader.join()
+        self._lines.close()
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.stdout.close()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line)
-        self._lines.put(None)
 
     def order(self, command: WorkerCommand) -> None:
         assert self._process.stdin is not None
@@ -119,7 +108,7 @@ class _Trainer:
         return self.wait_for(TrainerProgress, lambda p: p.step == step and p.waiting != "")
 
     def _next(self, deadline: float) -> Event | None:
-        line = self._lines.get(timeout=max(0.01, deadline - time.monotonic()))
+        line = self._lines.next(deadline)
         if line is None:
             return None
         event = decode_event(line)

@@ -1,12 +1,10 @@
 """A supervisor with fake workers as a child process, driven by its events."""
 
 import os
-import queue
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +26,7 @@ from backend.wire import (
     decode_server_message,
     encode,
 )
+from tests.child_lines import ChildLines
 
 ROOT = Path(__file__).resolve().parents[3]
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -65,15 +64,13 @@ class SupervisorProcess:
         self.directory = directory
         self.seen: list[Event] = []
         self.workers: list[psutil.Process] = []
-        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.process = subprocess.Popen(
             [sys.executable, str(SUPERVISOR), str(directory), *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
         )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._lines = ChildLines(self.process)
 
     def __enter__(self) -> "SupervisorProcess":
         return self
@@ -86,20 +83,12 @@ class SupervisorProcess:
     ) -> None:
         self.process.kill()
         self.process.wait()
-        self._reader.join()
-        assert self.process.stdout is not None
+        self._lines.close()
         assert self.process.stderr is not None
-        self.process.stdout.close()
         self.process.stderr.close()
         for worker in self.workers:
             if worker.is_running():
                 worker.kill()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line)
-        self._lines.put(None)
 
     def wait_for(self, kind: type[E], is_it: Callable[[E], bool] = lambda _: True) -> E:
         """The next event of a kind that fits; fails when the output ends or time is up."""
@@ -117,12 +106,8 @@ class SupervisorProcess:
         return self.process.wait(timeout=LIMIT_S)
 
     def _next(self, deadline: float) -> Event | None:
-        try:
-            line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            return None
+        line = self._lines.next(deadline)
         if line is None:
-            self._lines.put(None)
             return None
         event = decode_event(line)
         self.seen.append(event)
