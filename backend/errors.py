@@ -8,8 +8,6 @@ class ExitCode(IntEnum):
 
     DONE = 0
     """The work was finished, or stopped cleanly on request."""
-    FAILED = 1
-    """A result that was asked for was not reached (a check, an assertion on a figure)."""
     USAGE = 2
     """The command line could not be understood."""
     CONFIG = 64
