@@ -1,5 +1,7 @@
 """Second line: the four stations of the loop, and which of them works."""
 
+from collections.abc import Sequence
+
 from textual.content import Content
 
 from backend.forecast import candidate_step
@@ -23,16 +25,19 @@ class Pipeline(QuietStatic):
 
 
 def pipeline(state: RunState, width: int, glyphs: Glyphs) -> Content:
+    best = _best(state, glyphs)
+    arrow = f" {glyphs.flow} "
+    room = width - 2 - len(best) - 3 - len(arrow) * 3
     stations = [
         _selfplay(state),
         _training(state, glyphs),
         _evaluation(state),
         _gate(state),
     ]
-    best = _best(state, glyphs)
-    arrow = f" {glyphs.flow} "
-    room = width - 2 - len(best) - 3
-    over = sum(len(text) for text, _ in stations) + len(arrow) * 3 - room
+    surprise = _surprise(state)
+    if _length(stations) + len(surprise) <= room:  # Half of it would say nothing.
+        stations[0] = (stations[0][0] + surprise, stations[0][1])
+    over = _length(stations) - room
     if over > 0:
         longest = max(range(4), key=lambda i: len(stations[i][0]))
         text, style = stations[longest]
@@ -48,15 +53,21 @@ def pipeline(state: RunState, width: int, glyphs: Glyphs) -> Content:
     return Content.assemble(*parts)
 
 
+def _length(stations: Sequence[tuple[str, str]]) -> int:
+    return sum(len(text) for text, _ in stations)
+
+
 def _selfplay(state: RunState) -> tuple[str, str]:
     speed = state.positions_per_s
     text = f"self-play {fmt.short(state.totals.games)} games"
     if speed:
         text += f" {fmt.short(speed)} pos/s"
-    surprise = policy_surprise(state)
-    if speed and surprise is not None:
-        text += f" KL {surprise:.2f}"
     return text, ACTIVE if speed and state.phase == "running" else IDLE
+
+
+def _surprise(state: RunState) -> str:
+    surprise = policy_surprise(state) if state.positions_per_s else None
+    return "" if surprise is None else f" KL {surprise:.2f}"
 
 
 def _training(state: RunState, glyphs: Glyphs) -> tuple[str, str]:
