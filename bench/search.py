@@ -10,8 +10,8 @@ from typing import Literal
 import chess
 import numpy as np
 import psutil
+from _plain_search import plain_search
 from _table import Row, rate, show
-from plain_search import plain_search
 
 from backend.config import SearchConfig
 from backend.search.evaluator import MOVE_SLOTS

@@ -1,10 +1,9 @@
 """Self-play of preset tiny on one core: against plain Python, and against the bare network.
 
-The plain loop is what one writes first: python-chess for the rules, a tree of Python objects, one
-position a network call. Same network, same number of simulations, PUCT.
+The plain loop is what one writes first: the same search (`_plain_search.py`) with the same network,
+one game at a time, one position a network call.
 """
 
-import math
 import random
 import time
 from dataclasses import replace
@@ -13,9 +12,10 @@ import chess
 import numpy as np
 import psutil
 import torch
+from _plain_search import Judge, plain_search
 from _table import Row, rate, show
 
-from backend.config import Config, DeviceConfig
+from backend.config import Config, DeviceConfig, SearchConfig
 from backend.device import choose_device
 from backend.inference.front import Inference
 from backend.search.evaluator import MOVE_SLOTS
@@ -26,68 +26,31 @@ from model.net import ChessNet
 from model.rules import from_fen, start_position, uci_to_move
 
 
-class PlainNode:
-    """A tree node of the plain loop."""
+def network_judge(inference: Inference) -> Judge:
+    """One position a call: what a loop without batches asks of the network."""
 
-    def __init__(self, prior: float) -> None:
-        self.prior = prior
-        self.visits = 0
-        self.value_sum = 0.0
-        self.children: dict[chess.Move, PlainNode] = {}
+    def judge(board: chess.Board, moves: list[chess.Move]) -> tuple[list[float], float]:
+        position = from_fen(board.fen())
+        index = np.zeros((1, MOVE_SLOTS), np.int16)
+        for k, move in enumerate(moves):
+            index[0, k] = policy_index(position, uci_to_move(position, move.uci()), True)
+        logits, wdl = inference(position[None], index, np.array([len(moves)], np.int16))
+        priors = np.exp(logits[0, : len(moves)] - logits[0, : len(moves)].max())
+        return (priors / priors.sum()).tolist(), float(wdl[0, 0] - wdl[0, 2])
 
-
-def plain_evaluate(
-    board: chess.Board, inference: Inference
-) -> tuple[list[chess.Move], np.ndarray, float]:
-    position = from_fen(board.fen())
-    moves = list(board.legal_moves)
-    index = np.zeros((1, MOVE_SLOTS), np.int16)
-    for k, move in enumerate(moves):
-        index[0, k] = policy_index(position, uci_to_move(position, move.uci()), True)
-    logits, wdl = inference(position[None], index, np.array([len(moves)], np.int16))
-    priors = np.exp(logits[0, : len(moves)] - logits[0, : len(moves)].max())
-    return moves, priors / priors.sum(), float(wdl[0, 0] - wdl[0, 2])
+    return judge
 
 
-def plain_simulation(root: PlainNode, board: chess.Board, inference: Inference) -> None:
-    node, path = root, [root]
-    depth = 0
-    while node.children:
-        total = math.sqrt(max(1, node.visits))
-        move, node = max(
-            node.children.items(),
-            key=lambda item: (
-                (-item[1].value_sum / item[1].visits if item[1].visits else 0.0)
-                + 1.5 * item[1].prior * total / (1 + item[1].visits)
-            ),
-        )
-        board.push(move)
-        depth += 1
-        path.append(node)
-    if board.is_game_over(claim_draw=False):
-        value = -1.0 if board.is_checkmate() else 0.0
-    else:
-        moves, priors, value = plain_evaluate(board, inference)
-        node.children = {m: PlainNode(float(p)) for m, p in zip(moves, priors, strict=True)}
-    for passed in reversed(path):
-        passed.visits += 1
-        passed.value_sum += value
-        value = -value
-    for _ in range(depth):
-        board.pop()
-
-
-def plain_loop(inference: Inference, simulations: int) -> float:
+def plain_loop(inference: Inference, config: SearchConfig) -> float:
     """Searched positions a second of one game at a time."""
     board = chess.Board()
+    judge = network_judge(inference)
     rng = random.Random(0)
 
     def work() -> float:
         if board.is_game_over() or board.ply() > 200:
             board.reset()
-        root = PlainNode(1.0)
-        for _ in range(simulations):
-            plain_simulation(root, board, inference)
+        root = plain_search(board, config.simulations, judge, config)
         moves = list(root.children)
         board.push(rng.choices(moves, [root.children[m].visits for m in moves])[0])
         return 1
@@ -143,7 +106,7 @@ def main() -> None:
     capped = replace(config.selfplay, full_search_frac=0.25, cheap_simulations=6)
     cheap = real_loop(replace(config, selfplay=capped), inference, 20.0)
     bare = bare_network(inference, config.selfplay.games)
-    plain = plain_loop(inference, config.search.simulations)
+    plain = plain_loop(inference, config.search)
     name = f"{config.selfplay.games} games x {config.search.simulations} simulations"
     rows = [
         Row(
