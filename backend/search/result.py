@@ -5,6 +5,7 @@ played when all do. Otherwise the root rule decides: visits (puct) or completed 
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from backend.search.puct import PuctRule, child_value
 from backend.search.tree import LOSS, UNKNOWN, WIN, Arena
 from model.encoding.moves import policy_indices
 from model.rules import has_legal_move, in_check, make_move
-from model.rules.kernel import kernel
+from model.rules.kernel import inlined, kernel
 from model.rules.position import stack_position
 
 
@@ -53,10 +54,15 @@ class SearchResult:
         """
         visited = self.playable & (self.visits > 0)
         allowed = visited if visited.any() else self.playable
-        weights = np.where(allowed, self.policy, 0.0).astype(np.float64)
-        weights = (weights / weights.max()) ** (1.0 / temperature) if weights.max() > 0 else weights
-        total = weights.sum()
-        return int(rng.choice(len(weights), p=weights / total)) if total > 0 else self.best
+        weights = self.policy * allowed.astype(np.float64)
+        if temperature != 1.0 and (top := weights.max()) > 0.0:
+            weights = (weights / top) ** (1.0 / temperature)
+        bounds = weights.cumsum()
+        if bounds[-1] <= 0.0:
+            return self.best
+        drawn = int(bounds.searchsorted(rng.random() * bounds[-1], side="right"))
+        # Rounding may lead to the very end; the first move that reaches it has the last share.
+        return drawn if drawn < len(bounds) else int(bounds.argmax())
 
     @property
     def value(self) -> float:
@@ -64,11 +70,50 @@ class SearchResult:
         return float(self.root_wdl[0] - self.root_wdl[2])
 
 
+class Root(NamedTuple):
+    """What `read_root` fills in: one entry for each of the n moves of a root, in their order."""
+
+    moves: NDArray[np.uint16]
+    move_index: NDArray[np.int16]
+    visits: NDArray[np.int32]
+    priors: NDArray[np.float32]
+    q: NDArray[np.float32]
+    policy: NDArray[np.float32]
+    playable: NDArray[np.bool_]
+    wins: NDArray[np.bool_]
+    """Provably."""
+    loses: NDArray[np.bool_]
+    root_wdl: NDArray[np.float32]
+    """[3]"""
+    logits: NDArray[np.float64]
+    """Scratch, as the next one."""
+    scores: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, n: int) -> "Root":
+        """Room for `n` moves."""
+        return cls(
+            np.empty(n, np.uint16),
+            np.empty(n, np.int16),
+            np.empty(n, np.int32),
+            np.empty(n, np.float32),
+            np.empty(n, np.float32),
+            np.empty(n, np.float32),
+            np.empty(n, np.bool_),
+            np.empty(n, np.bool_),
+            np.empty(n, np.bool_),
+            np.empty(3, np.float32),
+            np.empty(n, np.float64),
+            np.empty(n, np.float64),
+        )
+
+
 def read_result(
     a: Arena,
     game: int,
-    gumbel: GumbelRule | None,
     *,
+    gumbel: GumbelRule,
+    is_gumbel: bool,
     forced: PuctRule | None,
     noisy_priors: NDArray[np.float32],
     visits_before: NDArray[np.int32],
@@ -76,7 +121,7 @@ def read_result(
     simulations: int,
     mover_orientation: bool,
 ) -> SearchResult:
-    """Read the root of `game`; `gumbel` is None under the puct rule.
+    """Read the root of `game` after a search by the gumbel rule, or else by the puct rule.
 
     `forced` is the puct rule if this search had forced playouts, which the target leaves out.
     `noisy_priors` are those that the search used.
@@ -84,96 +129,129 @@ def read_result(
     Gumbel noise of its moves; both are at least as long as the root has moves.
     """
     n = int(a.num_edges[game, 0])
-    edges = slice(int(a.first_edge[game, 0]), int(a.first_edge[game, 0]) + n)
-    moves = a.move[game, edges].copy()
-    priors = a.prior[game, edges].copy()
-    index = np.zeros(n, np.int16)
-    policy_indices(a.position[game, 0], moves, n, mover_orientation, index)
-    visits = np.zeros(n, np.int32)
-    q = np.full(n, np.nan, np.float32)
-    wins = np.zeros(n, np.bool_)
-    loses = np.zeros(n, np.bool_)
-    root_wdl = np.zeros(3, np.float32)
-    read_root(a, game, visits, q, wins, loses, root_wdl)
-    if wins.any():
-        policy = wins / wins.sum()
-        playable = wins
-        best = int(np.argmax(wins * (1 + visits)))
-    else:
-        playable = ~loses if not loses.all() else np.ones(n, np.bool_)
-        if gumbel is not None:
-            scores = np.zeros(n, np.float64)
-            completed_scores(a, game, gumbel, logits, scores)
-            best = _best_by_score(visits - visits_before[:n], scores, playable)
-            completed_scores(a, game, gumbel, np.log(priors.astype(np.float64)), scores)
-            softmax(scores, n)
-            policy = scores
-        else:
-            best = _best_by_score(visits, np.nan_to_num(q, nan=-2.0), playable)
-            taught = visits.astype(np.int64)
-            if forced is not None:
-                taught = pruned_visits(visits, q, noisy_priors[:n], forced)
-            policy = taught / taught.sum() if taught.sum() else np.full(n, 1 / n)
+    root = Root.of(n)
+    best = int(
+        read_root(a, game, gumbel, is_gumbel, visits_before, logits, mover_orientation, root)
+    )
+    policy = root.policy
+    if forced is not None and not root.wins.any():
+        taught = pruned_visits(root.visits, root.q, noisy_priors[:n], forced)
+        if taught.sum():
+            policy = (taught / taught.sum()).astype(np.float32)
     return SearchResult(
-        moves=moves,
-        move_index=index,
-        visits=visits,
-        priors=priors,
-        q=q,
-        policy=policy.astype(np.float32),
-        playable=playable,
+        moves=root.moves,
+        move_index=root.move_index,
+        visits=root.visits,
+        priors=root.priors,
+        q=root.q,
+        policy=policy,
+        playable=root.playable,
         best=best,
-        root_wdl=root_wdl,
+        root_wdl=root.root_wdl,
         raw_wdl=a.wdl[game, 0].copy(),
         is_judged=bool(a.evaluated[game, 0]),
         simulations=simulations,
     )
 
 
-def _best_by_score(
-    visits: NDArray[np.int32], scores: NDArray[np.floating], playable: NDArray[np.bool_]
-) -> int:
-    """Most visits among the playable; equal visits are decided by the score."""
-    top = visits[playable].max()
-    return int(np.argmax(np.where(playable & (visits == top), scores, -np.inf)))
-
-
 @kernel
 def read_root(
     a: Arena,
     g: int,
-    visits: NDArray[np.int32],
-    q: NDArray[np.float32],
-    wins: NDArray[np.bool_],
-    loses: NDArray[np.bool_],
-    wdl: NDArray[np.float32],
-) -> None:
-    """Fill visits and values of the moves, which provably win or lose, and the root's own wdl."""
+    gumbel: GumbelRule,
+    is_gumbel: bool,
+    visits_before: NDArray[np.int32],
+    noisy_logits: NDArray[np.float64],
+    mover_orientation: bool,
+    root: Root,
+) -> int:
+    """Fill in `root`; returns the number of the best move."""
+    n = a.num_edges[g, 0]
+    read_moves(a, g, root)
+    policy_indices(a.position[g, 0], root.moves, n, mover_orientation, root.move_index)
+    wins = 0
+    loses = 0
+    for k in range(n):
+        wins += root.wins[k]
+        loses += root.loses[k]
+    for k in range(n):
+        root.playable[k] = root.wins[k] if wins > 0 else loses == n or not root.loses[k]
+    if wins > 0:
+        for k in range(n):
+            root.policy[k] = root.wins[k] / wins
+            root.scores[k] = 0.0
+        return best_move(root, n, visits_before, False)
+    if not is_gumbel:
+        total = 0
+        for k in range(n):
+            total += root.visits[k]
+            root.scores[k] = root.q[k] if root.visits[k] > 0 else -2.0
+        for k in range(n):
+            root.policy[k] = root.visits[k] / total if total > 0 else 1.0 / n
+        return best_move(root, n, visits_before, False)
+    completed_scores(a, g, gumbel, noisy_logits, root.scores)
+    best = best_move(root, n, visits_before, True)
+    for k in range(n):
+        root.logits[k] = np.log(np.float64(root.priors[k]))
+    completed_scores(a, g, gumbel, root.logits, root.scores)
+    softmax(root.scores, n)
+    for k in range(n):
+        root.policy[k] = root.scores[k]
+    return best
+
+
+@inlined
+def best_move(root: Root, n: int, visits_before: NDArray[np.int32], only_new: bool) -> int:
+    """The playable move with the most visits; equal visits are decided by the score.
+
+    With `only_new` those that a kept subtree brought along do not count.
+    """
+    best = -1
+    most = 0
+    for k in range(n):
+        visits = root.visits[k] - visits_before[k] if only_new else root.visits[k]
+        if not root.playable[k]:
+            continue
+        if best < 0 or visits > most or (visits == most and root.scores[k] > root.scores[best]):
+            best = k
+            most = visits
+    return best
+
+
+@inlined
+def read_moves(a: Arena, g: int, root: Root) -> None:
+    """Fill in what the tree knows of each move, and the root's own wdl."""
     first = a.first_edge[g, 0]
     value = np.float64(a.wdl[g, 0, 0]) - np.float64(a.wdl[g, 0, 2])
     draw = np.float64(a.wdl[g, 0, 1])
     count = 1
     after = stack_position()
     for k in range(a.num_edges[g, 0]):
+        root.moves[k] = a.move[g, first + k]
+        root.priors[k] = a.prior[g, first + k]
+        root.visits[k] = 0
+        root.q[k] = np.nan
+        root.wins[k] = False
+        root.loses[k] = False
         c = a.child[g, first + k]
         if c >= 0:
-            wins[k] = a.proven[g, c] == LOSS
-            loses[k] = a.proven[g, c] == WIN
+            root.wins[k] = a.proven[g, c] == LOSS
+            root.loses[k] = a.proven[g, c] == WIN
             if a.visits[g, c] > 0:
-                visits[k] = a.visits[g, c]
-                q[k] = child_value(a, g, c)
+                root.visits[k] = a.visits[g, c]
+                root.q[k] = child_value(a, g, c)
                 count += a.visits[g, c]
                 value += a.value_sum[g, c]
                 draw += a.draw_sum[g, c]
         elif a.proven[g, 0] == WIN:
             make_move(a.position[g, 0], a.move[g, first + k], after)
-            wins[k] = in_check(after) and not has_legal_move(after)
+            root.wins[k] = in_check(after) and not has_legal_move(after)
     if a.proven[g, 0] != UNKNOWN:
         for w in range(3):
-            wdl[w] = a.wdl[g, 0, w]
+            root.root_wdl[w] = a.wdl[g, 0, w]
         return
     value /= count
     draw /= count
-    wdl[0] = min(1.0, max(0.0, (1.0 - draw + value) / 2.0))
-    wdl[1] = min(1.0, max(0.0, draw))
-    wdl[2] = min(1.0, max(0.0, (1.0 - draw - value) / 2.0))
+    root.root_wdl[0] = min(1.0, max(0.0, (1.0 - draw + value) / 2.0))
+    root.root_wdl[1] = min(1.0, max(0.0, draw))
+    root.root_wdl[2] = min(1.0, max(0.0, (1.0 - draw - value) / 2.0))

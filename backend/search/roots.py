@@ -8,6 +8,8 @@ lie behind its parent's, so one pass that slides the survivors down never overwr
     after    2 3 6              new indices 0 1 2
 """
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,9 @@ from backend.search.tree import (
 )
 from model.rules import halfmove_clock, legal_moves, make_move, outcome
 from model.rules.kernel import kernel
+
+ILLEGAL: Final = -1
+"""In place of an Outcome: there is no such move."""
 
 
 @kernel
@@ -102,12 +107,22 @@ def root_outcome(a: Arena, g: int, moves: NDArray[np.uint16]) -> int:
 def play_move(
     a: Arena,
     g: int,
-    edge: int,
+    move: int,
     mate_check: bool,
     moves: NDArray[np.uint16],
     new_index: NDArray[np.int32],
 ) -> int:
-    """Make the move of a root edge, keep what was searched below it. Returns the Outcome."""
+    """Make a move at the root, keep what was searched below it. Returns the Outcome.
+
+    ILLEGAL, with nothing changed, when the move is none of the root's.
+    """
+    edge = ILLEGAL
+    first = a.first_edge[g, 0]
+    for e in range(first, first + a.num_edges[g, 0]):
+        if np.int64(a.move[g, e]) == move:
+            edge = e
+    if edge == ILLEGAL:
+        return ILLEGAL
     new_root = a.child[g, edge]
     if new_root < 0:
         make_move(a.position[g, 0], a.move[g, edge], a.position[g, a.num_nodes[g]])

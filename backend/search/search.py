@@ -31,7 +31,7 @@ from backend.search.lockstep import (
 )
 from backend.search.puct import PuctRule, noise_concentration
 from backend.search.result import SearchResult, read_result
-from backend.search.roots import play_move, start_game
+from backend.search.roots import ILLEGAL, play_move, start_game
 from backend.search.tree import MAX_HISTORY, make_arena
 from model.config import Orientation
 from model.rules import MAX_LEGAL_MOVES
@@ -160,8 +160,8 @@ class Search:
         a, s = self._arena, self._sessions
         if not accept(a, s, self._rules, self._batch, self._rows, logits, wdl):
             raise NonFiniteError("the network's answer for a position is NaN or infinite")
-        for game in np.flatnonzero(s.awaits_noise):
-            if a.evaluated[game, 0]:
+        if not self._rules.is_gumbel:
+            for game in np.flatnonzero(s.awaits_noise & a.evaluated[:, 0]):
                 self._draw_dirichlet(int(game))
                 prepare_root(a, s, self._rules, int(game))
         count = int(collect_finished(a, s, self._finished))
@@ -184,7 +184,8 @@ class Search:
         return read_result(
             self._arena,
             game,
-            self._rules.gumbel if self._rules.is_gumbel else None,
+            gumbel=self._rules.gumbel,
+            is_gumbel=self._rules.is_gumbel,
             forced=self._rules.puct if s.forced[game] else None,
             noisy_priors=s.prior[game],
             visits_before=s.visits_before[game],
@@ -195,15 +196,15 @@ class Search:
 
     def play(self, game: int, move: int) -> int:
         """Make a legal move at the root, keep what was searched below it; returns the Outcome."""
-        a = self._arena
-        n = int(a.num_edges[game, 0])
-        first = int(a.first_edge[game, 0])
-        found = np.flatnonzero(a.move[game, first : first + n] == move)
-        if len(found) == 0:
+        outcome = int(
+            play_move(
+                self._arena, game, int(move), self._config.mate_check, self._moves, self._new_index
+            )
+        )
+        if outcome == ILLEGAL:
             raise ValueError(f"move {move} is not legal in game {game}")
         self._sessions.searching[game] = False
-        edge = first + int(found[0])
-        return int(play_move(a, game, edge, self._config.mate_check, self._moves, self._new_index))
+        return outcome
 
     def position(self, game: int) -> NDArray[np.uint64]:
         """uint64[8] at the root, repetition bits filled in; a copy."""

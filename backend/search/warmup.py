@@ -11,12 +11,10 @@ from numba.core import event
 
 from backend.config import SearchConfig
 from backend.search.evaluator import uniform
-from backend.search.gumbel import completed_scores, softmax
 from backend.search.lockstep import accept, collect_finished, prepare_root, select_leaves
 from backend.search.result import read_root
 from backend.search.roots import play_move, start_game
 from backend.search.search import Search
-from model.encoding.moves import policy_indices
 from model.encoding.planes import encode_planes, encode_planes_into
 from model.rules import black_to_move, start_position
 
@@ -31,9 +29,6 @@ ENTRY_KERNELS = (
     accept,
     collect_finished,
     read_root,
-    completed_scores,
-    softmax,
-    policy_indices,
     encode_planes_into,
     black_to_move,
 )
