@@ -3,6 +3,7 @@
 Loading and writing TOML lives in `backend/settings.py`, the presets in `backend/presets.py`.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -118,8 +119,9 @@ class SelfPlayConfig:
 
     workers: int = 0
     """Self-play processes; 0 means one for a GPU, one for each CPU core without a GPU."""
-    games: int = 128
-    """Games in one worker, in lock-step within a group; a batch has one position of each."""
+    games: int | Literal["auto"] = "auto"
+    """Games in one worker, in lock-step within a group; a batch has one position of each. auto
+    measures at the start how many keep the device busy."""
     groups: int = 0
     """Groups of games that take turns: while the network judges one, the others are searched.
     0 means three on a GPU and one on a CPU, where the device is the processor itself."""
@@ -182,8 +184,9 @@ class SelfPlayConfig:
 
     def __post_init__(self) -> None:
         _require(self.workers >= 0, "workers", self.workers, "must not be negative")
-        _require(self.games >= 1, "games", self.games, "must be at least 1")
-        _require(0 <= self.groups <= self.games, "groups", self.groups, "must be in 0..games")
+        games = math.inf if self.games == "auto" else self.games
+        _require(games >= 1, "games", games, "must be at least 1")
+        _require(0 <= self.groups <= games, "groups", self.groups, "must be in 0..games")
         _require(
             self.search_threads >= 0, "search_threads", self.search_threads, "must not be negative"
         )
@@ -245,6 +248,12 @@ class SelfPlayConfig:
         for name in ("book_plies", "network_opening_plies", "archive_games"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
         _require(self.max_plies >= 1, "max_plies", self.max_plies, "must be at least 1")
+
+    @property
+    def num_games(self) -> int:
+        """`games`, once it is a number."""
+        assert self.games != "auto", "the number of games was not measured yet"
+        return self.games
 
 
 @dataclass(frozen=True, kw_only=True)

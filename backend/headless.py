@@ -27,6 +27,7 @@ from backend.events import (
     CheckpointSaved,
     CycleFinished,
     Event,
+    GamesTuned,
     GateDecided,
     InferenceChosen,
     MatchFinished,
@@ -49,6 +50,7 @@ from backend.inference.words import in_words
 from backend.ledger import Ledger
 from backend.rundir import SUPERVISOR, RunDirectory
 from backend.selfplay.readings import policy_surprise, remarks
+from backend.selfplay.words import games_in_words
 from backend.state import RunState
 from backend.summary import conclusion, cycles_table
 from backend.supervisor import INTERRUPTED, Mission, conduct
@@ -218,6 +220,8 @@ def describe(event: Event) -> str:
             )
         case InferenceChosen():
             return f"{event.worker}: {in_words(event)}"
+        case GamesTuned():
+            return f"{event.worker}: {games_in_words(event)}"
         case WorkerReady():
             return f"{event.worker} runs on {event.device} ({event.reason})"
         case WorkerFailed():

@@ -15,7 +15,7 @@ PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "aux_policy_heads": False,
         },
         "search": {"simulations": 24, "gumbel_considered": 8},
-        "selfplay": {"games": 96, "max_plies": 200},
+        "selfplay": {"max_plies": 200},
         "replay": {"window_positions": 300_000, "min_positions": 6_000},
         "training": {
             "batch_size": 256,
@@ -38,7 +38,6 @@ PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "value_hidden": 128,
             "aux_policy_heads": False,
         },
-        "selfplay": {"games": 256},
         "training": {"batch_size": 512, "learning_rate": 2e-3},
     },
     "flagship": {},

@@ -16,7 +16,8 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from backend.config import Config
 from backend.errors import ConfigError
@@ -209,6 +210,11 @@ def _unknown_key(table: str, key: str) -> str:
 
 def _checked(value: Any, kind: Any, key: str, place: str) -> Any:
     """`value` as the field's type, or ConfigError. A whole number is welcome where a float is."""
+    if get_origin(kind) in (Union, UnionType):
+        number, words = get_args(kind)
+        if not isinstance(value, str):
+            return _checked(value, number, key, place)
+        return _checked(value, words, key, place)
     if get_origin(kind) is Literal:
         choices = get_args(kind)
         if value not in choices or isinstance(value, bool):

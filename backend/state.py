@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from backend import events as e
 from backend.curves import MAX_POINTS, extended
 from backend.inference.words import in_words
+from backend.selfplay.words import games_in_words
 from backend.views import CheckpointView, MatchView, Totals, WorkerView
 
 MAX_LOG = 500
@@ -107,6 +108,8 @@ def fold(state: RunState, event: e.Event) -> RunState:
             level: e.Level = "warning" if event.rejected else "info"
             state = _worker(state, event.worker, inference=event)
             return _log(state, event.at, event.worker, level, in_words(event))
+        case e.GamesTuned():
+            return _log(state, event.at, event.worker, "info", games_in_words(event))
         case e.BoardSeen():
             return _board(state, event)
         case e.WorkerFailed():

@@ -41,6 +41,7 @@ from backend.events import (
     TELEMETRY,
     CheckpointSaved,
     Event,
+    GamesTuned,
     InferenceChosen,
     LogLine,
     MatchFinished,
@@ -67,7 +68,7 @@ from backend.wire import clean
 INTERRUPTED: Final = 130
 """Exit code after a second Ctrl-C, as shells have it."""
 
-_ONLY_SHOWN: Final = TELEMETRY | {InferenceChosen, WorkerFailed, LogLine, MatchStarted}
+_ONLY_SHOWN: Final = TELEMETRY | {InferenceChosen, GamesTuned, WorkerFailed, LogLine, MatchStarted}
 """What a worker may say that needs nothing but to be published."""
 
 Watch = Callable[[Ledger], Awaitable[None]]

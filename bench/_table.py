@@ -39,11 +39,18 @@ def rate(work: Callable[[], float], *, seconds: float = 3.0, rounds: int = 3) ->
     return statistics.median(rates)
 
 
-def show(title: str, rows: Sequence[Row]) -> None:
-    """Print the table, or with --json one object."""
-    parser = argparse.ArgumentParser(description=title)
+def options(description: str | None) -> argparse.ArgumentParser:
+    """A parser that knows --json; a benchmark may add options of its own."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    if parser.parse_args().json:
+    return parser
+
+
+def show(title: str, rows: Sequence[Row], parser: argparse.ArgumentParser | None = None) -> None:
+    """Print the table, or with --json one object."""
+    if (parser or options(title)).parse_args().json:
         host = {"machine": platform.machine(), "python": platform.python_version()}
         measured = [{**asdict(row), "ratio": row.ratio} for row in rows]
         print(json.dumps({"title": title, "host": host, "rows": measured}))

@@ -12,6 +12,7 @@ from backend.device import choose_device
 from backend.inference.candidates import REFERENCE
 from backend.inference.choose import Chooser, Judged
 from backend.inference.front import Inference
+from backend.selfplay.groups import batch_size, num_groups
 from backend.settings import build_config
 from model.net import ChessNet
 
@@ -20,9 +21,8 @@ def judge(preset: str) -> list[Judged]:
     """All candidates on the untrained network of a preset, fastest first."""
     config = build_config(preset)
     device = choose_device(config.device)
-    chooser = Chooser(
-        config.inference, device, batch=config.selfplay.games, replay=None, seed=config.seed
-    )
+    batch = batch_size(config.selfplay, num_groups(config.selfplay, device.kind))
+    chooser = Chooser(config.inference, device, batch=batch, replay=None, seed=config.seed)
     return chooser.judge_all(ChessNet(config.model))
 
 

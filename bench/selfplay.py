@@ -1,29 +1,35 @@
-"""Self-play of preset tiny on one core: against plain Python, and against the bare network.
+"""Self-play on one core or one card: the share of the network, and what else could be played.
 
-The plain loop is what one writes first: the same search (`_plain_search.py`) with the same network,
-one game at a time, one position a network call.
+    tiny, small        the worker's loop on the fastest runtime, and on torch in float32
+    bare network       the same evaluator called on ready batches: what no loop can exceed
+    plain Python       what one writes first: `_plain_search.py`, one game, one position a call
+
+`--preset flagship` measures another preset, `--device cuda` another device.
 """
 
 import random
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import chess
 import numpy as np
 import psutil
 import torch
 from _plain_search import Judge, plain_search
-from _table import Row, rate, show
+from _table import Row, options, rate, show
 
-from backend.config import Config, DeviceConfig, SearchConfig
+from backend.config import Config, InferenceConfig, SearchConfig
 from backend.device import choose_device
+from backend.inference.choose import Choice, Chooser
 from backend.inference.front import Inference
+from backend.inference.positions import list_moves, sample_positions
 from backend.search.evaluator import MOVE_SLOTS
-from backend.selfplay.games import SelfPlay
+from backend.selfplay.groups import GroupedSelfPlay, batch_size, num_groups
+from backend.selfplay.tuning import tune_games
 from backend.settings import build_config
 from model.encoding import policy_index
 from model.net import ChessNet
-from model.rules import from_fen, start_position, uci_to_move
+from model.rules import from_fen, uci_to_move
 
 
 def network_judge(inference: Inference) -> Judge:
@@ -60,10 +66,9 @@ def plain_loop(inference: Inference, config: SearchConfig) -> float:
 
 
 def bare_network(inference: Inference, batch: int) -> float:
-    """Evaluations a second on ready batches: what the loop cannot exceed."""
-    positions = np.repeat(start_position()[None], batch, axis=0)
-    index = np.tile(np.arange(MOVE_SLOTS, dtype=np.int16), (batch, 1))
-    num_moves = np.full(batch, 35, np.int16)
+    """Evaluations a second on ready batches."""
+    positions = sample_positions(None, batch, 0)
+    index, num_moves = list_moves(positions, inference.orientation)
 
     def work() -> float:
         inference(positions, index, num_moves)
@@ -73,68 +78,126 @@ def bare_network(inference: Inference, batch: int) -> float:
     return rate(work)
 
 
-def real_loop(config: Config, inference: Inference, seconds: float) -> dict[str, float]:
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """What the worker's loop reached."""
+
+    positions: float
+    """A second."""
+    evaluations: float
+    """A second."""
+    network: float
+    """Share of the wall time, %."""
+    fill: float
+    """Of the batches, %."""
+    memory: float
+    """Of one game with all that grew meanwhile, MiB."""
+
+
+def real_loop(config: Config, inference: Inference, groups: int, seconds: float) -> Played:
     """Rates of the self-play that the worker runs."""
-    games = SelfPlay(config.selfplay, config.search, inference, orientation="mover", seed=0)
-    for _ in range(30):
-        games.step()
-    positions, evaluations, network_s = (
-        games.tally.positions,
-        inference.evaluations,
-        inference.network_s,
+    before = psutil.Process().memory_info().rss
+    games = GroupedSelfPlay(
+        config.selfplay, config.search, inference, groups=groups, orientation="mover", seed=0
     )
-    batches = inference.batches
-    began = time.perf_counter()
-    while (elapsed := time.perf_counter() - began) < seconds:
+    for _ in range(config.search.simulations * groups + 1):
         games.step()
-    evaluations = inference.evaluations - evaluations
-    return {
-        "positions": (games.tally.positions - positions) / elapsed,
-        "evaluations": evaluations / elapsed,
-        "network": 100 * (inference.network_s - network_s) / elapsed,
-        "fill": 100 * evaluations / (inference.batches - batches) / config.selfplay.games,
-    }
+    positions, network_s = games.tally.positions, inference.network_s
+    evaluations, batches = inference.evaluations, inference.batches
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        games.step()
+    elapsed = time.perf_counter() - began
+    played = Played(
+        positions=(games.tally.positions - positions) / elapsed,
+        evaluations=(inference.evaluations - evaluations) / elapsed,
+        network=100 * (inference.network_s - network_s) / elapsed,
+        fill=100
+        * (inference.evaluations - evaluations)
+        / (inference.batches - batches)
+        / batch_size(config.selfplay, groups),
+        memory=(psutil.Process().memory_info().rss - before) / 2**20 / games.num_games,
+    )
+    games.close()
+    return played
+
+
+def rows_of(preset: str, device_kind: str) -> list[Row]:
+    """All figures of one preset on one device."""
+    config = build_config(preset, None, [f"device.kind={device_kind}"])
+    device = choose_device(config.device)
+    net = ChessNet(config.model)
+    groups = num_groups(config.selfplay, device.kind)
+
+    def chosen(inference: InferenceConfig) -> Choice:
+        batch = batch_size(config.selfplay, groups)
+        return Chooser(inference, device, batch=batch, replay=None, seed=0).choose(net)
+
+    fastest = chosen(config.inference)
+    tuned = tune_games(
+        config.selfplay, config.search, fastest.inference, groups, lambda games: None
+    )
+    config = replace(config, selfplay=replace(config.selfplay, games=tuned.games))
+    fastest = chosen(config.inference)
+    eager = chosen(InferenceConfig(backend="torch", precision="float32"))
+    ours = real_loop(config, fastest.inference, groups, 20.0)
+    theirs = real_loop(config, eager.inference, groups, 20.0)
+    bare = bare_network(fastest.inference, batch_size(config.selfplay, groups))
+    name = f"{preset} on {device.kind}, {fastest.candidate}"
+    games = f"{tuned.games} games x {config.search.simulations} simulations"
+    rows = [
+        Row(
+            what=f"{name}: {games}",
+            value=ours.positions,
+            unit="positions/s",
+            baseline=theirs.positions,
+            against="torch float32, same loop",
+        ),
+        Row(
+            what=f"{name}: the network inside self-play",
+            value=ours.evaluations,
+            unit="evaluations/s",
+            baseline=bare,
+            against="on ready batches",
+        ),
+        Row(what=f"{name}: wall time in the network", value=ours.network, unit="%"),
+        Row(what=f"{preset}, torch float32: the same", value=theirs.network, unit="%"),
+        Row(what=f"{name}: batch fill", value=ours.fill, unit="%"),
+        Row(what=f"{name}: memory of a game", value=ours.memory, unit="MiB"),
+    ]
+    if preset == "tiny":
+        plain = plain_loop(eager.inference, config.search)
+        cheap = replace(config.selfplay, full_search_frac=0.25, cheap_simulations=6)
+        capped = real_loop(replace(config, selfplay=cheap), fastest.inference, groups, 10.0)
+        rows += [
+            Row(
+                what=f"{name}: {games}",
+                value=ours.positions,
+                unit="positions/s",
+                baseline=plain,
+                against="plain Python, batch 1, torch float32",
+            ),
+            Row(
+                what=f"{name}: a quarter of the searches full, the others 6 simulations",
+                value=capped.positions,
+                unit="positions/s",
+                baseline=ours.positions,
+                against="every search full",
+            ),
+        ]
+    return rows
 
 
 def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--preset", action="append", help="default: tiny and small")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    config = build_config("tiny", None, [])
-    inference = Inference(ChessNet(config.model), choose_device(DeviceConfig(kind="cpu")))
-    before = psutil.Process().memory_info().rss
-    ours = real_loop(config, inference, 20.0)
-    memory = (psutil.Process().memory_info().rss - before) / 2**20 / config.selfplay.games
-    capped = replace(config.selfplay, full_search_frac=0.25, cheap_simulations=6)
-    cheap = real_loop(replace(config, selfplay=capped), inference, 20.0)
-    bare = bare_network(inference, config.selfplay.games)
-    plain = plain_loop(inference, config.search)
-    name = f"{config.selfplay.games} games x {config.search.simulations} simulations"
-    rows = [
-        Row(
-            what=f"self-play, {name}",
-            value=ours["positions"],
-            unit="positions/s",
-            baseline=plain,
-            against="python-chess, batch 1, same network",
-        ),
-        Row(
-            what="the same, a quarter of the searches full, the others with 6 simulations",
-            value=cheap["positions"],
-            unit="positions/s",
-            baseline=ours["positions"],
-            against="every search full",
-        ),
-        Row(
-            what="network, inside self-play",
-            value=ours["evaluations"],
-            unit="evaluations/s",
-            baseline=bare,
-            against="bare network on ready batches",
-        ),
-        Row(what="share of wall time in the network", value=ours["network"], unit="%"),
-        Row(what="batch fill", value=ours["fill"], unit="%"),
-        Row(what="memory of one game", value=memory, unit="MiB"),
-    ]
-    show("Self-play, preset tiny, one core", rows)
+    rows = []
+    for preset in arguments.preset or ("tiny", "small"):
+        rows += rows_of(preset, arguments.device)
+    show("Self-play, one core or one card", rows, parser)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ MAY_LOAD_TORCH = {
     "backend.inference.openvino_graph",
     "backend.inference.openvino_runtime",
     "backend.inference.torch_runtime",
+    "backend.selfplay.tuning",
     "backend.supervised",
     "backend.training",
     "backend.weights",

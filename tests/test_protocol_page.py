@@ -38,6 +38,8 @@ TYPES = {
     float | None: "number, null",
     dict[str, float]: "numbers by name",
     tuple[str, ...]: "texts",
+    tuple[int, ...]: "integers",
+    tuple[float, ...]: "numbers",
     tuple[float, float, float]: "3 numbers",
     tuple[int, int, int, int, int]: "5 integers",
     tuple[events.MoveSeen, ...]: "list of MoveSeen",

@@ -74,7 +74,8 @@ class Chooser:
         """
         self._config = config
         self._device = device
-        self._batch = batch
+        self.batch = batch
+        """For the networks to come."""
         self._replay = replay
         self._seed = seed
         self._order = list_candidates(device, config)
@@ -114,10 +115,10 @@ class Chooser:
         num_compared = self._config.agreement_positions
         if candidates == [REFERENCE]:
             # There is nothing to compare; one batch tells the speed.
-            num_calibration, num_compared = 0, min(num_compared, self._batch)
+            num_calibration, num_compared = 0, min(num_compared, self.batch)
         positions = sample_positions(self._replay, num_calibration + num_compared, self._seed)
         calibration, compared = np.split(positions, [num_calibration])
-        workshop = Workshop(net, self._device, batch=self._batch, calibration=calibration)
+        workshop = Workshop(net, self._device, batch=self.batch, calibration=calibration)
         exam = _Exam(workshop, compared, self._config)
         for candidate in candidates:
             yield exam.judge(candidate)

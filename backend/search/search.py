@@ -220,6 +220,11 @@ class Search:
         """Nodes of the tree of `game`."""
         return int(self._arena.num_nodes[game])
 
+    @property
+    def num_bytes(self) -> int:
+        """Of the trees and what belongs to them; taken from the system as they grow."""
+        return sum(array.nbytes for part in (self._arena, self._sessions) for array in part)
+
     def _draw_dirichlet(self, game: int) -> None:
         """Draw the noise of a root that has its priors."""
         a, s = self._arena, self._sessions

@@ -81,7 +81,7 @@ class Glimpse:
 
 
 class SelfPlay:
-    """Plays `config.games` games in lock-step; `step` returns those that have just ended."""
+    """Plays `config.num_games` games in lock-step; `step` returns those that have just ended."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class SelfPlay:
         self._rng = np.random.default_rng(own_seed)
         self._search = Search(
             search,
-            num_games=config.games,
+            num_games=config.num_games,
             max_simulations=search.simulations,
             orientation=orientation,
             seed=int(search_seed),
@@ -113,7 +113,7 @@ class SelfPlay:
         self._starts = Starts(config)
         self._tables = open_tables(config)
         self._num_started = 0
-        self._games = [self._new_game(slot) for slot in range(config.games)]
+        self._games = [self._new_game(slot) for slot in range(config.num_games)]
 
     @property
     def num_games(self) -> int:

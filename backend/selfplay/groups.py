@@ -4,6 +4,7 @@ Each group plays as if it were alone, with its own generator and its own calibra
 `backend.search.pipeline` draws how they alternate.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -20,16 +21,25 @@ from model.config import Orientation
 
 GPU_GROUPS = 3
 """One with the network, one in each of two search threads."""
+UNTUNED_GAMES = 128
 
 
 def num_groups(config: SelfPlayConfig, device_kind: str) -> int:
     """Groups of games on this device: on a CPU searching aside takes from the network."""
-    automatic = 1 if device_kind == "cpu" else min(GPU_GROUPS, config.games)
+    if device_kind == "cpu":
+        return config.groups or 1
+    automatic = GPU_GROUPS if config.games == "auto" else min(GPU_GROUPS, config.games)
     return config.groups or automatic
 
 
+def batch_size(config: SelfPlayConfig, groups: int) -> int:
+    """Positions of a full batch; while the number of games is not measured, a usual one."""
+    games = UNTUNED_GAMES if config.games == "auto" else config.games
+    return math.ceil(games / groups)
+
+
 class GroupedSelfPlay:
-    """Plays `config.games` games in `groups` groups; to be closed."""
+    """Plays `config.num_games` games in `groups` groups; to be closed."""
 
     def __init__(
         self,
@@ -43,11 +53,11 @@ class GroupedSelfPlay:
         step: int = 0,
     ) -> None:
         """`step` is the training step of the network behind `evaluate`."""
-        self.num_games = config.games
+        self.num_games = config.num_games
         self._evaluate = evaluate
         self._groups = [
             SelfPlay(
-                replace(config, games=len(range(number, config.games, groups)), groups=1),
+                replace(config, games=len(range(number, config.num_games, groups)), groups=1),
                 search,
                 evaluate,
                 orientation=orientation,

@@ -4,11 +4,11 @@ Knows nothing of training. A game is announced only after its shard is on disk, 
 end in one step are committed before the next step begins: a kill loses games in flight, no others.
 """
 
-import math
 import os
 import time
 import zlib
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import assert_never
 
 import chess
@@ -25,10 +25,17 @@ from backend.commands import (
     UseNetwork,
     WorkerCommand,
 )
-from backend.config import Config
+from backend.config import Config, SelfPlayConfig
 from backend.device import Device, choose_device
 from backend.errors import WorkerError
-from backend.events import BoardSeen, InferenceChosen, MoveSeen, SelfPlayProgress, ShardWritten
+from backend.events import (
+    BoardSeen,
+    GamesTuned,
+    InferenceChosen,
+    MoveSeen,
+    SelfPlayProgress,
+    ShardWritten,
+)
 from backend.inference.background import InBackground
 from backend.inference.choose import Choice, Chooser
 from backend.inference.front import Inference
@@ -37,9 +44,10 @@ from backend.replay.shards import ShardWriter
 from backend.rundir import RunDirectory
 from backend.search.warmup import warm_up
 from backend.selfplay.games import Glimpse
-from backend.selfplay.groups import GroupedSelfPlay, num_groups
+from backend.selfplay.groups import GroupedSelfPlay, batch_size, num_groups
 from backend.selfplay.surprise import IDLE_SURPRISE, is_idle
 from backend.selfplay.tally import Tally
+from backend.selfplay.tuning import tune_games
 from backend.weights import load_network
 from backend.workers.base import WorkerIO
 from model.rules import move_to_uci, to_fen
@@ -72,7 +80,7 @@ class _SelfPlayWorker:
         self._chooser = Chooser(
             config.inference,
             device,
-            batch=math.ceil(config.selfplay.games / self._num_groups),
+            batch=batch_size(config.selfplay, self._num_groups),
             replay=run.replay,
             seed=config.seed,
         )
@@ -155,7 +163,7 @@ class _SelfPlayWorker:
             self._io.set_phase("compiling", "chess kernels")
             warm_up(self._show_compiled)
             self._games = GroupedSelfPlay(
-                self._config.selfplay,
+                self._tuned(self._inference),
                 self._config.search,
                 self._inference,
                 groups=self._num_groups,
@@ -169,6 +177,23 @@ class _SelfPlayWorker:
         self._speed = _Speed(self._games, self._inference)
         self._tally = self._games.tally
         self._is_watching = True
+
+    def _tuned(self, inference: Inference) -> SelfPlayConfig:
+        """The settings with the number of games, measured if that is wanted."""
+        selfplay = self._config.selfplay
+        if selfplay.games != "auto":
+            return selfplay
+        tuned = tune_games(
+            selfplay,
+            self._config.search,
+            inference,
+            self._num_groups,
+            lambda games: self._io.set_phase("tuning", f"{games} games"),
+        )
+        self._io.emit(GamesTuned(worker=self._io.worker, **asdict(tuned)))
+        selfplay = replace(selfplay, games=tuned.games)
+        self._chooser.batch = batch_size(selfplay, self._num_groups)
+        return selfplay
 
     def _show_compiled(self, kernel: str, number: int, total: int) -> None:
         self._io.set_phase("compiling", f"{number}/{total} {kernel}")

@@ -22,6 +22,7 @@ def inference(
     """Measure every way to compute a network on this machine, and its agreement with float32."""
     from backend.device import choose_device
     from backend.inference.choose import Chooser
+    from backend.selfplay.groups import batch_size, num_groups
     from backend.settings import build_config
     from backend.weights import load_network
     from model.net import ChessNet
@@ -32,14 +33,13 @@ def inference(
     device = choose_device(config.device)
     # A checkpoint lies in <run>/checkpoints, beside the games it is to be judged on.
     replay = checkpoint.resolve().parents[1] / "replay" if checkpoint else None
-    chooser = Chooser(
-        config.inference, device, batch=config.selfplay.games, replay=replay, seed=config.seed
-    )
+    batch = batch_size(config.selfplay, num_groups(config.selfplay, device.kind))
+    chooser = Chooser(config.inference, device, batch=batch, replay=replay, seed=config.seed)
     judged = chooser.judge_all(net)
     if as_json:
         typer.echo(json.dumps([_as_data(one) for one in judged]))
     else:
-        _show(f"{name}, batch {config.selfplay.games}, {device.reason}", judged)
+        _show(f"{name}, batch {batch}, {device.reason}", judged)
 
 
 def _as_data(one: "Judged") -> dict[str, Any]:
