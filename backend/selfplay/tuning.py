@@ -23,7 +23,7 @@ from backend.selfplay.groups import GroupedSelfPlay
 FIRST_ON_CPU: Final = 32
 FIRST_ON_GPU: Final = 384
 MOST_GAMES: Final = 16_384
-_GAIN_THAT_PAYS: Final = 1.03
+_GAIN_THAT_PAYS: Final = 1.05
 _MEMORY_SHARE: Final = 0.125
 """Of the free memory of the machine, for the trees of one worker."""
 _SECONDS: Final = 0.4
