@@ -34,6 +34,7 @@ MAY_LOAD_TORCH = {
     "backend.workers.selfplay",
     "backend.workers.trainer",
     "model.blocks",
+    "model.encoding.unpack",
     "model.heads",
     "model.losses",
     "model.net",

@@ -15,7 +15,6 @@ from backend.errors import NonFiniteError
 from backend.inference.runtime import Runtime
 from backend.inference.torch_runtime import TorchRuntime
 from backend.weights import load_network
-from model.encoding import encode_planes
 from model.net import ChessNet
 
 
@@ -54,8 +53,7 @@ class Inference:
         logits = np.zeros(move_index.shape, np.float32)
         if num_positions == 0:
             return logits, np.zeros((0, 3), np.float32)
-        encode_planes(positions, self.orientation, self._runtime.planes(num_positions))
-
+        self._runtime.load(positions)
         start_s = time.perf_counter()
         wdl = self._runtime.run(move_index, num_moves, logits)
         self.network_s += time.perf_counter() - start_s

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from backend.errors import DeviceError
 from backend.inference.openvino_graph import Ranges, build_graph
-from model.encoding import NUM_MOVES
+from model.encoding import NUM_MOVES, encode_planes
 from model.heads import MOVE_PLANES
 from model.net import ChessNet
 from model.rules.kernel import kernel
@@ -65,7 +65,8 @@ class OpenVinoRuntime:
         self._request = self._ready(batch)
         self._place_M = _places(folded)
 
-    def planes(self, count: int) -> NDArray[np.float32]:
+    def load(self, positions_N8: NDArray[np.uint64]) -> None:
+        count = len(positions_N8)
         size = self._batch
         while size >= 2 * count:
             size = (size + 1) // 2
@@ -73,7 +74,7 @@ class OpenVinoRuntime:
             size *= 2
         self._request = self._ready(size)
         planes: NDArray[np.float32] = self._request.get_input_tensor(0).data
-        return planes[:count]
+        encode_planes(positions_N8, self._net.config.orientation, planes[:count])
 
     def run(
         self,

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 class Runtime(Protocol):
     """One network made ready by one library in one precision. Not for use by two threads.
 
-    A batch is two calls: fill what `planes` gives, then `run`. So planes are encoded straight into
-    the library's own memory.
+    A batch is two calls, `load` and `run`. On a CPU planes are encoded straight into the library's
+    own memory; to a GPU the 64 bytes of each position travel, and planes are made there.
 
     Shapes: N positions, K move slots.
     """
 
-    def planes(self, count: int) -> NDArray[np.float32]:
-        """float32[count, 19, 8, 8], row-major, of any content, to be filled before `run`."""
+    def load(self, positions_N8: NDArray[np.uint64]) -> None:
+        """Takes in what the next `run` is about."""
 
     def run(
         self,
@@ -24,7 +24,7 @@ class Runtime(Protocol):
         num_moves_N: NDArray[np.int16],
         logits_NK: NDArray[np.float32],
     ) -> NDArray[np.float32]:
-        """Judges the planes: fills in the logits of the listed moves and returns wdl float32[N, 3].
+        """Judges the positions: fills in the listed moves' logits and returns wdl float32[N, 3].
 
         Logits beyond `num_moves_N` are left alone. DeviceError when the device has no memory for
         the batch.

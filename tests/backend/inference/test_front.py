@@ -22,6 +22,20 @@ from tests.positions import legal_index, random_batch, random_positions
 
 
 @pytest.mark.parametrize("config", [CONV, LOWRANK], ids=["conv", "lowrank"])
+def test_a_device_that_makes_planes_itself_gives_the_same_answers(config: ModelConfig) -> None:
+    net = lived_in(config)
+    runtimes = [TorchRuntime(net, CPU, "float32", unpacks=unpacks) for unpacks in (False, True)]
+    for count in (24, 7, 24):
+        positions = random_positions(count, seed=count)
+        index, num_moves = legal_index(positions, config.orientation)
+        encoded, unpacked = (
+            Inference(net, CPU, runtime)(positions, index, num_moves) for runtime in runtimes
+        )
+        for wanted, got in zip(encoded, unpacked, strict=True):
+            np.testing.assert_array_equal(wanted, got)
+
+
+@pytest.mark.parametrize("config", [CONV, LOWRANK], ids=["conv", "lowrank"])
 def test_answers_are_the_networks_own_for_each_legal_move(config: ModelConfig) -> None:
     net = lived_in(config)
     positions = random_positions(24, seed=5)
