@@ -116,7 +116,7 @@ class TrainingStep(EventBase, frozen=True, kw_only=True):
     step: int
     metrics: dict[str, float]
     """policy_loss, value_loss, piece_loss, grad_norm, learning_rate and the like, as
-    `backend.training.Trainer.step` names them; means since the last point.
+    `backend.training.trainer.Trainer.step` names them; means since the last point.
 
     Always finite: a non-finite step is an Alert, not a point."""
 

@@ -29,7 +29,7 @@ from backend.replay.shards import list_shards, read_metadata
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.store.reading import best_network
-from backend.training import IMPORTED_SAMPLES, Trainer
+from backend.training.trainer import IMPORTED_SAMPLES, Trainer
 from backend.wire import decode_event, encode
 
 MEASURED_POSITIONS: Final = 8192

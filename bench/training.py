@@ -16,7 +16,7 @@ from backend.replay.window import Window
 from backend.search.evaluator import uniform
 from backend.selfplay.games import SelfPlay
 from backend.settings import build_config
-from backend.training import Trainer
+from backend.training.trainer import Trainer
 
 NUM_GAMES = 64
 

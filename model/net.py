@@ -35,6 +35,21 @@ Head = Literal["policy", "value", "piece", "from_square", "move_type"]
 PLAY_HEADS: tuple[Head, ...] = ("policy", "value")
 """What search needs; inference pays for nothing else."""
 
+_HEAD_MODULES: dict[str, Head] = {
+    "policy_head": "policy",
+    "policy_fc1": "policy",
+    "policy_fc2": "policy",
+    "policy_fc_norm": "policy",
+    "value_head": "value",
+    "value_fc1": "value",
+    "value_fc2": "value",
+    "value_fc3": "value",
+    "ssl_piece_head": "piece",
+    "aux_from_square": "from_square",
+    "aux_move_type": "move_type",
+}
+"""Attributes of ChessNet that belong to one head; all others are the trunk's."""
+
 INITIAL_LOGIT_SCALE = 0.1
 """Standard deviation, roughly, of the untrained policy and value logits. At 1 the masked policy
 would keep about 85 % of the uniform entropy, and self-play would begin by learning noise."""
@@ -114,6 +129,10 @@ class ChessNet(nn.Module):
         for head in heads:
             outputs.update(self._head(head, trunk_BC88))
         return NetOutput(**outputs)
+
+    def head_of(self, parameter: str) -> Head | None:
+        """The head that a parameter belongs to, by its state-dict name; None for the trunk."""
+        return _HEAD_MODULES.get(parameter.split(".", 1)[0])
 
     def policy(self, trunk_BC88: Tensor) -> Tensor:
         """logits_BM from the trunk."""

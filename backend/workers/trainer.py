@@ -36,7 +36,7 @@ from backend.replay.sampler import Sampler
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.store.reading import admitted
-from backend.training import IMPORTED_SAMPLES, Trainer
+from backend.training.trainer import IMPORTED_SAMPLES, Trainer
 from backend.wire import clean
 from backend.workers.base import WorkerIO
 

@@ -16,7 +16,7 @@ from backend.replay.imports import import_pgn
 from backend.rundir import RunDirectory
 from backend.settings import build_config
 from backend.supervised import Measurement, SupervisedTraining
-from backend.training import IMPORTED_SAMPLES
+from backend.training.trainer import IMPORTED_SAMPLES
 from backend.wire import decode_event, encode
 
 GAMES = Path(__file__).resolve().parents[1] / "data" / "games" / "games_ci.pgn"

@@ -15,7 +15,8 @@ from backend.device import choose_device
 from backend.errors import CheckpointError, DeviceError, NonFiniteError
 from backend.inference.front import Inference
 from backend.replay.batch import Batch
-from backend.training import Trainer, learning_rate
+from backend.training.schedule import learning_rate
+from backend.training.trainer import Trainer
 from backend.weights import load_network
 from model.config import ModelConfig, Orientation, SslConfig
 from model.rules import Position, from_fen, gives_mate, legal_moves, make_move
@@ -202,10 +203,10 @@ def test_one_gradient_that_is_not_finite_changes_nothing(tmp_path: Path) -> None
 def test_a_device_without_memory_for_the_batch_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = make_trainer()
 
-    def fail(batch: Batch) -> None:
+    def fail(*_: object) -> None:
         raise torch.OutOfMemoryError("no memory")
 
-    monkeypatch.setattr(trainer, "_losses", fail)
+    monkeypatch.setattr(trainer.objective, "backward", fail)
     with pytest.raises(DeviceError, match=r"a step of 8 positions; lower training\.batch_size"):
         trainer.step(random_batch(8, seed=2))
     assert trainer.num_steps == 0

@@ -14,7 +14,7 @@ from backend.processes import child_command, child_environment
 from backend.replay.shards import list_shards, read_metadata
 from backend.rundir import RunDirectory
 from backend.settings import build_config
-from backend.training import Trainer
+from backend.training.trainer import Trainer
 from backend.wire import decode_event, encode
 from tests.backend.inference.networks import CPU
 from tests.positions import random_batch

@@ -1,0 +1,184 @@
+"""From a batch to losses and gradients: the terms, and how a batch is shown in parts.
+
+The masked-piece task rides along: a share of the batch is shown a second time, with squares
+blanked, in the same forward pass. Policy and value are learned from the open boards only, pieces
+from the masked ones only. (One pass keeps one set of BatchNorm statistics, in training and play.)
+
+Losses and metrics are weighted means over the whole batch, however many micro-batches it is shown
+in: each micro-batch counts with its share of the whole batch's weight, so gradients and readings
+add up to the same. Only BatchNorm knows the difference: its statistics are those of a micro-batch.
+
+Shapes: B batch, R rows of a view, S 64 squares.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from backend.config import TrainingConfig
+from backend.device import Device
+from backend.replay.batch import Batch
+from backend.training.terms import (
+    MASK,
+    PieceTerm,
+    PolicyTerm,
+    Reading,
+    Targets,
+    Term,
+    ValueTerm,
+    View,
+)
+from model.config import ModelConfig, Orientation, SslConfig
+from model.encoding import encode_planes
+from model.net import ChessNet, Head
+from model.ssl.masking import blank, choose_masked
+
+MASKED_BATCH_FRAC: Final = 0.25
+"""Share of a batch that is shown a second time, masked; the step costs about this much more."""
+
+_NO_WEIGHT: Final = 1e-9
+"""Below any sum of weights but that of none."""
+
+_VIEWS: Final[tuple[View, ...]] = ("open", "masked")
+
+
+def terms_of(model: ModelConfig, ssl: SslConfig, config: TrainingConfig) -> tuple[Term, ...]:
+    """The terms that this network is trained on; a term is there if its head is."""
+    terms: list[Term] = [PolicyTerm(config.policy_weight), ValueTerm(config.value_weight)]
+    if ssl.enabled and ssl.piece_weight > 0 and model.ssl_piece_head:
+        terms.append(PieceTerm(ssl.piece_weight))
+    return tuple(terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Boards of one view, or a slice of them, with what the terms of that view ask."""
+
+    planes_RC88: Tensor
+    targets: dict[Head, Targets]
+
+    def __len__(self) -> int:
+        return len(self.planes_RC88)
+
+    def part(self, number: int, parts: int) -> "Rows":
+        """The `number`-th of `parts` slices of equal size, up to one row."""
+        rows = slice(len(self) * number // parts, len(self) * (number + 1) // parts)
+        targets = {
+            head: {name: tensor[rows] for name, tensor in values.items()}
+            for head, values in self.targets.items()
+        }
+        return Rows(self.planes_RC88[rows], targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """A batch made ready for the network, on the CPU. The masked boards are not yet blanked."""
+
+    size: int
+    """Positions in the batch."""
+    views: dict[View, Rows]
+    weights: dict[Head, float]
+    """Sum of each term's row weights over the whole batch."""
+
+    def part(self, number: int, parts: int) -> "Examples":
+        """A micro-batch: its share of every view. It keeps the whole batch's weights."""
+        views = {view: rows.part(number, parts) for view, rows in self.views.items()}
+        return Examples(self.size, views, self.weights)
+
+
+class Objective:
+    """The terms, and how their gradients come about. Holds settings only, no state."""
+
+    def __init__(self, terms: Sequence[Term], orientation: Orientation, mask_frac: float) -> None:
+        self.terms = tuple(terms)
+        self._orientation: Orientation = orientation
+        self._mask_frac = mask_frac
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        return tuple(term.head for term in self.terms)
+
+    def prepare(self, batch: Batch) -> Examples:
+        """Planes and targets of a batch. A pure function: a thread may run it ahead."""
+        planes = torch.from_numpy(encode_planes(batch.positions, self._orientation))
+        num_masked = 0
+        if any(term.view == "masked" for term in self.terms):
+            num_masked = math.ceil(len(planes) * MASKED_BATCH_FRAC)
+        boards: dict[View, Tensor] = {"open": planes, "masked": planes[:num_masked]}
+        targets: dict[View, dict[Head, Targets]] = {view: {} for view in _VIEWS}
+        weights: dict[Head, float] = {}
+        for term in self.terms:
+            found = term.targets(batch, boards[term.view])
+            targets[term.view][term.head] = found
+            weights[term.head] = float(term.row_weight(found).sum(dtype=torch.float64))
+        views = {view: Rows(boards[view], targets[view]) for view in _VIEWS}
+        return Examples(len(batch), views, weights)
+
+    def hide(self, examples: Examples, generator: torch.Generator) -> Examples:
+        """The same with squares blanked on the masked boards, drawn from `generator`."""
+        masked = examples.views["masked"]
+        if not len(masked):
+            return examples
+        mask_RS = choose_masked(len(masked), self._mask_frac, generator)
+        targets = {head: {**values, MASK: mask_RS} for head, values in masked.targets.items()}
+        rows = Rows(blank(masked.planes_RC88, mask_RS), targets)
+        return Examples(examples.size, {**examples.views, "masked": rows}, examples.weights)
+
+    def backward(
+        self, net: ChessNet, device: Device, examples: Examples, step: int
+    ) -> dict[str, Tensor]:
+        """Adds the gradients of these rows to `net`; returns their detached part of the metrics.
+
+        `examples` is a whole batch or one micro-batch of it: parts add up, metrics too.
+        """
+        target = device.torch_device
+        shown = [examples.views[view] for view in _VIEWS]
+        planes = torch.cat([rows.planes_RC88 for rows in shown])
+        planes = planes.to(target).contiguous(memory_format=device.memory_format)
+        readings: list[tuple[Term, Reading]] = []
+        with device.autocast(device.training_precision):
+            trunks = torch.split(net.trunk(planes), [len(rows) for rows in shown])
+            outputs = {
+                view: net.read(trunk, tuple(examples.views[view].targets))
+                for view, trunk in zip(_VIEWS, trunks, strict=True)
+                if len(trunk)
+            }
+        for term in self.terms:
+            if term.view in outputs:
+                targets = _to(examples.views[term.view].targets[term.head], target)
+                readings.append((term, term.read(outputs[term.view], targets)))
+        loss, metrics = self._total(readings, examples, step)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return metrics
+
+    def _total(
+        self, readings: Sequence[tuple[Term, Reading]], examples: Examples, step: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of these rows as their part of the whole batch's, and the metrics likewise."""
+        losses = []
+        metrics: dict[str, Tensor] = {}
+        for term, reading in readings:
+            weight = term.row_weight(examples.views[term.view].targets[term.head])
+            share = float(weight.sum(dtype=torch.float64)) / max(
+                examples.weights[term.head], _NO_WEIGHT
+            )
+            losses.append(term.weight_at(step) * share * reading.loss)
+            for name, value in reading.metrics.items():
+                metrics[name] = share * value
+        loss = torch.stack(losses).sum()
+        metrics["loss"] = loss.detach()
+        return loss, metrics
+
+
+def micro_batches(examples: Examples, size: int) -> Iterator[Examples]:
+    """`examples` in as few parts of equal size as possible, at most `size` positions each."""
+    parts = math.ceil(examples.size / size)
+    return (examples.part(number, parts) for number in range(parts))
+
+
+def _to(targets: Targets, device: torch.device) -> Targets:
+    return {name: tensor.to(device) for name, tensor in targets.items()}

@@ -1,0 +1,77 @@
+"""AdamW: which weights decay, and its moments as arrays of a checkpoint."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from backend.checkpoints import Arrays
+from backend.config import TrainingConfig
+from backend.device import Device
+from backend.errors import CheckpointError
+from backend.weights import require_names, to_array
+
+_MOMENTS: Final = ("exp_avg", "exp_avg_sq", "step")
+
+
+def make_optimizer(net: nn.Module, config: TrainingConfig, device: Device) -> torch.optim.AdamW:
+    """AdamW over all of `net`, in one kernel where the device has that."""
+    return torch.optim.AdamW(
+        _parameter_groups(net, config.weight_decay),
+        lr=config.learning_rate,
+        fused=True if device.kind in ("cpu", "cuda") else None,
+    )
+
+
+def moments_to_arrays(optimizer: torch.optim.AdamW, net: nn.Module) -> Arrays:
+    """Copies of all moments, as `moment.parameter`; a parameter without gradients has none."""
+    return {
+        f"{moment}.{name}": to_array(tensor)
+        for name, parameter in net.named_parameters()
+        for moment, tensor in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def moments_from_arrays(
+    optimizer: torch.optim.AdamW,
+    net: nn.Module,
+    arrays: Arrays,
+    where: str,
+    is_trained: Callable[[str], bool],
+) -> dict[nn.Parameter, dict[str, Tensor]]:
+    """The optimiser's state in `arrays`, for `net`; checked against it. None at all is allowed."""
+    parameters = dict(net.named_parameters())
+    names = {name.split(".", 1)[1] for name in arrays}
+    if names:
+        require_names(names, {name for name in parameters if is_trained(name)}, where)
+    expected = {f"{moment}.{name}" for name in names for moment in _MOMENTS}
+    require_names(set(arrays), expected, where)
+    state: dict[nn.Parameter, dict[str, Tensor]] = {}
+    for name in names:
+        parameter = parameters[name]
+        state[parameter] = {}
+        for moment in _MOMENTS:
+            tensor = torch.from_numpy(arrays[f"{moment}.{name}"])
+            shape = torch.Size() if moment == "step" else parameter.shape
+            if tensor.shape != shape:
+                raise CheckpointError(f"{where}: {moment}.{name} has shape {tensor.shape!r}")
+            if moment == "step":
+                # The fused optimiser counts where the weights are, the others on the CPU.
+                fused = optimizer.defaults["fused"]
+                state[parameter][moment] = tensor.to(parameter.device if fused else "cpu")
+            else:
+                # The parameter's memory format, as the optimiser itself would have made it.
+                state[parameter][moment] = torch.empty_like(parameter).copy_(tensor)
+    return state
+
+
+def _parameter_groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices and kernels decay; norms, biases and learned position tables do not."""
+    decayed = [layer.weight for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    chosen = {id(parameter) for parameter in decayed}
+    rest = [parameter for parameter in net.parameters() if id(parameter) not in chosen]
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": rest, "weight_decay": 0.0},
+    ]
