@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.blocks import Attention, BoardFeatures, ResidualBlock, linear, norm_silu
+from model.checkpointing import Checkpointing, run_layer
 from model.config import ModelConfig
 from model.encoding import NUM_MOVES, NUM_PLANES
 from model.heads import (
@@ -77,6 +78,8 @@ class ChessNet(nn.Module):
         """Weights come from `generator`; None means a fresh one with seed 0."""
         super().__init__()
         self.config = config
+        self.checkpointing: Checkpointing = "none"
+        """What the layers of the tower keep for a backward pass; no part of the network itself."""
         channels = config.channels
         self.stem = nn.Sequential(*norm_silu(NUM_PLANES, channels, 3))
         self.chess_features = BoardFeatures(channels) if config.board_features else None
@@ -120,7 +123,7 @@ class ChessNet(nn.Module):
         if self.chess_features is not None:
             x = self.chess_features(x)
         for layer in self.tower:
-            x = layer(x)
+            x = run_layer(layer, x, self.checkpointing)
         return x
 
     def read(self, trunk_BC88: Tensor, heads: tuple[Head, ...]) -> NetOutput:
