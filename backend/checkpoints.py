@@ -57,8 +57,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     model: ModelConfig
     data_position: dict[str, Any] = {}
     """Where the sampler stands, in its own words."""
-    trainer: dict[str, float] = {}
-    """Counters of the trainer, for example samples seen."""
+    trainer: dict[str, float | str] = {}
+    """Counters of the trainer, for example samples seen, and what it measured and chose."""
     metrics: dict[str, float] = {}
     versions: dict[str, str] = {}
     """Libraries that wrote it."""
@@ -108,7 +108,7 @@ def save(
     parts: Mapping[Part, Arrays],
     parent: str = "",
     data_position: Mapping[str, Any] | None = None,
-    trainer: Mapping[str, float] | None = None,
+    trainer: Mapping[str, float | str] | None = None,
     metrics: Mapping[str, float] | None = None,
     versions: Mapping[str, str] | None = None,
     fs: FileSystem = OS,
@@ -120,9 +120,9 @@ def save(
     name = checkpoint_name(step)
     for part in PARTS:
         _require_finite(parts[part], f"{name}, not written: {part}")
-    for label, numbers in (("trainer", trainer), ("metrics", metrics)):
-        for key, number in (numbers or {}).items():
-            if not math.isfinite(number):
+    for label, values in (("trainer", trainer or {}), ("metrics", metrics or {})):
+        for key, number in values.items():
+            if isinstance(number, float) and not math.isfinite(number):
                 raise CheckpointError(f"{name}, not written: {label} {key!r} = {number!r}")
 
     def fill(add: AddFile) -> None:

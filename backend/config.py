@@ -7,12 +7,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from backend.ranges import require as _require
+from backend.training.config import TrainingConfig
 from model.config import ModelConfig, SslConfig
-
-
-def _require(condition: bool, name: str, value: object, rule: str) -> None:
-    if not condition:
-        raise ValueError(f"{name} = {value!r} {rule}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,58 +276,6 @@ class ReplayConfig:
             self.samples_per_position,
             "must be above 0 and at most 4 (the hard cap)",
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """The optimiser, its schedule and the mix of losses."""
-
-    batch_size: int = 384
-    """Positions in one optimiser step."""
-    learning_rate: float = 1e-3
-    """Peak rate of AdamW."""
-    warmup_steps: int = 500
-    """Steps over which the rate rises from 0."""
-    decay_steps: int = 100_000
-    """Steps over which the rate falls along a cosine after the warm-up."""
-    final_lr_frac: float = 0.1
-    """The rate after the decay, as a share of the peak (0 to 1)."""
-    weight_decay: float = 1e-4
-    """Decoupled decay of matrices and kernels; norms and biases have none."""
-    clip_norm: float = 1.0
-    """Gradients are scaled down to this total L2 norm."""
-    ema_decay: float = 0.999
-    """Decay of the moving average of the weights; the averaged network plays."""
-    policy_weight: float = 1.0
-    """Weight of the policy loss in the total."""
-    value_weight: float = 1.0
-    """Weight of the value loss in the total."""
-    search_value_frac: float = 0.25
-    """Share of the search's root value in the value target; the rest is the game's result."""
-    steps_per_cycle: int = 1000
-    """Steps between two candidates; each candidate is evaluated and ends a cycle."""
-    checkpoint_every_s: float = 300.0
-    """Seconds after which the trainer saves what it would lose in a crash; only the newest of these
-    checkpoints stays, and none is a candidate. 0 means never."""
-    metrics_every: int = 10
-    """Steps between two reported points of the loss curves."""
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "decay_steps", "steps_per_cycle", "metrics_every"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
-        for name in ("learning_rate", "clip_norm"):
-            _require(getattr(self, name) > 0, name, getattr(self, name), "must be > 0")
-        for name in (
-            "warmup_steps",
-            "weight_decay",
-            "policy_weight",
-            "value_weight",
-            "checkpoint_every_s",
-        ):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "must not be negative")
-        for name in ("final_lr_frac", "search_value_frac"):
-            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "must be in 0..1")
-        _require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "must be in 0..1, below 1")
 
 
 BASELINES: Final = ("random", "greedy")

@@ -5,44 +5,40 @@ What a device cannot tell is None, never a guess.
 
 import contextlib
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
+import psutil
 import torch
 from torch import nn
 
+from backend.accelerator import Accelerator, Cpu, Cuda, Memory, Mps, Precision
 from backend.config import DeviceConfig
 from backend.errors import DeviceError
 
 Module = TypeVar("Module", bound=nn.Module)
-Precision = Literal["float32", "float16", "bfloat16"]
 
 GIB = 1 << 30
 
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Bytes, or None where the device cannot tell."""
-
-    used: int | None
-    """Held by live tensors of this process."""
-    reserved: int | None
-    """Held by the allocator of this process, in use or cached."""
-    total: int | None
-    """Of the device; on Apple Silicon the recommended working set."""
+CPU_MEMORY_FRAC = 0.5
+"""Of the machine's memory, what tensors of one process are planned to take on a CPU at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
     """Where tensors live. Made by `choose_device`."""
 
-    torch_device: torch.device
+    accelerator: Accelerator
     inference_precision: Precision
-    training_precision: Precision
-    """The type of the activations; weights, gradients and moments are always float32."""
     reason: str
-    """Why this device and these precisions, as one sentence for people."""
+    """Why this device and its precision in play, as one sentence for people."""
     channels_last: bool
     """Convolutions are faster with channels innermost."""
+    memory_budget: int
+    """Bytes that tensors of this process may take; enforced on a GPU, planned for on a CPU."""
+
+    @property
+    def torch_device(self) -> torch.device:
+        return self.accelerator.torch_device
 
     @property
     def kind(self) -> str:
@@ -60,33 +56,20 @@ class Device:
     def memory_format(self) -> torch.memory_format:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
-    def autocast(self, precision: Precision) -> contextlib.AbstractContextManager[object]:
-        """A context in which matrix products run in `precision`."""
-        if precision == "float32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.kind, dtype=getattr(torch, precision))
+    def forward(self, precision: Precision) -> contextlib.AbstractContextManager[object]:
+        """A context for a forward pass whose matrix products run in `precision`."""
+        return self.accelerator.forward(precision)
 
     def empty_cache(self) -> None:
         """Returns cached, unused memory to the system."""
-        if self.kind == "cuda":
-            torch.cuda.empty_cache()
-        elif self.kind == "mps":
-            torch.mps.empty_cache()
+        self.accelerator.empty_cache()
+
+    def is_out_of_memory(self, error: RuntimeError) -> bool:
+        """Whether this is how the device says that it has no memory left."""
+        return self.accelerator.is_out_of_memory(error)
 
     def memory(self) -> Memory:
-        if self.kind == "cuda":
-            return Memory(
-                used=torch.cuda.memory_allocated(self.torch_device),
-                reserved=torch.cuda.memory_reserved(self.torch_device),
-                total=torch.cuda.get_device_properties(self.torch_device).total_memory,
-            )
-        if self.kind == "mps":
-            return Memory(
-                used=torch.mps.current_allocated_memory(),
-                reserved=torch.mps.driver_allocated_memory(),
-                total=torch.mps.recommended_max_memory(),
-            )
-        return Memory(used=None, reserved=None, total=None)
+        return self.accelerator.memory()
 
     def memory_mib(self) -> tuple[float | None, float | None]:
         """What the allocator holds and what there is, MiB; as a worker's heartbeat wants it."""
@@ -119,46 +102,51 @@ def choose_device(config: DeviceConfig) -> Device:
             f"[device] kind = {kind!r}: torch {torch.__version__} sees no such device here; "
             "use kind = 'auto'"
         )
+    limit = config.memory_limit_gib * GIB
     match kind:
         case "cuda":
-            return _cuda(why, config.memory_limit_gib)
+            return _cuda(why, limit)
         case "mps":
-            return _mps(why, config.memory_limit_gib)
+            return _mps(why, limit)
         case "cpu":
             return Device(
-                torch_device=torch.device("cpu"),
+                accelerator=Cpu(),
                 inference_precision="float32",
-                training_precision="float32",
                 reason=f"cpu, {config.threads} thread(s), float32: {why}; "
                 "without matrix units lower precision is slower",
                 channels_last=True,
+                memory_budget=int(min(limit, CPU_MEMORY_FRAC * psutil.virtual_memory().total)),
             )
 
 
-def _cuda(why: str, limit_gib: float) -> Device:
+def _cuda(why: str, limit: float) -> Device:
     device = torch.device("cuda", torch.cuda.current_device())
-    total = torch.cuda.get_device_properties(device).total_memory
-    torch.cuda.set_per_process_memory_fraction(min(1.0, limit_gib * GIB / total), device)
+    accelerator = Cuda(device)
+    accelerator.set_limit(limit)
     torch.set_float32_matmul_precision("high")
-    precision: Precision = "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    precision: Precision = "bfloat16" if accelerator.supports("bfloat16") else "float32"
     return Device(
-        torch_device=device,
+        accelerator=accelerator,
         inference_precision=precision,
-        training_precision=precision,
         reason=f"{torch.cuda.get_device_name(device)}, {precision}: {why}"
         + ("" if precision == "bfloat16" else "; it lacks bfloat16"),
         channels_last=True,
+        memory_budget=_budget(accelerator, limit),
     )
 
 
-def _mps(why: str, limit_gib: float) -> Device:
-    total = torch.mps.recommended_max_memory()
-    # Above its limit this allocator would swap instead of failing, so the limit must be set.
-    torch.mps.set_per_process_memory_fraction(min(1.0, limit_gib * GIB / total))
+def _mps(why: str, limit: float) -> Device:
+    accelerator = Mps()
+    accelerator.set_limit(limit)
     return Device(
-        torch_device=torch.device("mps"),
+        accelerator=accelerator,
         inference_precision="float16",
-        training_precision="float32",
-        reason=f"Apple GPU: {why}; float16 for play, float32 for training (no loss scaling needed)",
+        reason=f"Apple GPU: {why}; float16 for play",
         channels_last=False,
+        memory_budget=_budget(accelerator, limit),
     )
+
+
+def _budget(accelerator: Accelerator, limit: float) -> int:
+    total = accelerator.memory().total
+    return int(limit if total is None else min(limit, total))

@@ -16,6 +16,7 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 ALL_FILES = sorted([*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")])
 
 MAY_LOAD_TORCH = {
+    "backend.accelerator",
     "backend.device",
     "backend.evaluation.lineup",
     "backend.inference.calibration",
@@ -28,8 +29,12 @@ MAY_LOAD_TORCH = {
     "backend.inference.torch_runtime",
     "backend.selfplay.tuning",
     "backend.supervised",
+    "backend.training.averaging",
+    "backend.training.footprint",
+    "backend.training.governor",
     "backend.training.objective",
     "backend.training.optimizer",
+    "backend.training.precision",
     "backend.training.terms",
     "backend.training.trainer",
     "backend.weights",
@@ -37,6 +42,7 @@ MAY_LOAD_TORCH = {
     "backend.workers.selfplay",
     "backend.workers.trainer",
     "model.blocks",
+    "model.checkpointing",
     "model.encoding.unpack",
     "model.heads",
     "model.losses",

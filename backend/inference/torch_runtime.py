@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backend.device import Device, Precision
+from backend.accelerator import Precision
+from backend.device import Device
 from backend.errors import DeviceError
 from backend.inference.folding import fold_batch_norm
 from model.encoding import NUM_PLANES, encode_planes
@@ -70,7 +71,7 @@ class TorchRuntime:
         planes = self._input.to(target, non_blocking=True)
         if self._unpacks:
             planes = unpack_planes(planes, self._orientation)
-        with self._device.autocast(self._precision):
+        with self._device.forward(self._precision):
             output = self._net(planes.contiguous(memory_format=self._device.memory_format))
         logits_NW = output.policy_logits_BM.gather(1, index_NW.to(target)).float()
         if output.wdl_logits_B3 is not None:

@@ -19,9 +19,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from backend.config import TrainingConfig
+from backend.accelerator import Precision
 from backend.device import Device
 from backend.replay.batch import Batch
+from backend.training.config import TrainingConfig
 from backend.training.terms import (
     MASK,
     PieceTerm,
@@ -129,18 +130,25 @@ class Objective:
         return Examples(examples.size, {**examples.views, "masked": rows}, examples.weights)
 
     def backward(
-        self, net: ChessNet, device: Device, examples: Examples, step: int
+        self,
+        net: ChessNet,
+        device: Device,
+        precision: Precision,
+        examples: Examples,
+        step: int,
+        scale: float = 1.0,
     ) -> dict[str, Tensor]:
-        """Adds the gradients of these rows to `net`; returns their detached part of the metrics.
+        """Adds `scale` times the gradients of these rows to those of `net`.
 
-        `examples` is a whole batch or one micro-batch of it: parts add up, metrics too.
+        Returns their detached part of the metrics. `examples` is a whole batch or one micro-batch
+        of it: parts add up, metrics too.
         """
         target = device.torch_device
         shown = [examples.views[view] for view in _VIEWS]
         planes = torch.cat([rows.planes_RC88 for rows in shown])
         planes = planes.to(target).contiguous(memory_format=device.memory_format)
         readings: list[tuple[Term, Reading]] = []
-        with device.autocast(device.training_precision):
+        with device.forward(precision):
             trunks = torch.split(net.trunk(planes), [len(rows) for rows in shown])
             outputs = {
                 view: net.read(trunk, tuple(examples.views[view].targets))
@@ -152,7 +160,7 @@ class Objective:
                 targets = _to(examples.views[term.view].targets[term.head], target)
                 readings.append((term, term.read(outputs[term.view], targets)))
         loss, metrics = self._total(readings, examples, step)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (scale * loss).backward()  # type: ignore[no-untyped-call]
         return metrics
 
     def _total(

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from backend.checkpoints import Arrays
-from backend.config import TrainingConfig
 from backend.device import Device
 from backend.errors import CheckpointError
+from backend.training.config import TrainingConfig
 from backend.weights import require_names, to_array
 
 _MOMENTS: Final = ("exp_avg", "exp_avg_sq", "step")

@@ -2,13 +2,20 @@
 
 import math
 
-from backend.config import TrainingConfig
+from backend.training.config import TrainingConfig
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Rate of the step after `step` steps: linear warm-up, then a cosine, then constant."""
+    """Rate of the step after `step` steps: linear warm-up, then by the schedule."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
-    progress = min(1.0, (step - config.warmup_steps) / config.decay_steps)
-    cosine = (1 + math.cos(math.pi * progress)) / 2
-    return config.learning_rate * (config.final_lr_frac + (1 - config.final_lr_frac) * cosine)
+    decays = (step - config.warmup_steps) / config.decay_steps
+    least = config.final_lr_frac
+    match config.schedule:
+        case "cosine":
+            share = least + (1 - least) * (1 + math.cos(math.pi * min(1.0, decays))) / 2
+        case "step":
+            share = max(least, config.decay_factor ** math.floor(decays))
+        case "constant":
+            share = 1.0
+    return config.learning_rate * share

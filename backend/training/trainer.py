@@ -6,36 +6,54 @@ the moving average, not the BatchNorm statistics. It raises, and whoever runs th
 
 import copy
 import math
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from backend import checkpoints
+from backend.accelerator import Precision
 from backend.checkpoints import Arrays, Checkpoint
 from backend.commit import OS, FileSystem
-from backend.config import TrainingConfig
 from backend.device import Device
 from backend.errors import CheckpointError, DeviceError, NonFiniteError
 from backend.replay.batch import Batch
-from backend.training.objective import Objective, terms_of
+from backend.training.averaging import update_average
+from backend.training.config import TrainingConfig
+from backend.training.footprint import peak_bytes, standing_bytes
+from backend.training.governor import Governor
+from backend.training.objective import Examples, Objective, micro_batches, terms_of
 from backend.training.optimizer import make_optimizer, moments_from_arrays, moments_to_arrays
+from backend.training.precision import WORTHWHILE, LossScale, choose_precision
 from backend.training.schedule import learning_rate
 from backend.weights import arrays_of, load_arrays, require_names, to_array
+from model.checkpointing import Checkpointing
 from model.config import ModelConfig, SslConfig
 from model.net import ChessNet
 
 IMPORTED_SAMPLES: Final = "imported_samples"
 """In a checkpoint's data position: how many of its samples were from imported games."""
 
+REHEARSED: Final = 16
+"""Positions of the first batch on which memory and speed are measured, without a trace."""
+
 _MASK_RNG: Final = "rng.mask"
 
 
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _nothing() -> None:
+    pass
+
+
 class Trainer:
-    """Owns a network, its optimiser and its moving average."""
+    """Owns a network, its optimiser and its average."""
 
     def __init__(
         self,
@@ -45,64 +63,79 @@ class Trainer:
         device: Device,
         *,
         seed: int,
+        say: Callable[[str], None] = _to_stderr,
+        before_risk: Callable[[], None] = _nothing,
     ) -> None:
+        """`say` tells people what was decided about precision and memory.
+
+        `before_risk` is called when the device ran out of memory, before the step is tried again;
+        the state is then that of the last whole step, and may be saved.
+        """
         generator = torch.Generator().manual_seed(seed)
         self.config = config
         self.device = device
         self.objective = Objective(terms_of(model, ssl, config), model.orientation, ssl.mask_frac)
         self.net = device.place(ChessNet(model, generator)).train()
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
+        """The averaged network, which plays."""
         self.num_steps = 0
         """Optimiser steps taken."""
         self.num_samples = 0
         """Positions presented."""
+        self.governor = Governor(config, device, say)
+        self._say = say
+        self._before_risk = before_risk
+        choice = choose_precision(config.precision, device)
+        self._precision_reason = choice.reason
+        self._rival = choice.rival
+        self._is_settled = False
+        self.precision: Precision = choice.precision
+        """The type of the activations; weights, gradients and moments are always float32."""
+        self.loss_scale = LossScale.of(self.precision)
         self._mask_generator = torch.Generator().manual_seed(seed + 1)
         self._optimizer = make_optimizer(self.net, config, device)
 
-    def step(self, batch: Batch) -> dict[str, float]:
+    def step(self, batch: Batch | Examples) -> dict[str, float]:
         """One optimiser step; returns finite metrics.
 
         policy_loss, policy_kl, policy_entropy (nats), policy_top1 (0-1), value_loss, piece_loss,
         piece_accuracy (0-1; both only with the piece task), loss, grad_norm (before clipping),
-        learning_rate, samples_per_s.
+        learning_rate, samples_per_s, and in float16 loss_scale.
 
         NonFiniteError, with nothing changed, when the loss or the gradient is not finite.
-        DeviceError when the device has no memory for the batch.
+        DeviceError when the device has no memory even for the smallest part of the batch.
         """
         start_s = time.perf_counter()
+        prepared = self.objective.prepare(batch) if isinstance(batch, Batch) else batch
+        if not self._is_settled:
+            self._settle(prepared)
         rate = learning_rate(self.config, self.num_steps)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         statistics = [buffer.clone() for buffer in self.net.buffers()]
         mask_rng = self._mask_generator.get_state()
+        examples = self.objective.hide(prepared, self._mask_generator)
+        next_mask_rng = self._mask_generator.get_state()
+        self._mask_generator.set_state(mask_rng)
 
-        examples = self.objective.hide(self.objective.prepare(batch), self._mask_generator)
-        self._optimizer.zero_grad(set_to_none=True)
-        try:
-            metrics = self.objective.backward(self.net, self.device, examples, self.num_steps)
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(
-                f"no memory on the device for a step of {len(batch)} positions; lower "
-                f"training.batch_size or raise device.memory_limit_gib: {error}"
-            ) from error
-        metrics["grad_norm"] = nn.utils.clip_grad_norm_(
-            self.net.parameters(), self.config.clip_norm
-        )
-        values = dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))
-        unfit = {name: value for name, value in values.items() if not math.isfinite(value)}
-        if unfit:
-            for buffer, before in zip(self.net.buffers(), statistics, strict=True):
-                buffer.copy_(before)
-            self._mask_generator.set_state(mask_rng)
-            self._optimizer.zero_grad(set_to_none=True)
-            raise NonFiniteError(f"step {self.num_steps + 1} was not taken: {unfit!r}")
+        values = self._gradients(examples, statistics)
+        while unfit := {n: value for n, value in values.items() if not math.isfinite(value)}:
+            self._undo(statistics)
+            if set(unfit) != {"grad_norm"} or not self.loss_scale.overflowed():
+                raise NonFiniteError(f"step {self.num_steps + 1} was not taken: {unfit!r}")
+            values = self._gradients(examples, statistics)
 
         self._optimizer.step()
+        self._mask_generator.set_state(next_mask_rng)
         self.num_steps += 1
-        self.num_samples += len(batch)
-        self._update_ema()
+        self.num_samples += examples.size
+        update_average(self.ema, self.net, self.config, self.num_steps)
+        if self.precision == "float16":
+            values["loss_scale"] = self.loss_scale.value
+        self.loss_scale.worked()
+        self.governor.after_step()
         values["learning_rate"] = rate
-        values["samples_per_s"] = len(batch) / (time.perf_counter() - start_s)
+        values["samples_per_s"] = examples.size / (time.perf_counter() - start_s)
         return values
 
     def save(
@@ -115,6 +148,13 @@ class Trainer:
         fs: FileSystem = OS,
     ) -> Path:
         """Commits the whole state as a checkpoint under `root`; returns its directory."""
+        trainer: dict[str, float | str] = {
+            "num_samples": self.num_samples,
+            "loss_scale": self.loss_scale.value,
+            "loss_scale_good_steps": self.loss_scale.good_steps,
+        }
+        if self._is_settled:
+            trainer["precision"] = self.precision
         return checkpoints.save(
             root,
             step=self.num_steps,
@@ -126,7 +166,7 @@ class Trainer:
             },
             parent=parent,
             data_position=data_position,
-            trainer={"num_samples": self.num_samples},
+            trainer=trainer,
             metrics=metrics,
             versions={"torch": str(torch.__version__)},
             fs=fs,
@@ -154,15 +194,116 @@ class Trainer:
             self._optimizer.state[parameter] = state
         self._mask_generator.set_state(torch.from_numpy(mask_rng))
         self.num_steps = checkpoint.manifest.step
-        self.num_samples = int(checkpoint.manifest.trainer["num_samples"])
+        self._restore_counters(checkpoint.manifest.trainer)
 
-    @torch.no_grad()
-    def _update_ema(self) -> None:
-        # A short memory at first: else the untrained weights would linger in the average.
-        decay = min(self.config.ema_decay, (1 + self.num_steps) / (10 + self.num_steps))
-        torch._foreach_lerp_(list(self.ema.parameters()), list(self.net.parameters()), 1.0 - decay)
-        for averaged, buffer in zip(self.ema.buffers(), self.net.buffers(), strict=True):
-            averaged.copy_(buffer)
+    def _restore_counters(self, saved: Mapping[str, float | str]) -> None:
+        self.num_samples = int(saved["num_samples"])
+        self.loss_scale = LossScale.of(self.precision)
+        before = saved.get("precision")
+        if self._rival is not None and before in (self.precision, self._rival):
+            # What was measured once stays, so that the run goes on bit for bit.
+            if before == self._rival:
+                self.precision = self._rival
+            self._rival = None
+            self._precision_reason = "as measured when this run began"
+        elif before == self.precision == "float16":
+            self.loss_scale.value = float(saved["loss_scale"])
+            self.loss_scale.good_steps = int(saved["loss_scale_good_steps"])
+
+    def _gradients(self, examples: Examples, statistics: list[Tensor]) -> dict[str, float]:
+        """Leaves the clipped gradients of the batch in the weights; metrics, finite or not.
+
+        Where memory runs out, the governor changes the plan and everything is done once more.
+        """
+        while True:
+            self._optimizer.zero_grad(set_to_none=True)
+            try:
+                return self._accumulate(examples)
+            except RuntimeError as error:
+                if not self.device.is_out_of_memory(error):
+                    raise
+                reason = str(error)
+            # Out here the traceback is gone, and with it what it kept of the network's tensors.
+            self._undo(statistics)
+            self._before_risk()
+            if not self.governor.make_room():
+                raise DeviceError(
+                    f"no memory on the device for a step of {examples.size} positions, even one "
+                    f"at a time; raise device.memory_limit_gib or take a smaller model: {reason}"
+                )
+
+    def _accumulate(self, examples: Examples) -> dict[str, float]:
+        plan, scale = self.governor.plan, self.loss_scale.value
+        self.net.checkpointing = plan.checkpointing
+        metrics: dict[str, Tensor] = {}
+        for part in micro_batches(examples, plan.micro_batch):
+            for name, value in self._backward(part, scale).items():
+                metrics[name] = metrics[name] + value if name in metrics else value
+        parameters = [p for p in self.net.parameters() if p.grad is not None]
+        if scale != 1.0:
+            torch._foreach_mul_([cast(Tensor, p.grad) for p in parameters], 1.0 / scale)
+        metrics["grad_norm"] = nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
+        return dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))
+
+    def _backward(self, part: Examples, scale: float = 1.0) -> dict[str, Tensor]:
+        return self.objective.backward(
+            self.net, self.device, self.precision, part, self.num_steps, scale
+        )
+
+    def _undo(self, statistics: list[Tensor]) -> None:
+        """As if the step had not begun."""
+        for buffer, before in zip(self.net.buffers(), statistics, strict=True):
+            buffer.copy_(before)
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def _settle(self, examples: Examples) -> None:
+        """Decide, once, what needs a measurement on this network: precision and memory."""
+        part = examples.part(0, max(1, examples.size // REHEARSED))
+        part = self.objective.hide(part, torch.Generator().manual_seed(0))
+        if self._rival is not None:
+            first = self.precision
+            slow_s = self._seconds(part)
+            self.precision = self._rival
+            gain = slow_s / self._seconds(part)
+            if gain < WORTHWHILE:
+                self.precision = first
+            else:
+                self._precision_reason = f"{gain:.1f} times as fast as {first} on this processor"
+            self._rival = None
+        self._is_settled = True
+        self._say(f"trains in {self.precision}: {self._precision_reason}")
+        self.governor.settle(
+            standing_bytes(self.net), lambda mode: self._bytes_per_position(part, mode)
+        )
+
+    def _seconds(self, part: Examples) -> float:
+        """The best of three rehearsals."""
+        times = []
+        for _ in range(3):
+            start_s = time.perf_counter()
+            self._rehearse(part)
+            times.append(time.perf_counter() - start_s)
+        return min(times)
+
+    def _bytes_per_position(self, part: Examples, mode: Checkpointing) -> float:
+        """What a step has alive for one; infinite where not even the rehearsal has room."""
+        self.net.checkpointing = mode
+        try:
+            kept = peak_bytes(self.net, lambda: self._rehearse(part))
+        except RuntimeError as error:
+            if not self.device.is_out_of_memory(error):
+                raise
+            return math.inf
+        return kept / len(part.views["open"])
+
+    def _rehearse(self, part: Examples) -> None:
+        """Forward and backward, without a trace."""
+        statistics = [buffer.clone() for buffer in self.net.buffers()]
+        try:
+            with torch.random.fork_rng(devices=[]):
+                self._backward(part)
+        finally:
+            self._undo(statistics)
 
     def _optimizer_arrays(self) -> Arrays:
         rng = {_MASK_RNG: to_array(self._mask_generator.get_state())}

@@ -87,12 +87,15 @@ def _machine() -> Iterator[tuple[str, str]]:
 def _device() -> Iterator[tuple[str, str]]:
     from backend.config import DeviceConfig
     from backend.device import choose_device
+    from backend.training.precision import choose_precision
 
     device = choose_device(DeviceConfig())
     total = device.memory().total
     yield "chosen", device.reason
     yield "inference", device.inference_precision
-    yield "training", device.training_precision
+    choice = choose_precision("auto", device)
+    either = f" or {choice.rival}, whichever is faster" if choice.rival else ""
+    yield "training", f"{choice.precision}{either}: {choice.reason}"
     yield "memory of device", f"{total / 2**30:.1f} GiB" if total else "-"
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from backend import checkpoints
 from backend.commands import PlayMatch
-from backend.config import Config, EvaluationConfig, ReplayConfig, TrainingConfig
+from backend.config import Config, EvaluationConfig, ReplayConfig
 from backend.cycle import Play
 from backend.events import Alert, Promoted, TrainingStep
 from backend.gamefile import GameFile
@@ -20,6 +20,7 @@ from backend.gating import Gating
 from backend.recovery import Findings, open_ledger, read_checkpoint, recover
 from backend.replay.shards import ShardWriter
 from backend.rundir import RunDirectory
+from backend.training.config import TrainingConfig
 from tests.backend.fakes.worker import random_game
 from tests.backend.test_cycle import decided, result
 

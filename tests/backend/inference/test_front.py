@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from backend.config import DeviceConfig, TrainingConfig
+from backend.config import DeviceConfig
 from backend.device import choose_device
 from backend.errors import CheckpointError, DeviceError, NonFiniteError
 from backend.inference.folding import fold_batch_norm
 from backend.inference.front import Inference
 from backend.inference.torch_runtime import TorchRuntime
+from backend.training.config import TrainingConfig
 from backend.training.trainer import Trainer
 from backend.weights import load_arrays, load_network
 from model.config import ModelConfig, SslConfig

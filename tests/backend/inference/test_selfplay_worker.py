@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from backend.commands import Stop, UseNetwork, WorkerCommand
-from backend.config import TrainingConfig
 from backend.errors import ExitCode
 from backend.events import Event, Heartbeat, InferenceChosen, SelfPlayProgress
 from backend.processes import child_command, child_environment
 from backend.replay.shards import list_shards, read_metadata
 from backend.rundir import RunDirectory
 from backend.settings import build_config
+from backend.training.config import TrainingConfig
 from backend.training.trainer import Trainer
 from backend.wire import decode_event, encode
 from tests.backend.inference.networks import CPU

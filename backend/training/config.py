@@ -1,0 +1,86 @@
+"""The settings of training. Imports no torch, so any process may read them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from backend.ranges import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """The optimiser, its schedule and the mix of losses."""
+
+    batch_size: int = 384
+    """Positions in one optimiser step."""
+    micro_batch: int = 0
+    """Positions shown to the network at once; gradients add up, BatchNorm takes the statistics of
+    such a part. 0 means as many as device.memory_limit_gib has room for. On a CPU that is half of
+    the machine's memory at most."""
+    checkpointing: Literal["none", "selective", "full", "auto"] = "auto"
+    """What layers compute twice to save memory: nothing; all but convolutions and matrix products;
+    everything. auto: as little as the memory limit allows."""
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """Type of the activations. auto: bfloat16 where the device has it (on a CPU, where it is also
+    faster), else float16 with a scaled loss on an Apple GPU, else float32."""
+    learning_rate: float = 1e-3
+    """Peak rate of AdamW."""
+    warmup_steps: int = 500
+    """Steps over which the rate rises from 0."""
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    """How the rate goes on after the warm-up: falling along a cosine, in steps, or not at all."""
+    decay_steps: int = 100_000
+    """Length of the cosine; or of one step of the step schedule."""
+    decay_factor: float = 0.3
+    """By this the step schedule multiplies the rate every decay_steps."""
+    final_lr_frac: float = 0.1
+    """Share of the peak below which the rate does not fall (0 to 1); the cosine ends there."""
+    weight_decay: float = 1e-4
+    """Decoupled decay of matrices and kernels; norms and biases have none."""
+    clip_norm: float = 1.0
+    """Gradients are scaled down to this total L2 norm."""
+    average: Literal["ema", "swa"] = "ema"
+    """The averaged weights, which play: a moving average of all steps, or of snapshots (SWA)."""
+    ema_decay: float = 0.999
+    """Decay of the moving average."""
+    swa_every_steps: int = 100
+    """Steps between two snapshots of swa."""
+    swa_snapshots: int = 10
+    """Snapshots that swa averages; older ones fade."""
+    policy_weight: float = 1.0
+    """Weight of the policy loss in the total."""
+    value_weight: float = 1.0
+    """Weight of the value loss in the total."""
+    search_value_frac: float = 0.25
+    """Share of the search's root value in the value target; the rest is the game's result."""
+    steps_per_cycle: int = 1000
+    """Steps between two candidates; each candidate is evaluated and ends a cycle."""
+    checkpoint_every_s: float = 300.0
+    """Seconds after which the trainer saves what it would lose in a crash; only the newest of these
+    checkpoints stays, and none is a candidate. 0 means never."""
+    metrics_every: int = 10
+    """Steps between two reported points of the loss curves."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "batch_size",
+            "decay_steps",
+            "swa_every_steps",
+            "swa_snapshots",
+            "steps_per_cycle",
+            "metrics_every",
+        ):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+        for name in ("learning_rate", "clip_norm"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "must be > 0")
+        for name in (
+            "micro_batch",
+            "warmup_steps",
+            "weight_decay",
+            "policy_weight",
+            "value_weight",
+            "checkpoint_every_s",
+        ):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "must not be negative")
+        for name in ("decay_factor", "final_lr_frac", "search_value_frac"):
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "must be in 0..1")
+        require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "must be in 0..1, below 1")
