@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from backend.replay.augment import mirror_some
 from backend.replay.batch import Batch
 from backend.replay.window import Window
 
@@ -16,16 +17,29 @@ from backend.replay.window import Window
 class Sampler:
     """Draws with replacement from `window`; the generator's state can be saved as JSON."""
 
-    def __init__(self, window: Window, rng: np.random.Generator, search_value_frac: float) -> None:
-        """`search_value_frac` is the share of the search's value in the value target (0 to 1)."""
+    def __init__(
+        self,
+        window: Window,
+        rng: np.random.Generator,
+        search_value_frac: float,
+        mirror_frac: float = 0.0,
+    ) -> None:
+        """`search_value_frac` is the share of the search's value in the value target (0 to 1).
+
+        `mirror_frac`: chance that a position without castling is drawn mirrored left to right.
+        """
         self._window = window
         self._rng = rng
         self._search_value_frac = search_value_frac
+        self._mirror_frac = mirror_frac
 
     def sample(self, size: int) -> Batch:
         """`size` positions. ReplayError when the window is empty."""
         rows = self._rng.integers(max(1, self._window.num_positions), size=size)
-        return self.gather(rows)
+        batch = self.gather(rows)
+        if self._mirror_frac:
+            batch = mirror_some(batch, self._mirror_frac, self._rng)
+        return batch
 
     def gather(self, rows: np.ndarray) -> Batch:
         """The batch of these positions of the window.
