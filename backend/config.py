@@ -375,4 +375,10 @@ class Config:
     supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)
 
     def __post_init__(self) -> None:
+        _require(
+            self.training.value_loss != "cross_entropy" or self.model.value_head == "wdl",
+            "training.value_loss",
+            self.training.value_loss,
+            "needs model.value_head = 'wdl'",
+        )
         _require(self.seed >= 0, "seed", self.seed, "must not be negative")

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+HUBER_DELTA: Final = 0.5
+"""An error of the expected score beyond which Huber's loss is linear."""
+
 _NO_WEIGHT: Final = 1e-9
 """Below any sum of weights but that of none."""
 
@@ -68,6 +71,20 @@ def policy_loss(
 def wdl_loss(logits_B3: Tensor, target_B3: Tensor, weight_B: Tensor) -> Tensor:
     """Cross entropy of win, draw, loss for the mover; targets are probabilities."""
     return _mean(-(target_B3 * logits_B3.float().log_softmax(dim=1)).sum(dim=1), weight_B)
+
+
+def huber_value_loss(value_B: Tensor, target_B3: Tensor, weight_B: Tensor) -> Tensor:
+    """Huber's loss of the mover's expected score: 0.5 e^2 up to HUBER_DELTA, then linear."""
+    score_B = target_B3[:, 0] - target_B3[:, 2]
+    return _mean(
+        F.huber_loss(value_B.float(), score_B, reduction="none", delta=HUBER_DELTA), weight_B
+    )
+
+
+def expected_score(logits_B3: Tensor) -> Tensor:
+    """float[B], -1 to 1: win minus loss."""
+    wdl_B3 = logits_B3.float().softmax(dim=1)
+    return wdl_B3[:, 0] - wdl_B3[:, 2]
 
 
 def scalar_value_loss(value_B: Tensor, target_B3: Tensor, weight_B: Tensor) -> Tensor:

@@ -46,6 +46,13 @@ class TrainingConfig:
     """Steps between two snapshots of swa."""
     swa_snapshots: int = 10
     """Snapshots that swa averages; older ones fade."""
+    mirror_frac: float = 0.0
+    """Chance that a position without castling rights is shown mirrored left to right (0 to 1)."""
+    policy_smoothing: float = 0.0
+    """Share of the policy target that is spread evenly over the legal moves (0 to 1)."""
+    value_loss: Literal["auto", "cross_entropy", "squared", "huber"] = "auto"
+    """auto: cross_entropy of win, draw, loss with a wdl head, squared error of the expected score
+    with a scalar one. huber: of the score too, linear beyond an error of 0.5."""
     policy_weight: float = 1.0
     """Weight of the policy loss in the total."""
     value_weight: float = 1.0
@@ -57,6 +64,8 @@ class TrainingConfig:
     checkpoint_every_s: float = 300.0
     """Seconds after which the trainer saves what it would lose in a crash; only the newest of these
     checkpoints stays, and none is a candidate. 0 means never."""
+    checkpoint_every_steps: int = 500
+    """The same, after so many steps."""
     metrics_every: int = 10
     """Steps between two reported points of the loss curves."""
 
@@ -79,8 +88,15 @@ class TrainingConfig:
             "policy_weight",
             "value_weight",
             "checkpoint_every_s",
+            "checkpoint_every_steps",
         ):
             require(getattr(self, name) >= 0, name, getattr(self, name), "must not be negative")
-        for name in ("decay_factor", "final_lr_frac", "search_value_frac"):
+        for name in (
+            "decay_factor",
+            "final_lr_frac",
+            "mirror_frac",
+            "policy_smoothing",
+            "search_value_frac",
+        ):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "must be in 0..1")
         require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "must be in 0..1, below 1")

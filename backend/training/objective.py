@@ -49,7 +49,10 @@ _VIEWS: Final[tuple[View, ...]] = ("open", "masked")
 
 def terms_of(model: ModelConfig, ssl: SslConfig, config: TrainingConfig) -> tuple[Term, ...]:
     """The terms that this network is trained on; a term is there if its head is."""
-    terms: list[Term] = [PolicyTerm(config.policy_weight), ValueTerm(config.value_weight)]
+    terms: list[Term] = [
+        PolicyTerm(config.policy_weight, config.policy_smoothing),
+        ValueTerm(config.value_weight, config.value_loss),
+    ]
     if ssl.enabled and ssl.piece_weight > 0 and model.ssl_piece_head:
         terms.append(PieceTerm(ssl.piece_weight))
     return tuple(terms)

@@ -11,16 +11,26 @@ Shapes: R rows (of a batch or a part of one), K listed legal moves, S 64 squares
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from backend.replay.batch import Batch
-from model.losses import piece_loss, policy_loss, scalar_value_loss, wdl_loss
+from model.losses import (
+    expected_score,
+    huber_value_loss,
+    piece_loss,
+    policy_loss,
+    scalar_value_loss,
+    wdl_loss,
+)
 from model.net import Head, NetOutput
 from model.ssl.masking import piece_targets
 
 View = Literal["open", "masked"]
 """The boards as they are, or those shown again with squares blanked."""
+
+ValueLoss = Literal["auto", "cross_entropy", "squared", "huber"]
 
 Targets = dict[str, Tensor]
 """Rows first in each, so that a micro-batch is a slice."""
@@ -69,6 +79,8 @@ class PolicyTerm:
     """Cross-entropy with the search's policy over legal moves."""
 
     weight: float
+    smoothing: float = 0.0
+    """Share of the target that is spread evenly over the legal moves."""
     head: Head = "policy"
     view: View = "open"
 
@@ -76,9 +88,14 @@ class PolicyTerm:
         return self.weight
 
     def targets(self, batch: Batch, planes_RC88: Tensor) -> Targets:
+        prob_RK = batch.policy_prob
+        if self.smoothing:
+            even_R1 = (1 / batch.num_moves[:, None]).astype(np.float32)
+            # Padding gets a share too; the loss looks at legal moves only.
+            prob_RK = (1 - self.smoothing) * prob_RK + self.smoothing * even_R1
         return {
             "index_RK": torch.from_numpy(batch.policy_index),
-            "prob_RK": torch.from_numpy(batch.policy_prob),
+            "prob_RK": torch.from_numpy(prob_RK),
             "num_moves_R": torch.from_numpy(batch.num_moves),
             "weight_R": torch.from_numpy(batch.policy_weight),
         }
@@ -108,9 +125,10 @@ class PolicyTerm:
 
 @dataclass(frozen=True)
 class ValueTerm:
-    """Win, draw, loss for the mover; or its expected score, for a scalar head."""
+    """Win, draw, loss for the mover, or its expected score."""
 
     weight: float
+    loss: ValueLoss = "auto"
     head: Head = "value"
     view: View = "open"
 
@@ -127,12 +145,20 @@ class ValueTerm:
         return targets["weight_R"]
 
     def read(self, output: NetOutput, targets: Targets) -> Reading:
+        loss = self._loss(output, targets["wdl_R3"], targets["weight_R"])
+        return Reading(loss, {"value_loss": loss.detach()})
+
+    def _loss(self, output: NetOutput, wdl_R3: Tensor, weight_R: Tensor) -> Tensor:
         if output.wdl_logits_B3 is not None:
-            loss = wdl_loss(output.wdl_logits_B3, targets["wdl_R3"], targets["weight_R"])
+            if self.loss in ("auto", "cross_entropy"):
+                return wdl_loss(output.wdl_logits_B3, wdl_R3, weight_R)
+            value_R = expected_score(output.wdl_logits_B3)
         else:
             assert output.value_B is not None
-            loss = scalar_value_loss(output.value_B, targets["wdl_R3"], targets["weight_R"])
-        return Reading(loss, {"value_loss": loss.detach()})
+            value_R = output.value_B
+        if self.loss == "huber":
+            return huber_value_loss(value_R, wdl_R3, weight_R)
+        return scalar_value_loss(value_R, wdl_R3, weight_R)
 
 
 @dataclass(frozen=True)
