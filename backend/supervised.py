@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from backend import checkpoints
-from backend.commit import commit_file
+from backend.commit import commit_file, remove_directory
 from backend.config import Config
 from backend.device import choose_device
 from backend.errors import CheckpointError, ReplayError, WorkerError
@@ -29,6 +29,8 @@ from backend.replay.shards import list_shards, read_metadata
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.store.reading import best_network
+from backend.training.loader import Loader
+from backend.training.saving import SaveClock
 from backend.training.trainer import IMPORTED_SAMPLES, Trainer
 from backend.wire import decode_event, encode
 
@@ -74,15 +76,21 @@ class SupervisedTraining:
         rng = np.random.default_rng([config.seed, 2])
         self._rows = rng.permutation(unseen.num_positions)[:MEASURED_POSITIONS]
         self._unseen = Sampler(unseen, rng, 0.0)
-        self._sampler = Sampler(self._window, np.random.default_rng([config.seed, 3]), 0.0)
         self._device = choose_device(config.device)
         self._trainer = Trainer(
             config.model, config.ssl, config.training, self._device, seed=config.seed
         )
+        draw = np.random.default_rng([config.seed, 3])
+        sampler = Sampler(self._window, draw, 0.0, config.training.mirror_frac)
+        self._loader = Loader(sampler, self._trainer, config.training.batch_size)
         self._means = MetricMeans()
         self._imported_samples = 0
         """Of all samples this network has seen, those from imported games."""
+        self._clock = SaveClock(config.training)
+        self._timed = ""
+        """A checkpoint that only resumes; it goes when there is a newer one."""
         self._saved = self._restore()
+        self._clock.saved(self.step)
         self._curve = _Curve(run.metrics_file, self.step)
         self.num_positions = self._window.num_positions
         """Positions to learn from; `num_left_out` older ones are beyond replay.window_positions."""
@@ -108,7 +116,7 @@ class SupervisedTraining:
         measured = self._measure()
         on_measured(measured)
         while self.step < end and not should_stop():
-            self._means.add(self._trainer.step(self._sampler.sample(settings.batch_size)))
+            self._means.add(self._loader.step())
             self._imported_samples += settings.batch_size
             if self.step % settings.metrics_every == 0:
                 point = TrainingStep(step=self.step, metrics=self._means.take(), at=time.time())
@@ -118,6 +126,8 @@ class SupervisedTraining:
                 measured = self._measure()
                 on_measured(measured)
                 self._save(measured)
+            elif self._clock.is_due(self.step):
+                self._commit("timed", {})
         if self._saved != checkpoints.checkpoint_name(self.step):
             measured = self._measure()
             on_measured(measured)
@@ -134,21 +144,15 @@ class SupervisedTraining:
         self._trainer.restore(checkpoint)
         position = checkpoint.manifest.data_position
         if "imported" in position:
-            self._sampler.restore(position["imported"])
+            self._loader.restore(position["imported"])
         self._imported_samples = int(position.get(IMPORTED_SAMPLES, 0))
+        if position.get(checkpoints.SAVED_BECAUSE) == "timed":
+            self._timed = path.name
         return path.name
 
     def _save(self, measured: Measurement) -> None:
         """Commit a checkpoint, then the curve up to it; older ones go as in self-play."""
-        self._saved = self._trainer.save(
-            self._run.checkpoints,
-            parent=self._saved,
-            data_position={
-                "imported": self._sampler.state(),
-                IMPORTED_SAMPLES: self._imported_samples,
-            },
-            metrics=measured.metrics(),
-        ).name
+        self._commit("cycle", measured.metrics())
         self._curve.add(TrainingStep(step=self.step, metrics=measured.metrics(), at=time.time()))
         self._curve.sync()
         best = best_network(self._run.database) if self._run.database.exists() else ""
@@ -157,6 +161,23 @@ class SupervisedTraining:
             keep_last=self._config.supervisor.keep_checkpoints,
             keep=(best,),
         )
+
+    def _commit(self, reason: str, metrics: dict[str, float]) -> None:
+        """Commit a checkpoint; of those that only resume the newest alone stays."""
+        self._saved = self._trainer.save(
+            self._run.checkpoints,
+            parent=self._saved,
+            data_position={
+                "imported": self._loader.state(),
+                IMPORTED_SAMPLES: self._imported_samples,
+                checkpoints.SAVED_BECAUSE: reason,
+            },
+            metrics=metrics,
+        ).name
+        if self._timed:
+            remove_directory(self._run.checkpoints / self._timed)
+        self._timed = self._saved if reason == "timed" else ""
+        self._clock.saved(self.step)
 
     def _measure(self) -> Measurement:
         return measure(

@@ -36,10 +36,10 @@ _PRODUCTS: Final = frozenset(
 )
 
 
-def run_layer(layer: nn.Module, x: Tensor, mode: Checkpointing) -> Tensor:
-    """layer(x), keeping for the backward pass what `mode` says."""
+def run_layer(mode: Checkpointing, layer: nn.Module, *inputs: Any) -> Tensor:
+    """layer(*inputs), keeping for the backward pass what `mode` says."""
     if mode == "none" or not torch.is_grad_enabled():
-        kept: Tensor = layer(x)
+        kept: Tensor = layer(*inputs)
         return kept
 
     def contexts() -> tuple[Any, Any]:
@@ -48,7 +48,7 @@ def run_layer(layer: nn.Module, x: Tensor, mode: Checkpointing) -> Tensor:
         first, again = create_selective_checkpoint_contexts(_policy)  # type: ignore[no-untyped-call]
         return first, _both(again, _statistics_stay(layer))
 
-    out: Tensor = checkpoint(layer, x, use_reentrant=False, context_fn=contexts)
+    out: Tensor = checkpoint(layer, *inputs, use_reentrant=False, context_fn=contexts)
     return out
 
 

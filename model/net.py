@@ -123,7 +123,7 @@ class ChessNet(nn.Module):
         if self.chess_features is not None:
             x = self.chess_features(x)
         for layer in self.tower:
-            x = run_layer(layer, x, self.checkpointing)
+            x = run_layer(self.checkpointing, layer, x)
         return x
 
     def read(self, trunk_BC88: Tensor, heads: tuple[Head, ...]) -> NetOutput:

@@ -32,6 +32,7 @@ MAY_LOAD_TORCH = {
     "backend.training.averaging",
     "backend.training.footprint",
     "backend.training.governor",
+    "backend.training.loader",
     "backend.training.objective",
     "backend.training.optimizer",
     "backend.training.precision",

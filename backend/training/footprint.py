@@ -69,7 +69,8 @@ def peak_bytes(module: nn.Module, step: Callable[[], None]) -> int:
     assert all(parameter.grad is None for parameter in module.parameters())
     with LiveTensors() as live:
         step()
-    return max(0, live.peak - _parameter_bytes(module))
+    peak: int = live.peak
+    return max(0, peak - _parameter_bytes(module))
 
 
 def _parameter_bytes(module: nn.Module) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from backend.device import Device
+from backend.events import Level
 from backend.training.config import TrainingConfig
 from backend.training.footprint import OVERHEAD
 from model.checkpointing import Checkpointing
@@ -17,6 +18,9 @@ from model.checkpointing import Checkpointing
 SMALL: Final = 32
 """Positions in a micro-batch below which layers rather keep less: small parts use a device badly
 and have poor BatchNorm statistics."""
+
+Say = Callable[[str, Level], None]
+"""How people are told."""
 
 MODES: Final[tuple[Checkpointing, ...]] = ("none", "selective", "full")
 
@@ -40,7 +44,7 @@ class Governor:
         self,
         config: TrainingConfig,
         device: Device,
-        say: Callable[[str], None],
+        say: Say,
     ) -> None:
         self._device = device
         self._say = say
@@ -72,7 +76,7 @@ class Governor:
         plan = Plan(micro_batch, mode)
         if plan != self.plan:
             budget = self._device.memory_budget / 2**30
-            self._say(f"memory budget {budget:.1f} GiB: {_words(plan)}")
+            self._say(f"memory budget {budget:.1f} GiB: {_words(plan)}", "info")
         self.plan = plan
 
     def make_room(self) -> bool:
@@ -83,7 +87,9 @@ class Governor:
         before = self.plan
         if not self._caches_released and self._cached() > 0:
             self._caches_released = True
-            self._say(f"out of memory: released {self._release():,.0f} MiB of cached memory")
+            self._say(
+                f"out of memory: released {self._release():,.0f} MiB of cached memory", "warning"
+            )
             return True
         self._device.empty_cache()
         mode = MODES.index(before.checkpointing)
@@ -94,14 +100,14 @@ class Governor:
             self.plan = replace(before, checkpointing=MODES[mode + 1])
         else:
             return False
-        self._say(f"out of memory with {_words(before)}; now {_words(self.plan)}")
+        self._say(f"out of memory with {_words(before)}; now {_words(self.plan)}", "warning")
         return True
 
     def after_step(self) -> None:
         """A step was taken: give back what the allocator holds without use, if it is much."""
         self._caches_released = False
         if self._cached() > FRAGMENTED * self._device.memory_budget:
-            self._say(f"memory is fragmented: released {self._release():,.0f} MiB of it")
+            self._say(f"memory is fragmented: released {self._release():,.0f} MiB of it", "info")
 
     def _cached(self) -> int:
         memory = self._device.memory()

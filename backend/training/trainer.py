@@ -21,11 +21,12 @@ from backend.checkpoints import Arrays, Checkpoint
 from backend.commit import OS, FileSystem
 from backend.device import Device
 from backend.errors import CheckpointError, DeviceError, NonFiniteError
+from backend.events import Level
 from backend.replay.batch import Batch
 from backend.training.averaging import update_average
 from backend.training.config import TrainingConfig
 from backend.training.footprint import peak_bytes, standing_bytes
-from backend.training.governor import Governor
+from backend.training.governor import Governor, Say
 from backend.training.objective import Examples, Objective, micro_batches, terms_of
 from backend.training.optimizer import make_optimizer, moments_from_arrays, moments_to_arrays
 from backend.training.precision import WORTHWHILE, LossScale, choose_precision
@@ -44,8 +45,8 @@ REHEARSED: Final = 16
 _MASK_RNG: Final = "rng.mask"
 
 
-def _to_stderr(text: str) -> None:
-    print(text, file=sys.stderr)
+def _to_stderr(text: str, level: Level) -> None:
+    print(f"{level}: {text}", file=sys.stderr)
 
 
 def _nothing() -> None:
@@ -63,7 +64,7 @@ class Trainer:
         device: Device,
         *,
         seed: int,
-        say: Callable[[str], None] = _to_stderr,
+        say: Say = _to_stderr,
         before_risk: Callable[[], None] = _nothing,
     ) -> None:
         """`say` tells people what was decided about precision and memory.
@@ -271,7 +272,7 @@ class Trainer:
                 self._precision_reason = f"{gain:.1f} times as fast as {first} on this processor"
             self._rival = None
         self._is_settled = True
-        self._say(f"trains in {self.precision}: {self._precision_reason}")
+        self._say(f"trains in {self.precision}: {self._precision_reason}", "info")
         self.governor.settle(
             standing_bytes(self.net), lambda mode: self._bytes_per_position(part, mode)
         )

@@ -36,6 +36,8 @@ from backend.replay.sampler import Sampler
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.store.reading import admitted
+from backend.training.loader import Loader
+from backend.training.saving import SaveClock
 from backend.training.trainer import IMPORTED_SAMPLES, Trainer
 from backend.wire import clean
 from backend.workers.base import WorkerIO
@@ -57,21 +59,30 @@ class _TrainerWorker:
         self._io = io
         self._run = run
         self._config = config
-        self._trainer = Trainer(config.model, config.ssl, config.training, device, seed=config.seed)
+        self._trainer = Trainer(
+            config.model,
+            config.ssl,
+            config.training,
+            device,
+            seed=config.seed,
+            say=io.log,
+            before_risk=self._save_before_risk,
+        )
         self._credits = Credits(config.replay)
         self._window = Window(run.replay, config.replay.window_positions)
         rng = np.random.default_rng([config.seed, 1])
-        self._sampler = Sampler(self._window, rng, config.training.search_value_frac)
+        sampler = Sampler(
+            self._window, rng, config.training.search_value_frac, config.training.mirror_frac
+        )
+        self._loader = Loader(sampler, self._trainer, config.training.batch_size)
         self._imported_samples = 0
         """Samples seen in games of others, before self-play; they cost no credits."""
         self._saved = ""
         """Name of the newest checkpoint."""
         self._saved_because = ""
-        self._saved_at = time.monotonic()
+        self._clock = SaveClock(config.training)
         self._means = MetricMeans()
         self._metrics: dict[str, float] = {}
-        self._has_checked_batch = False
-        """The first batch of a start is held against all that a batch promises."""
         self._paused = False
         self._stopping = False
         self._reported_at = 0.0
@@ -112,12 +123,13 @@ class _TrainerWorker:
         checkpoint = checkpoints.load(path)
         self._trainer.restore(checkpoint)
         if "sampler" in checkpoint.manifest.data_position:
-            self._sampler.restore(checkpoint.manifest.data_position["sampler"])
+            self._loader.restore(checkpoint.manifest.data_position["sampler"])
         self._imported_samples = int(checkpoint.manifest.data_position.get(IMPORTED_SAMPLES, 0))
         self._credits.presented = self._trainer.num_samples - self._imported_samples
         self._credits.expired = int(checkpoint.manifest.data_position.get(EXPIRED_CREDITS, 0))
         self._metrics = dict(checkpoint.manifest.metrics)
         self._saved = path.name
+        self._clock.saved(self._trainer.num_steps)
         self._saved_because = checkpoints.saved_because(
             checkpoint.manifest, self._config.training.steps_per_cycle
         )
@@ -155,7 +167,8 @@ class _TrainerWorker:
     def _obey(self, command: WorkerCommand) -> None:
         match command:
             case AddShard():
-                self._credits.admitted += self._take_in(command.name)
+                with self._loader.changing():
+                    self._credits.admitted += self._take_in(command.name)
                 self._credits.window_holds(self._window.num_positions)
             case SaveCheckpoint():
                 self._save(command.reason)
@@ -172,11 +185,7 @@ class _TrainerWorker:
 
     def _step(self) -> None:
         training = self._config.training
-        batch = self._sampler.sample(training.batch_size)
-        if not self._has_checked_batch:
-            batch.validate()
-            self._has_checked_batch = True
-        values = self._trainer.step(batch)
+        values = self._loader.step()
         self._credits.presented = self._trainer.num_samples - self._imported_samples
         self._means.add(values)
         step = self._trainer.num_steps
@@ -185,8 +194,14 @@ class _TrainerWorker:
             self._io.emit(TrainingStep(step=step, metrics=self._metrics))
         if step % training.steps_per_cycle == 0:
             self._save("cycle")
-        elif 0 < training.checkpoint_every_s <= time.monotonic() - self._saved_at:
+        elif self._clock.is_due(step):
             self._save("timed")
+
+    def _save_before_risk(self) -> None:
+        """The device ran out of memory: keep what there is before the step is tried again."""
+        if self._saved != self._name:
+            self._save("timed")
+        self._io.set_phase("training")
 
     def _save(self, reason: str) -> None:
         """Commit the state of this step and announce it; a step is saved once."""
@@ -199,7 +214,7 @@ class _TrainerWorker:
             return
         self._io.set_phase("saving", self._name)
         position: dict[str, Any] = {
-            "sampler": self._sampler.state(),
+            "sampler": self._loader.state(),
             IMPORTED_SAMPLES: self._imported_samples,
             EXPIRED_CREDITS: self._credits.expired,
             checkpoints.SAVED_BECAUSE: reason,
@@ -215,7 +230,7 @@ class _TrainerWorker:
 
     def _announce(self, reason: str) -> None:
         self._saved_because = reason
-        self._saved_at = time.monotonic()
+        self._clock.saved(self._trainer.num_steps)
         path = self._run.checkpoints / self._saved
         size = sum(file.stat().st_size for file in path.iterdir())
         self._io.emit(

@@ -1,0 +1,87 @@
+"""The next batch, drawn, gathered and encoded in a thread while the present one is learned from.
+
+Exactly resumable: the state that is saved is that of the batches *learned from*; one that lies
+ready is drawn again after a restart.
+"""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from backend.replay.sampler import Sampler
+from backend.training.objective import Examples
+from backend.training.trainer import Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    examples: Examples
+    sampler: dict[str, Any]
+    """State of the sampler after this batch."""
+
+
+class Loader:
+    """Feeds one trainer from one sampler, which it owns."""
+
+    def __init__(self, sampler: Sampler, trainer: Trainer, batch_size: int) -> None:
+        self._sampler = sampler
+        self._trainer = trainer
+        self._batch_size = batch_size
+        self._consumed = sampler.state()
+        self._next: Future[_Ready] | None = None
+        self._has_checked_batch = False
+        """The first batch of a start is held against all that a batch promises."""
+        # A thread of its own has its own idea of how many threads torch may use.
+        self._thread = ThreadPoolExecutor(
+            1, "loader", initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)
+        )
+
+    def step(self) -> dict[str, float]:
+        """One step of the trainer on the next batch; its metrics, and data_wait_frac (0 to 1).
+
+        data_wait_frac is the share of the step's time in which the batch was waited for. Errors are
+        those of the sampler and of the trainer; the batch then counts as not learned from.
+        """
+        start_s = time.perf_counter()
+        ready = (self._next or self._order()).result()
+        wait_s = time.perf_counter() - start_s
+        self._next = self._order()
+        metrics = self._trainer.step(ready.examples)
+        self._consumed = ready.sampler
+        total_s = time.perf_counter() - start_s
+        metrics["data_wait_frac"] = wait_s / total_s
+        metrics["samples_per_s"] = ready.examples.size / total_s
+        return metrics
+
+    def state(self) -> dict[str, Any]:
+        """Of the sampler, after the last batch that was learned from; JSON can hold it."""
+        return self._consumed
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        with self.changing():
+            self._next = None
+            self._sampler.restore(state)
+        self._consumed = self._sampler.state()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """In its context the sampler's window may be changed: nothing is drawn meanwhile."""
+        if self._next is not None:
+            wait([self._next])
+        yield
+
+    def _order(self) -> Future[_Ready]:
+        return self._thread.submit(self._draw)
+
+    def _draw(self) -> _Ready:
+        batch = self._sampler.sample(self._batch_size)
+        if not self._has_checked_batch:
+            batch.validate()
+            self._has_checked_batch = True
+        return _Ready(self._trainer.objective.prepare(batch), self._sampler.state())
