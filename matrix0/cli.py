@@ -13,7 +13,17 @@ import typer
 from backend.errors import ExitCode, Matrix0Error
 from backend.wire import clean
 from matrix0 import __version__
-from matrix0.commands import data, inference, match, network, processes, rules, screen, system
+from matrix0.commands import (
+    data,
+    inference,
+    match,
+    network,
+    processes,
+    profile,
+    rules,
+    screen,
+    system,
+)
 
 PLAIN: dict[str, Any] = {
     "add_completion": False,
@@ -30,6 +40,7 @@ app = typer.Typer(
 app.command("perft")(rules.perft)
 app.command("model")(network.model)
 app.command("inference")(inference.inference)
+app.command("profile")(profile.profile)
 app.command("match")(match.match)
 app.command("train")(data.train)
 app.command("config")(system.config)

@@ -4,7 +4,8 @@
     selective  products (convolutions, matrices) are kept, what is cheap between them is not
     full       only the layer's input is kept; the whole layer runs twice
 
-Gradients are those of `none`. BatchNorm does not take its statistics a second time.
+Gradients are those of `none`, and BatchNorm does not take its statistics a second time. A compiled
+layer runs uncompiled where anything is computed again: what is kept is said of single operations.
 """
 
 import contextlib
@@ -48,7 +49,7 @@ def run_layer(mode: Checkpointing, layer: nn.Module, *inputs: Any) -> Tensor:
         first, again = create_selective_checkpoint_contexts(_policy)  # type: ignore[no-untyped-call]
         return first, _both(again, _statistics_stay(layer))
 
-    out: Tensor = checkpoint(layer, *inputs, use_reentrant=False, context_fn=contexts)
+    out: Tensor = checkpoint(layer.forward, *inputs, use_reentrant=False, context_fn=contexts)
     return out
 
 

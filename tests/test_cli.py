@@ -58,6 +58,7 @@ FLAGS = {
     "matrix0 match": ["--games", "--run", "--simulations", "A", "B"],
     "matrix0 model": ["--json", "--preset"],
     "matrix0 perft": ["--divide", "DEPTH", "FEN"],
+    "matrix0 profile": ["--batch", "--json", "--preset", "--run", "--set", "--steps", "--trace"],
     "matrix0 supervise": ["--cycles", "--run"],
     "matrix0 train": ["--config", "--preset", "--run", "--set", "--source", "--steps"],
     "matrix0 worker": ["--run", "--worker", "ROLE"],
@@ -90,7 +91,17 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
     listed = {
         line.split()[0] for line in shown.out.split("Commands:")[1].splitlines() if line.strip()
     }
-    assert listed == {"config", "doctor", "import", "inference", "match", "model", "perft", "train"}
+    assert listed == {
+        "config",
+        "doctor",
+        "import",
+        "inference",
+        "match",
+        "model",
+        "perft",
+        "profile",
+        "train",
+    }
 
 
 @pytest.mark.parametrize("name", FLAGS)
@@ -171,6 +182,19 @@ def test_doctor_finds_every_library_and_a_device(run: Run) -> None:
     assert shown.code == 0
     for word in ("torch", "kernel cache", "chosen", "disk", "TERM"):
         assert word in shown.out
+
+
+def test_profile_accounts_for_a_step_of_the_preset(run: Run, tmp_path: Path) -> None:
+    words = ("profile", "--batch", "16", "--steps", "1", "--set", "model.blocks=1")
+    shown = run(*words, "--trace", str(tmp_path / "step.json"))
+    assert shown.code == 0
+    for word in ("trunk", "backward", "batch 16 in micro-batches of 16", "samples/s", "MiB"):
+        assert word in shown.out
+    assert (tmp_path / "step.json").exists()
+    data = json.loads(run(*words, "--json").out)
+    assert data["batch_size"] == 16
+    refused = run("profile", "--run", str(tmp_path / "none"))
+    assert refused.code == 64
 
 
 # Games of others ----------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ class TrainingConfig:
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """Type of the activations. auto: bfloat16 where the device has it (on a CPU, where it is also
     faster), else float16 with a scaled loss on an Apple GPU, else float32."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether torch compiles the layers: auto does on an NVIDIA GPU, given a C++ compiler."""
     learning_rate: float = 1e-3
     """Peak rate of AdamW."""
     warmup_steps: int = 500

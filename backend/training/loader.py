@@ -64,17 +64,23 @@ class Loader:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken."""
-        with self.changing():
-            self._next = None
-            self._sampler.restore(state)
-        self._consumed = self._sampler.state()
+        self._consumed = state
+        self._forget_next()
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """In its context the sampler's window may be changed: nothing is drawn meanwhile."""
+        """In its context the sampler's window may be changed: nothing is drawn meanwhile.
+
+        A batch that lay ready is drawn again after it, as a run that starts there would draw it.
+        """
+        self._forget_next()
+        yield
+
+    def _forget_next(self) -> None:
         if self._next is not None:
             wait([self._next])
-        yield
+        self._next = None
+        self._sampler.restore(self._consumed)
 
     def _order(self) -> Future[_Ready]:
         return self._thread.submit(self._draw)

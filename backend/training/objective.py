@@ -23,6 +23,7 @@ from backend.accelerator import Precision
 from backend.device import Device
 from backend.replay.batch import Batch
 from backend.training.config import TrainingConfig
+from backend.training.parts import part
 from backend.training.terms import (
     MASK,
     PieceTerm,
@@ -151,19 +152,22 @@ class Objective:
         planes = torch.cat([rows.planes_RC88 for rows in shown])
         planes = planes.to(target).contiguous(memory_format=device.memory_format)
         readings: list[tuple[Term, Reading]] = []
-        with device.forward(precision):
+        with part("trunk"), device.forward(precision):
             trunks = torch.split(net.trunk(planes), [len(rows) for rows in shown])
+        with part("heads"), device.forward(precision):
             outputs = {
                 view: net.read(trunk, tuple(examples.views[view].targets))
                 for view, trunk in zip(_VIEWS, trunks, strict=True)
                 if len(trunk)
             }
-        for term in self.terms:
-            if term.view in outputs:
-                targets = _to(examples.views[term.view].targets[term.head], target)
-                readings.append((term, term.read(outputs[term.view], targets)))
-        loss, metrics = self._total(readings, examples, step)
-        (scale * loss).backward()  # type: ignore[no-untyped-call]
+        with part("heads"):
+            for term in self.terms:
+                if term.view in outputs:
+                    targets = _to(examples.views[term.view].targets[term.head], target)
+                    readings.append((term, term.read(outputs[term.view], targets)))
+            loss, metrics = self._total(readings, examples, step)
+        with part("backward"):
+            (scale * loss).backward()  # type: ignore[no-untyped-call]
         return metrics
 
     def _total(

@@ -81,7 +81,8 @@ class LossScale:
 
     def worked(self) -> None:
         """A step was taken."""
-        self.good_steps += 1
-        if self.value > self.LEAST and self.good_steps >= self.GROW_AFTER:
+        if self.value > self.LEAST:
+            self.good_steps += 1
+        if self.good_steps >= self.GROW_AFTER:
             self.value *= 2
             self.good_steps = 0

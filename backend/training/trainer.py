@@ -24,11 +24,13 @@ from backend.errors import CheckpointError, DeviceError, NonFiniteError
 from backend.events import Level
 from backend.replay.batch import Batch
 from backend.training.averaging import update_average
+from backend.training.compiling import choose_compile, compile_tower
 from backend.training.config import TrainingConfig
 from backend.training.footprint import peak_bytes, standing_bytes
 from backend.training.governor import Governor, Say
 from backend.training.objective import Examples, Objective, micro_batches, terms_of
 from backend.training.optimizer import make_optimizer, moments_from_arrays, moments_to_arrays
+from backend.training.parts import part
 from backend.training.precision import WORTHWHILE, LossScale, choose_precision
 from backend.training.schedule import learning_rate
 from backend.weights import arrays_of, load_arrays, require_names, to_array
@@ -41,6 +43,9 @@ IMPORTED_SAMPLES: Final = "imported_samples"
 
 REHEARSED: Final = 16
 """Positions of the first batch on which memory and speed are measured, without a trace."""
+
+TOO_SHORT_S: Final = 0.05
+"""A rehearsal shorter than this tells little about speed; then the whole batch is rehearsed."""
 
 _MASK_RNG: Final = "rng.mask"
 
@@ -89,7 +94,9 @@ class Trainer:
         choice = choose_precision(config.precision, device)
         self._precision_reason = choice.reason
         self._rival = choice.rival
-        self._is_settled = False
+        self.is_settled = False
+        """Whether what needs a measurement was decided; the first step does it."""
+        self._compile = choose_compile(config.compile, device)
         self.precision: Precision = choice.precision
         """The type of the activations; weights, gradients and moments are always float32."""
         self.loss_scale = LossScale.of(self.precision)
@@ -107,15 +114,17 @@ class Trainer:
         DeviceError when the device has no memory even for the smallest part of the batch.
         """
         start_s = time.perf_counter()
-        prepared = self.objective.prepare(batch) if isinstance(batch, Batch) else batch
-        if not self._is_settled:
+        with part("encode"):
+            prepared = self.objective.prepare(batch) if isinstance(batch, Batch) else batch
+        if not self.is_settled:
             self._settle(prepared)
         rate = learning_rate(self.config, self.num_steps)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         statistics = [buffer.clone() for buffer in self.net.buffers()]
         mask_rng = self._mask_generator.get_state()
-        examples = self.objective.hide(prepared, self._mask_generator)
+        with part("encode"):
+            examples = self.objective.hide(prepared, self._mask_generator)
         next_mask_rng = self._mask_generator.get_state()
         self._mask_generator.set_state(mask_rng)
 
@@ -126,11 +135,13 @@ class Trainer:
                 raise NonFiniteError(f"step {self.num_steps + 1} was not taken: {unfit!r}")
             values = self._gradients(examples, statistics)
 
-        self._optimizer.step()
+        with part("optimiser"):
+            self._optimizer.step()
         self._mask_generator.set_state(next_mask_rng)
         self.num_steps += 1
         self.num_samples += examples.size
-        update_average(self.ema, self.net, self.config, self.num_steps)
+        with part("average"):
+            update_average(self.ema, self.net, self.config, self.num_steps)
         if self.precision == "float16":
             values["loss_scale"] = self.loss_scale.value
         self.loss_scale.worked()
@@ -154,7 +165,7 @@ class Trainer:
             "loss_scale": self.loss_scale.value,
             "loss_scale_good_steps": self.loss_scale.good_steps,
         }
-        if self._is_settled:
+        if self.is_settled:
             trainer["precision"] = self.precision
         return checkpoints.save(
             root,
@@ -237,18 +248,19 @@ class Trainer:
         plan, scale = self.governor.plan, self.loss_scale.value
         self.net.checkpointing = plan.checkpointing
         metrics: dict[str, Tensor] = {}
-        for part in micro_batches(examples, plan.micro_batch):
-            for name, value in self._backward(part, scale).items():
+        for shown in micro_batches(examples, plan.micro_batch):
+            for name, value in self._backward(shown, scale).items():
                 metrics[name] = metrics[name] + value if name in metrics else value
         parameters = [p for p in self.net.parameters() if p.grad is not None]
-        if scale != 1.0:
-            torch._foreach_mul_([cast(Tensor, p.grad) for p in parameters], 1.0 / scale)
-        metrics["grad_norm"] = nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
+        with part("optimiser"):
+            if scale != 1.0:
+                torch._foreach_mul_([cast(Tensor, p.grad) for p in parameters], 1.0 / scale)
+            metrics["grad_norm"] = nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
         return dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))
 
-    def _backward(self, part: Examples, scale: float = 1.0) -> dict[str, Tensor]:
+    def _backward(self, shown: Examples, scale: float = 1.0) -> dict[str, Tensor]:
         return self.objective.backward(
-            self.net, self.device, self.precision, part, self.num_steps, scale
+            self.net, self.device, self.precision, shown, self.num_steps, scale
         )
 
     def _undo(self, statistics: list[Tensor]) -> None:
@@ -259,50 +271,55 @@ class Trainer:
 
     def _settle(self, examples: Examples) -> None:
         """Decide, once, what needs a measurement on this network: precision and memory."""
-        part = examples.part(0, max(1, examples.size // REHEARSED))
-        part = self.objective.hide(part, torch.Generator().manual_seed(0))
+        hidden = self.objective.hide(examples, torch.Generator().manual_seed(0))
+        few = hidden.part(0, max(1, examples.size // REHEARSED))
         if self._rival is not None:
             first = self.precision
-            slow_s = self._seconds(part)
+            timed, slow_s = few, self._seconds(few)
+            if slow_s < TOO_SHORT_S:
+                timed, slow_s = hidden, self._seconds(hidden)
             self.precision = self._rival
-            gain = slow_s / self._seconds(part)
+            gain = slow_s / self._seconds(timed)
             if gain < WORTHWHILE:
                 self.precision = first
             else:
                 self._precision_reason = f"{gain:.1f} times as fast as {first} on this processor"
             self._rival = None
-        self._is_settled = True
+        self.is_settled = True
         self._say(f"trains in {self.precision}: {self._precision_reason}", "info")
         self.governor.settle(
-            standing_bytes(self.net), lambda mode: self._bytes_per_position(part, mode)
+            standing_bytes(self.net), lambda mode: self._bytes_per_position(few, mode)
         )
+        if self._compile.is_on:
+            self._say(f"compiles its layers: {self._compile.reason}", "info")
+            compile_tower(self.net)
 
-    def _seconds(self, part: Examples) -> float:
-        """The best of three rehearsals."""
+    def _seconds(self, shown: Examples) -> float:
+        """The best of three rehearsals, in time of the processor: others may be at work too."""
         times = []
         for _ in range(3):
-            start_s = time.perf_counter()
-            self._rehearse(part)
-            times.append(time.perf_counter() - start_s)
+            start_s = time.process_time()
+            self._rehearse(shown)
+            times.append(time.process_time() - start_s)
         return min(times)
 
-    def _bytes_per_position(self, part: Examples, mode: Checkpointing) -> float:
+    def _bytes_per_position(self, shown: Examples, mode: Checkpointing) -> float:
         """What a step has alive for one; infinite where not even the rehearsal has room."""
         self.net.checkpointing = mode
         try:
-            kept = peak_bytes(self.net, lambda: self._rehearse(part))
+            kept = peak_bytes(self.net, lambda: self._rehearse(shown))
         except RuntimeError as error:
             if not self.device.is_out_of_memory(error):
                 raise
             return math.inf
-        return kept / len(part.views["open"])
+        return kept / len(shown.views["open"])
 
-    def _rehearse(self, part: Examples) -> None:
+    def _rehearse(self, shown: Examples) -> None:
         """Forward and backward, without a trace."""
         statistics = [buffer.clone() for buffer in self.net.buffers()]
         try:
             with torch.random.fork_rng(devices=[]):
-                self._backward(part)
+                self._backward(shown)
         finally:
             self._undo(statistics)
 

@@ -100,7 +100,10 @@ class _TrainerWorker:
             if self._paused or waiting:
                 self._wait(waiting)
             else:
-                self._io.set_phase("training")
+                if self._trainer.is_settled:
+                    self._io.set_phase("training")
+                else:
+                    self._io.set_phase("tuning")
                 self._step()
         if self._trainer.num_steps and self._saved != self._name:
             self._save("stopping")

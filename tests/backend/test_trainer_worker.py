@@ -44,6 +44,7 @@ CONFIG = build_config(
         "model.blocks=2",
         "training.batch_size=8",
         "training.metrics_every=1",
+        "training.precision=float32",
         "training.steps_per_cycle=1000",
         "replay.min_positions=10",
         "replay.samples_per_position=4",

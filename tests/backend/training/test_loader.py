@@ -102,14 +102,23 @@ def test_a_batch_that_was_not_learned_from_is_not_counted(
     assert loader.state() == before
 
 
-def test_nothing_is_drawn_while_the_window_changes(shard: Path) -> None:
-    loader, _, window = make_loader(shard)
+def test_a_batch_that_lay_ready_when_the_window_changes_is_drawn_again(shard: Path) -> None:
+    loader, trainer, window = make_loader(shard)
     loader.step()
-    assert loader._next is not None
+    more = write(shard.parent, [white_mates()], seq=1)
     with loader.changing():
-        assert loader._next.done()
-        assert window.add(write(shard.parent, [white_mates()], seq=1).name)
-    assert loader.step()["loss"] > 0
+        window.add(more.name)
+    loader.step()
+    # As if nothing had lain ready when the window grew.
+    other, expected, window = make_loader(shard)
+    other.step()
+    position = other.state()
+    other, _, window = make_loader(shard)
+    window.add(more.name)
+    other._trainer = expected
+    other.restore(position)
+    other.step()
+    assert weights(trainer) == weights(expected)
 
 
 def test_an_error_of_the_thread_reaches_the_caller(shard: Path) -> None:

@@ -1,0 +1,137 @@
+"""`matrix0 profile`: where the time and the memory of a training step go."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.errors import ReplayError
+from matrix0.commands.options import JsonOption, PresetOption, SetOption, say
+
+if TYPE_CHECKING:
+    from backend.config import Config
+    from backend.replay.batch import Batch
+    from backend.rundir import RunDirectory
+    from backend.training.profile import StepProfile
+
+
+def profile(
+    preset: PresetOption = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Positions in a step; default: training.batch_size.")
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Take settings and positions of this run, instead of made-up ones."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps to measure.")] = 5,
+    trace: Annotated[
+        Path | None, typer.Option(help="Write a step to this file, for chrome://tracing.")
+    ] = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where the time and the memory of a training step go."""
+    from backend.rundir import RunDirectory
+    from backend.settings import build_config
+
+    directory = RunDirectory(run) if run is not None else None
+    if directory is not None:
+        config = directory.read_config()
+    else:
+        config = build_config(preset or "tiny", overrides=overrides or [])
+    if batch is not None:
+        training = dataclasses.replace(config.training, batch_size=batch)
+        config = dataclasses.replace(config, training=training)
+
+    from backend.device import choose_device
+    from backend.training.profile import profile_step
+    from backend.training.trainer import Trainer
+
+    device = choose_device(config.device)
+    trainer = Trainer(
+        config.model,
+        config.ssl,
+        config.training,
+        device,
+        seed=config.seed,
+        say=lambda text, level: say(text),
+    )
+    draw = _made_up(config) if directory is None else _of_run(directory, config)
+    measured = profile_step(trainer, draw, steps=steps, trace=trace)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(measured)))
+    else:
+        _show(measured, device.reason)
+
+
+def _made_up(config: "Config") -> "Callable[[], Batch]":
+    import numpy as np
+
+    from backend.training.synthetic import synthetic_batch
+
+    rng = np.random.default_rng(config.seed)
+    batch = synthetic_batch(config.training.batch_size, config.model.orientation, rng)
+    return lambda: batch
+
+
+def _of_run(directory: "RunDirectory", config: "Config") -> "Callable[[], Batch]":
+    """Batches of the run's own games, else of those it imported."""
+    import numpy as np
+
+    from backend.replay.imports import LEARNED
+    from backend.replay.sampler import Sampler
+    from backend.replay.shards import list_shards
+    from backend.replay.window import Window
+
+    for folder, paths in (
+        (directory.replay, list_shards(directory.replay)),
+        (directory.imported, list_shards(directory.imported, LEARNED)),
+    ):
+        if paths:
+            window = Window(folder, config.replay.window_positions)
+            for path in paths:
+                window.add(path.name)
+            training = config.training
+            sampler = Sampler(
+                window,
+                np.random.default_rng(config.seed),
+                training.search_value_frac,
+                training.mirror_frac,
+            )
+            return lambda: sampler.sample(training.batch_size)
+    raise ReplayError(f"{directory.path}: no games yet; leave --run out to use made-up positions")
+
+
+def _show(measured: "StepProfile", device: str) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE)
+    table.add_column("part", no_wrap=True)
+    for heading in ("ms", "share", "MiB alive after", "MiB at its peak"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for cost in measured.parts:
+        table.add_row(
+            cost.name,
+            f"{1000 * cost.seconds:,.1f}",
+            f"{cost.seconds / measured.seconds:.1%}",
+            f"{cost.alive_mib:,.1f}",
+            f"{cost.peak_mib:,.1f}",
+        )
+    typer.echo(device)
+    typer.echo(
+        f"batch {measured.batch_size} in micro-batches of {measured.plan.micro_batch}, "
+        f"{measured.precision}, activation checkpointing: {measured.plan.checkpointing}"
+    )
+    Console().print(table)
+    typer.echo(
+        f"step: {measured.seconds:.3f} s, {measured.batch_size / measured.seconds:,.0f} samples/s, "
+        f"{measured.flops / 1e9:,.1f} GFLOP, {measured.flops / 1e9 / measured.seconds:,.1f} GFLOP/s"
+    )
+    held = "" if measured.device_mib is None else f"; the device holds {measured.device_mib:,.0f}"
+    typer.echo(f"memory: {measured.peak_rss_mib:,.0f} MiB at the peak of the process{held}")
