@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 from model.blocks import (
     MASKED_SHARE,
-    SCORE_LIMIT,
     UNREACHABLE_SCORE,
     Attention,
     BoardFeatures,
@@ -94,7 +93,7 @@ class _Builder:
             for part in ops.split(qkv, np.int64(1), 3).outputs()
         )
         scores = ops.multiply(ops.matmul(q, k, True, False), np.float32(1 / math.sqrt(head_dim)))
-        scores = ops.clamp(ops.add(scores, _array(layer.rel_bias)), -SCORE_LIMIT, SCORE_LIMIT)
+        scores = ops.add(scores, _array(layer.rel_bias))
         reachable = layer.reachable.cpu().numpy()[None, None]
         masked = ops.select(reachable, scores, np.float32(UNREACHABLE_SCORE))
         weights = ops.add(
