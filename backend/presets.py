@@ -40,7 +40,7 @@ PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         },
         "training": {"batch_size": 512, "learning_rate": 2e-3},
     },
-    "flagship": {},
+    "flagship": {"model": {"plies_left_head": True}},
 }
 """tiny learns on a laptop CPU in minutes, small wants a GPU, flagship is the 53 M network.
 

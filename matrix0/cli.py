@@ -49,8 +49,11 @@ app.command("worker", hidden=True)(processes.worker)
 app.command("supervise", hidden=True)(processes.supervise)
 
 
-import_app = typer.Typer(help="Bring games of others into a run.", no_args_is_help=True, **PLAIN)
+import_app = typer.Typer(
+    help="Bring games or a network of others into a run.", no_args_is_help=True, **PLAIN
+)
 import_app.command("pgn")(data.import_pgn)
+import_app.command("checkpoint")(network.import_checkpoint)
 app.add_typer(import_app, name="import")
 
 tui_app = typer.Typer(**PLAIN)

@@ -38,6 +38,8 @@ class ModelConfig:
     """The earlier program's from-square and move-type heads (used by its checkpoints)."""
     ssl_piece_head: bool = True
     """13 classes for each square, trained on a board with masked squares."""
+    plies_left_head: bool = False
+    """Foretells how many plies the game will go on; not used in play."""
 
     def __post_init__(self) -> None:
         positive = {

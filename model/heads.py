@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.blocks import batch_norm, conv, norm_silu
+from model.blocks import batch_norm, conv, linear, norm_silu
 from model.encoding import NUM_MOVES
 
 MOVE_PLANES = 73
@@ -18,6 +18,10 @@ NUM_PIECE_CLASSES = 13
 POLICY_CHANNELS = 64
 AUX_CHANNELS = 32
 NUM_MOVE_TYPES = 12
+BOARD_CHANNELS = 8
+BOARD_HIDDEN = 128
+PLIES_UNIT = 20.0
+"""Plies that are 1 to the plies-left head and to its loss, as in lc0."""
 
 
 class ConvPolicyHead(nn.Module):
@@ -64,3 +68,14 @@ def value_trunk(channels: int, value_channels: int) -> nn.Sequential:
 def square_classifier(channels: int, hidden: int, classes: int) -> nn.Sequential:
     """1x1 convolution, GroupNorm, SiLU, 1x1 convolution: `classes` logits for each square."""
     return nn.Sequential(*norm_silu(channels, hidden, 1), conv(hidden, classes, 1))
+
+
+def board_head(channels: int, outputs: int) -> nn.Sequential:
+    """A few numbers about the whole board: 1x1 convolution, GroupNorm, SiLU, two linear layers."""
+    return nn.Sequential(
+        *norm_silu(channels, BOARD_CHANNELS, 1),
+        nn.Flatten(),
+        linear(BOARD_CHANNELS * 64, BOARD_HIDDEN),
+        nn.ReLU(),
+        linear(BOARD_HIDDEN, outputs),
+    )

@@ -23,15 +23,17 @@ from model.heads import (
     AUX_CHANNELS,
     NUM_MOVE_TYPES,
     NUM_PIECE_CLASSES,
+    PLIES_UNIT,
     POLICY_CHANNELS,
     ConvPolicyHead,
+    board_head,
     lowrank_policy,
     policy_trunk,
     square_classifier,
     value_trunk,
 )
 
-Head = Literal["policy", "value", "piece", "from_square", "move_type"]
+Head = Literal["policy", "value", "piece", "from_square", "move_type", "plies_left"]
 
 PLAY_HEADS: tuple[Head, ...] = ("policy", "value")
 """What search needs; inference pays for nothing else."""
@@ -48,6 +50,7 @@ _HEAD_MODULES: dict[str, Head] = {
     "ssl_piece_head": "piece",
     "aux_from_square": "from_square",
     "aux_move_type": "move_type",
+    "plies_left_head": "plies_left",
 }
 """Attributes of ChessNet that belong to one head; all others are the trunk's."""
 
@@ -69,6 +72,8 @@ class NetOutput:
     piece_logits_B13S: Tensor | None = None
     from_square_logits_B64S: Tensor | None = None
     move_type_logits_B12S: Tensor | None = None
+    plies_left_B: Tensor | None = None
+    """Expected plies to the end of the game, above 0."""
 
 
 class ChessNet(nn.Module):
@@ -108,6 +113,10 @@ class ChessNet(nn.Module):
         self.value_fc1 = linear(config.value_channels * 64, config.value_hidden)
         self.value_fc2 = linear(config.value_hidden, max(1, config.value_hidden // 2))
         self.value_fc3 = linear(self.value_fc2.out_features, 3 if config.value_head == "wdl" else 1)
+
+        self.plies_left_head: nn.Sequential | None = None
+        if config.plies_left_head:
+            self.plies_left_head = board_head(channels, 1)
 
         if generator is None:
             generator = torch.Generator().manual_seed(0)
@@ -165,6 +174,9 @@ class ChessNet(nn.Module):
                 return {"from_square_logits_B64S": self.aux_from_square(x).flatten(2)}
             case "move_type" if self.aux_move_type is not None:
                 return {"move_type_logits_B12S": self.aux_move_type(x).flatten(2)}
+            case "plies_left" if self.plies_left_head is not None:
+                plies_B = F.softplus(self.plies_left_head(x).float()).squeeze(1) * PLIES_UNIT
+                return {"plies_left_B": plies_B}
             case _:
                 raise ValueError(f"this network has no head {head!r}; see its ModelConfig")
 
@@ -243,6 +255,7 @@ def describe(config: ModelConfig) -> list[Part]:
         ("masked-piece head", 1, [net.ssl_piece_head] if net.ssl_piece_head else []),
         ("from-square head", 1, [net.aux_from_square] if net.aux_from_square else []),
         ("move-type head", 1, [net.aux_move_type] if net.aux_move_type else []),
+        ("plies-left head", 1, [net.plies_left_head] if net.plies_left_head else []),
     ]
     return [
         Part(name=name, copies=copies, parameters=sum(map(count_parameters, modules)))

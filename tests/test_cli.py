@@ -16,6 +16,7 @@ from backend.presets import PRESETS
 from backend.rundir import RunDirectory
 from backend.settings import build_config, load_config
 from matrix0 import __version__, cli
+from tests.earlier import container
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -53,6 +54,7 @@ FLAGS = {
     "matrix0 config": ["--config", "--preset", "--set"],
     "matrix0 doctor": [],
     "matrix0 import": [],
+    "matrix0 import checkpoint": ["--config", "--preset", "--raw", "--run", "--set", "FILE"],
     "matrix0 import pgn": ["--run", "FILE"],
     "matrix0 inference": ["--checkpoint", "--json", "--preset"],
     "matrix0 match": ["--games", "--run", "--simulations", "A", "B"],
@@ -168,6 +170,11 @@ def test_model_shows_parts_that_add_up(run: Run) -> None:
     table = run("model", "--preset", "tiny").out
     assert f"tiny: {data['tiny']['parameters']:,} parameters" in table
     assert "residual blocks" in table
+    assert "earlier program" not in table
+    assert data["flagship"]["of_the_earlier_program"] == 53_161_185
+    flagship = run("model", "--preset", "flagship").out
+    assert "53,161,185" in flagship
+    assert f"{data['flagship']['parameters'] - 53_161_185:,}" in flagship
 
 
 def test_config_prints_what_loads_as_the_same_settings(run: Run, tmp_path: Path) -> None:
@@ -226,6 +233,35 @@ def test_training_without_games_is_bad_data(run: Run) -> None:
     refused = run("train", "--run", "human", "--preset", "tiny", "--steps", "3")
     assert refused.code == 65
     assert "matrix0 import pgn FILE" in _one_line(refused)
+
+
+# Networks of the earlier program ------------------------------------------------------------------
+
+
+def test_an_earlier_network_becomes_the_first_of_a_run(run: Run, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.save(container(), tmp_path / "v2.pt")
+    done = run(
+        "import", "checkpoint", "v2.pt", "--run", "old", "--set", "model.plies_left_head=true"
+    )
+    assert done.code == 0, done.err
+    assert done.out == (
+        "step-00000000: 152 tensors and 4 second names, the averaged weights of its step 5,000; "
+        "32 channels, 6 blocks\ninitialised anew: plies_left_head\n"
+    )
+    kept = RunDirectory(tmp_path / "old").read_config()
+    assert (kept.model.channels, kept.model.orientation) == (32, "white")
+    again = run("import", "checkpoint", "v2.pt", "--run", "old")
+    assert again.code == 64
+    assert "choose a new --run" in again.err
+
+
+def test_a_file_that_is_no_earlier_network_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.pt").write_text("text")
+    refused = run("import", "checkpoint", "bad.pt", "--run", "old")
+    assert refused.code == 65
+    assert "bad.pt: not a checkpoint" in _one_line(refused)
+    assert not (tmp_path / "old").exists()
 
 
 # Matches ------------------------------------------------------------------------------------------

@@ -1,11 +1,20 @@
-"""`matrix0 model`: what the networks of the presets are made of."""
+"""`matrix0 model` and `matrix0 import checkpoint`: networks, and those of the earlier program."""
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matrix0.commands.options import JsonOption, PresetOption
+from matrix0.commands.options import (
+    ConfigOption,
+    JsonOption,
+    PresetOption,
+    RunOption,
+    SetOption,
+    say_differences,
+)
 
 if TYPE_CHECKING:
     from model.net import Part
@@ -15,20 +24,63 @@ def model(preset: PresetOption = None, as_json: JsonOption = False) -> None:
     """Show what the networks of the presets are made of."""
     from backend.presets import PRESETS
     from backend.settings import build_config
+    from model.legacy import earlier_parameters
     from model.net import describe
 
     names = list(PRESETS) if preset is None else [preset]
-    networks = {name: describe(build_config(name).model) for name in names}
+    configs = {name: build_config(name).model for name in names}
+    networks = {
+        name: (describe(config), earlier_parameters(config)) for name, config in configs.items()
+    }
     if as_json:
-        typer.echo(json.dumps({name: _as_data(parts) for name, parts in networks.items()}))
+        typer.echo(json.dumps({name: _as_data(*network) for name, network in networks.items()}))
     else:
-        for name, parts in networks.items():
-            _show(name, parts)
+        for name, network in networks.items():
+            _show(name, *network)
 
 
-def _as_data(parts: "list[Part]") -> dict[str, object]:
+def import_checkpoint(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A .pt file of the earlier program.")
+    ],
+    run: RunOption,
+    preset: PresetOption = None,
+    config_file: ConfigOption = None,
+    overrides: SetOption = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The weights as trained, not their moving average.")
+    ] = False,
+) -> None:
+    """Make a network of the earlier program the first of a run; sizes are read from the file."""
+    from backend.earlier import commit_earlier, read_earlier
+    from backend.rundir import RunDirectory
+    from backend.settings import build_config
+
+    if preset is None and config_file is None:
+        preset = "flagship"
+    config = build_config(preset, config_file, overrides or [])
+    earlier = read_earlier(file, config.model, raw=raw)
+    weights = earlier.weights
+    config = replace(config, model=weights.config)
+    directory = RunDirectory(run)
+    directory.create()
+    with directory.lock("matrix0 import checkpoint"):
+        kept, differences = directory.settle(config, preset or "")
+        say_differences(directory, differences)
+        imported = commit_earlier(earlier, directory, kept)
+    size = weights.config
+    typer.echo(
+        f"{imported.path.name}: {len(weights.tensors)} tensors and {weights.num_aliases} second "
+        f"names, the {earlier.source} weights of its step {earlier.step:,}; "
+        f"{size.channels} channels, {size.blocks} blocks"
+    )
+    typer.echo(f"initialised anew: {', '.join(imported.fresh) or 'nothing'}")
+
+
+def _as_data(parts: "list[Part]", earlier: int | None) -> dict[str, object]:
     return {
         "parameters": sum(part.parameters for part in parts),
+        "of_the_earlier_program": earlier,
         "parts": [
             {"name": part.name, "copies": part.copies, "parameters": part.parameters}
             for part in parts
@@ -36,7 +88,8 @@ def _as_data(parts: "list[Part]") -> dict[str, object]:
     }
 
 
-def _show(name: str, parts: "list[Part]") -> None:
+def _show(name: str, parts: "list[Part]", earlier: int | None) -> None:
+    """`earlier`: parameters of the earlier program's network inside this one, None without one."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -49,4 +102,8 @@ def _show(name: str, parts: "list[Part]") -> None:
     for part in parts:
         share = f"{part.parameters / total:.1%}"
         table.add_row(part.name, str(part.copies), f"{part.parameters:,}", share)
+    if earlier is not None:
+        table.add_section()
+        for what, number in (("earlier program's", earlier), ("added here", total - earlier)):
+            table.add_row(what, "", f"{number:,}", f"{number / total:.1%}")
     Console().print(table)

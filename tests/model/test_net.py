@@ -1,11 +1,9 @@
 """ChessNet: the earlier program's outputs and counts, every option's shape, its first weights."""
 
-from pathlib import Path
 from typing import Literal
 
 import pytest
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from backend.presets import PRESETS
@@ -13,8 +11,8 @@ from model.blocks import Attention, reachable_squares
 from model.config import ModelConfig
 from model.heads import ConvPolicyHead
 from model.net import ChessNet, Head, Part, count_parameters, describe, initialise
+from tests.earlier import golden_tensors
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "v2_small_golden.safetensors"
 ALL_HEADS: tuple[Head, ...] = ("policy", "value", "piece", "from_square", "move_type")
 TINY = ModelConfig(
     channels=16,
@@ -26,11 +24,6 @@ TINY = ModelConfig(
     value_hidden=16,
     aux_policy_heads=False,
 )
-
-
-def golden_tensors() -> dict[str, Tensor]:
-    with safe_open(GOLDEN, "pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
 
 
 def golden_net(tensors: dict[str, Tensor]) -> ChessNet:
