@@ -94,7 +94,10 @@ class BoardFeatures(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Pre-activation block: BN, SiLU, conv, BN, SiLU, conv, squeeze-excitation, plus the input."""
+    """Pre-activation block: BN, SiLU, conv, BN, SiLU, conv, squeeze-excitation, plus the input.
+
+    `scale_B` multiplies the branch of each position (see `model.drop_path`); None means 1.
+    """
 
     def __init__(self, channels: int, se_ratio: int) -> None:
         super().__init__()
@@ -109,15 +112,21 @@ class ResidualBlock(nn.Module):
             self.se_fc1 = linear(channels, squeezed)
             self.se_fc2 = linear(squeezed, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, scale_B: Tensor | None = None) -> Tensor:
         branch: Tensor = self.conv1(F.silu(self.bn1(x)))
         branch = self.conv2(F.silu(self.bn2(branch)))
         if self.se_fc1 is not None and self.se_fc2 is not None:
             pooled = F.adaptive_avg_pool2d(branch, 1).flatten(1)
             gate = torch.sigmoid(self.se_fc2(F.silu(self.se_fc1(pooled))))
+            if scale_B is not None:
+                gate = gate * scale_B.to(gate.dtype)[:, None]
             # One fused pass instead of a product and a sum.
             return torch.addcmul(x, branch, gate[:, :, None, None])
-        return x + branch
+        return x + _scaled(branch, scale_B)
+
+
+def _scaled(branch: Tensor, scale_B: Tensor | None) -> Tensor:
+    return branch if scale_B is None else branch * scale_B.to(branch.dtype)[:, None, None, None]
 
 
 class Attention(nn.Module):
@@ -129,6 +138,8 @@ class Attention(nn.Module):
     The earlier program clamped scores to +-50 before the softmax, which fused attention cannot do.
     Its networks are computed exactly unless a score lies beyond 50, where it says e^50 at most; in
     its golden outputs none does.
+
+    `scale_B` is as in `ResidualBlock`; the LayerNorm is no part of the branch.
     """
 
     reachable: Tensor
@@ -142,7 +153,7 @@ class Attention(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.register_buffer("reachable", reachable_squares(), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, scale_B: Tensor | None = None) -> Tensor:
         batch, channels, _, _ = x.shape
         head_dim = channels // self.heads
         # Squares before channels, as channels-last memory has them.
@@ -158,6 +169,7 @@ class Attention(nn.Module):
             MASKED_SHARE,
         )
         mixed_BSC = mixed_BHSD.transpose(1, 2).reshape(batch, 64, channels)
-        x = x + self.proj(mixed_BSC.transpose(1, 2).reshape(batch, channels, 8, 8))
+        branch = self.proj(mixed_BSC.transpose(1, 2).reshape(batch, channels, 8, 8))
+        x = x + _scaled(branch, scale_B)
         normed: Tensor = self.norm(x.permute(0, 2, 3, 1))
         return normed.permute(0, 3, 1, 2)

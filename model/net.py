@@ -126,13 +126,17 @@ class ChessNet(nn.Module):
         """The logits of `heads`. ValueError when this network lacks one of them."""
         return self.read(self.trunk(planes_BC88), heads)
 
-    def trunk(self, planes_BC88: Tensor) -> Tensor:
-        """Float[B, C, 8, 8]: what every head reads."""
+    def trunk(self, planes_BC88: Tensor, scale_BL: Tensor | None = None) -> Tensor:
+        """Float[B, C, 8, 8]: what every head reads.
+
+        `scale_BL` multiplies the branches of the tower's L layers (see `model.drop_path`).
+        """
         x: Tensor = self.stem(planes_BC88)
         if self.chess_features is not None:
             x = self.chess_features(x)
-        for layer in self.tower:
-            x = run_layer(self.checkpointing, layer, x)
+        for number, layer in enumerate(self.tower):
+            scale_B = None if scale_BL is None else scale_BL[:, number]
+            x = run_layer(self.checkpointing, layer, x, scale_B)
         return x
 
     def read(self, trunk_BC88: Tensor, heads: tuple[Head, ...]) -> NetOutput:

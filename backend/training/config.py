@@ -55,6 +55,9 @@ class TrainingConfig:
     value_loss: Literal["auto", "cross_entropy", "squared", "huber"] = "auto"
     """auto: cross_entropy of win, draw, loss with a wdl head, squared error of the expected score
     with a scalar one. huber: of the score too, linear beyond an error of 0.5."""
+    drop_path: float = 0.0
+    """Stochastic depth: chance that the last layer of the tower is left out for a position, in
+    training only; that of the others rises to it linearly (0 to 1)."""
     policy_weight: float = 1.0
     """Weight of the policy loss in the total."""
     value_weight: float = 1.0
@@ -101,4 +104,7 @@ class TrainingConfig:
             "search_value_frac",
         ):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "must be in 0..1")
-        require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "must be in 0..1, below 1")
+        for name in ("ema_decay", "drop_path"):
+            require(
+                0 <= getattr(self, name) < 1, name, getattr(self, name), "must be in 0..1, below 1"
+            )

@@ -13,7 +13,7 @@ Shapes: B batch, R rows of a view, S 64 squares.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -35,6 +35,7 @@ from backend.training.terms import (
     View,
 )
 from model.config import ModelConfig, Orientation, SslConfig
+from model.drop_path import branch_scales
 from model.encoding import encode_planes
 from model.net import ChessNet, Head
 from model.ssl.masking import blank, choose_masked
@@ -65,6 +66,8 @@ class Rows:
 
     planes_RC88: Tensor
     targets: dict[Head, Targets]
+    scale_RL: Tensor | None = None
+    """Of the branches of the tower's layers; None without stochastic depth."""
 
     def __len__(self) -> int:
         return len(self.planes_RC88)
@@ -76,7 +79,8 @@ class Rows:
             head: {name: tensor[rows] for name, tensor in values.items()}
             for head, values in self.targets.items()
         }
-        return Rows(self.planes_RC88[rows], targets)
+        scale_RL = None if self.scale_RL is None else self.scale_RL[rows]
+        return Rows(self.planes_RC88[rows], targets, scale_RL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +102,17 @@ class Examples:
 class Objective:
     """The terms, and how their gradients come about. Holds settings only, no state."""
 
-    def __init__(self, terms: Sequence[Term], orientation: Orientation, mask_frac: float) -> None:
+    def __init__(
+        self,
+        terms: Sequence[Term],
+        orientation: Orientation,
+        mask_frac: float,
+        drop_path: float = 0.0,
+    ) -> None:
         self.terms = tuple(terms)
         self._orientation: Orientation = orientation
         self._mask_frac = mask_frac
+        self._drop_path = drop_path
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -133,6 +144,18 @@ class Objective:
         rows = Rows(blank(masked.planes_RC88, mask_RS), targets)
         return Examples(examples.size, {**examples.views, "masked": rows}, examples.weights)
 
+    def drop(self, examples: Examples, num_layers: int, generator: torch.Generator) -> Examples:
+        """The same with branches of the tower's layers left out, drawn from `generator`."""
+        if not self._drop_path:
+            return examples
+        views = {
+            view: replace(
+                rows, scale_RL=branch_scales(len(rows), num_layers, self._drop_path, generator)
+            )
+            for view, rows in examples.views.items()
+        }
+        return replace(examples, views=views)
+
     def backward(
         self,
         net: ChessNet,
@@ -153,7 +176,8 @@ class Objective:
         planes = planes.to(target).contiguous(memory_format=device.memory_format)
         readings: list[tuple[Term, Reading]] = []
         with part("trunk"), device.forward(precision):
-            trunks = torch.split(net.trunk(planes), [len(rows) for rows in shown])
+            trunk = net.trunk(planes, _scales(shown, target))
+            trunks = torch.split(trunk, [len(rows) for rows in shown])
         with part("heads"), device.forward(precision):
             outputs = {
                 view: net.read(trunk, tuple(examples.views[view].targets))
@@ -193,6 +217,12 @@ def micro_batches(examples: Examples, size: int) -> Iterator[Examples]:
     """`examples` in as few parts of equal size as possible, at most `size` positions each."""
     parts = math.ceil(examples.size / size)
     return (examples.part(number, parts) for number in range(parts))
+
+
+def _scales(shown: Sequence[Rows], device: torch.device) -> Tensor | None:
+    """float[B, L] of all rows that are shown together; None without stochastic depth."""
+    scales = [rows.scale_RL for rows in shown if rows.scale_RL is not None]
+    return torch.cat(scales).to(device) if scales else None
 
 
 def _to(targets: Targets, device: torch.device) -> Targets:

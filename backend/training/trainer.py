@@ -80,7 +80,9 @@ class Trainer:
         generator = torch.Generator().manual_seed(seed)
         self.config = config
         self.device = device
-        self.objective = Objective(terms_of(model, ssl, config), model.orientation, ssl.mask_frac)
+        self.objective = Objective(
+            terms_of(model, ssl, config), model.orientation, ssl.mask_frac, config.drop_path
+        )
         self.net = device.place(ChessNet(model, generator)).train()
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
         """The averaged network, which plays."""
@@ -125,6 +127,7 @@ class Trainer:
         mask_rng = self._mask_generator.get_state()
         with part("encode"):
             examples = self.objective.hide(prepared, self._mask_generator)
+            examples = self.objective.drop(examples, len(self.net.tower), self._mask_generator)
         next_mask_rng = self._mask_generator.get_state()
         self._mask_generator.set_state(mask_rng)
 

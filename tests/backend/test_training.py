@@ -149,17 +149,21 @@ def test_who_mates_has_won_and_who_is_mated_next_has_lost_for_either_colour(
     assert (score[~is_won] < -0.5).all(), score
 
 
-def test_training_twenty_and_resuming_for_twenty_equals_forty_bit_for_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("drop_path", [0.0, 0.3])
+def test_training_twenty_and_resuming_for_twenty_equals_forty_bit_for_bit(
+    tmp_path: Path, drop_path: float
+) -> None:
     batches = [random_batch(16, seed=seed) for seed in range(4)]
-    straight = make_trainer()
+    config = replace(FAST, drop_path=drop_path)
+    straight = make_trainer(config=config)
     for step in range(40):
         last = straight.step(batches[step % 4])
 
-    first = make_trainer()
+    first = make_trainer(config=config)
     for step in range(20):
         first.step(batches[step % 4])
     path = first.save(tmp_path / "middle", data_position={"cursor": 20})
-    second = make_trainer()
+    second = make_trainer(config=config)
     second.step(batches[0])  # Whatever it was before must not matter.
     second.restore(checkpoints.load(path))
     assert second.num_steps == 20
@@ -189,6 +193,18 @@ def test_a_step_with_a_loss_that_is_not_finite_changes_nothing(tmp_path: Path) -
     assert state_bytes(trainer, tmp_path / "after") == before
     assert trainer.num_steps == 1
     assert trainer.step(batch)["loss"] > 0
+
+
+def test_branches_left_out_change_training_and_a_step_not_taken_draws_them_again() -> None:
+    batch = random_batch(8, seed=2)
+    plain, dropped, twice = (
+        make_trainer(config=replace(FAST, drop_path=chance)) for chance in (0.0, 0.5, 0.5)
+    )
+    with pytest.raises(NonFiniteError):
+        twice.step(poisoned(batch))
+    losses = [trainer.step(batch)["loss"] for trainer in (plain, dropped, twice)]
+    assert losses[0] != losses[1]
+    assert losses[1] == losses[2]
 
 
 def test_one_gradient_that_is_not_finite_changes_nothing(tmp_path: Path) -> None:
