@@ -4,11 +4,11 @@ They are pickles. torch reads them with an unpickler that knows tensors and plai
 so nothing in them is run, and what they hold is checked key by key (`model/legacy.py`).
 """
 
-import pickle
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Final, Literal
 
 import torch
@@ -29,7 +29,7 @@ _RAW: Final = ("model_state_dict", "model")
 """Keys of the container; every vintage has the first of these, some have the second as well."""
 
 _UNREADABLE: Final = (
-    pickle.UnpicklingError,
+    UnpicklingError,
     EOFError,
     RuntimeError,
     ValueError,

@@ -81,7 +81,13 @@ class SupervisedTraining:
             config.model, config.ssl, config.training, self._device, seed=config.seed
         )
         draw = np.random.default_rng([config.seed, 3])
-        sampler = Sampler(self._window, draw, 0.0, config.training.mirror_frac)
+        sampler = Sampler(
+            self._window,
+            draw,
+            0.0,
+            config.training.mirror_frac,
+            looks_ahead=config.model.looks_ahead,
+        )
         self._loader = Loader(sampler, self._trainer, config.training.batch_size)
         self._means = MetricMeans()
         self._imported_samples = 0

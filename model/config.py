@@ -40,6 +40,15 @@ class ModelConfig:
     """13 classes for each square, trained on a board with masked squares."""
     plies_left_head: bool = False
     """Foretells how many plies the game will go on; not used in play."""
+    short_value_head: bool = False
+    """Foretells how the searches of the next plies will judge the game; not used in play."""
+    reply_head: bool = False
+    """Foretells the opponent's reply, whatever the mover plays; not used in play."""
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether training needs to know what follows a position in its game."""
+        return self.plies_left_head or self.short_value_head or self.reply_head
 
     def __post_init__(self) -> None:
         positive = {

@@ -79,3 +79,13 @@ def board_head(channels: int, outputs: int) -> nn.Sequential:
         nn.ReLU(),
         linear(BOARD_HIDDEN, outputs),
     )
+
+
+def reply_logits(planes_BP88: Tensor, *, is_turned: bool) -> Tensor:
+    """logits_BM of the opponent's moves from 73 planes on the board as the mover sees it.
+
+    The opponent's move index starts at a1 of its own board. Where boards are turned to the mover
+    (`is_turned`), row 0 here is that board's first rank; else it is rank 8, as for any policy.
+    """
+    rows = planes_BP88 if is_turned else planes_BP88.flip(2)
+    return rows.permute(0, 2, 3, 1).reshape(len(rows), NUM_MOVES)

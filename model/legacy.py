@@ -33,7 +33,11 @@ _ITS_PARTS: Final[dict[str, Any]] = {
 _ITS_VIEW: Final[dict[str, Any]] = {"orientation": "white", "value_head": "scalar"}
 """How its networks see the board and say their value."""
 
-_ADDED_HERE: Final[dict[str, Any]] = {"plies_left_head": False}
+_ADDED_HERE: Final[dict[str, Any]] = {
+    "plies_left_head": False,
+    "short_value_head": False,
+    "reply_head": False,
+}
 """Parts that it did not have, switched off."""
 
 

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from model.heads import PLIES_UNIT
+
 HUBER_DELTA: Final = 0.5
 """An error of the expected score beyond which Huber's loss is linear."""
 
@@ -38,6 +40,14 @@ class PieceLoss:
     """Over masked squares; has the gradient."""
     accuracy: Tensor
     """Share of masked squares named rightly (0 to 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PliesLoss:
+    huber: Tensor
+    """Has the gradient."""
+    error: Tensor
+    """Mean absolute error, plies."""
 
 
 def policy_loss(
@@ -90,6 +100,17 @@ def expected_score(logits_B3: Tensor) -> Tensor:
 def scalar_value_loss(value_B: Tensor, target_B3: Tensor, weight_B: Tensor) -> Tensor:
     """Squared error of the mover's expected score from -1 to 1."""
     return _mean((value_B.float() - (target_B3[:, 0] - target_B3[:, 2])).square(), weight_B)
+
+
+def plies_left_loss(plies_B: Tensor, target_B: Tensor, weight_B: Tensor) -> PliesLoss:
+    """Huber loss in units of `PLIES_UNIT`: beyond half a unit an error costs only linearly."""
+    units_B = F.huber_loss(
+        plies_B.float() / PLIES_UNIT, target_B / PLIES_UNIT, delta=0.5, reduction="none"
+    )
+    return PliesLoss(
+        huber=_mean(units_B, weight_B),
+        error=_mean((plies_B.detach().float() - target_B).abs(), weight_B),
+    )
 
 
 def piece_loss(logits_B13S: Tensor, target_BS: Tensor, masked_BS: Tensor) -> PieceLoss:

@@ -21,6 +21,7 @@ from model.config import ModelConfig
 from model.encoding import NUM_MOVES, NUM_PLANES
 from model.heads import (
     AUX_CHANNELS,
+    MOVE_PLANES,
     NUM_MOVE_TYPES,
     NUM_PIECE_CLASSES,
     PLIES_UNIT,
@@ -29,11 +30,21 @@ from model.heads import (
     board_head,
     lowrank_policy,
     policy_trunk,
+    reply_logits,
     square_classifier,
     value_trunk,
 )
 
-Head = Literal["policy", "value", "piece", "from_square", "move_type", "plies_left"]
+Head = Literal[
+    "policy",
+    "value",
+    "piece",
+    "from_square",
+    "move_type",
+    "plies_left",
+    "short_value",
+    "reply",
+]
 
 PLAY_HEADS: tuple[Head, ...] = ("policy", "value")
 """What search needs; inference pays for nothing else."""
@@ -51,6 +62,8 @@ _HEAD_MODULES: dict[str, Head] = {
     "aux_from_square": "from_square",
     "aux_move_type": "move_type",
     "plies_left_head": "plies_left",
+    "short_value_head": "short_value",
+    "reply_head": "reply",
 }
 """Attributes of ChessNet that belong to one head; all others are the trunk's."""
 
@@ -74,6 +87,10 @@ class NetOutput:
     move_type_logits_B12S: Tensor | None = None
     plies_left_B: Tensor | None = None
     """Expected plies to the end of the game, above 0."""
+    short_wdl_logits_B3: Tensor | None = None
+    """Win, draw, loss for the mover, as the searches of the next plies will see them."""
+    reply_logits_BM: Tensor | None = None
+    """All 4672 moves of the opponent, as they are numbered in the next position."""
 
 
 class ChessNet(nn.Module):
@@ -117,6 +134,12 @@ class ChessNet(nn.Module):
         self.plies_left_head: nn.Sequential | None = None
         if config.plies_left_head:
             self.plies_left_head = board_head(channels, 1)
+        self.short_value_head: nn.Sequential | None = None
+        if config.short_value_head:
+            self.short_value_head = board_head(channels, 3)
+        self.reply_head: nn.Sequential | None = None
+        if config.reply_head:
+            self.reply_head = square_classifier(channels, POLICY_CHANNELS, MOVE_PLANES)
 
         if generator is None:
             generator = torch.Generator().manual_seed(0)
@@ -181,6 +204,11 @@ class ChessNet(nn.Module):
             case "plies_left" if self.plies_left_head is not None:
                 plies_B = F.softplus(self.plies_left_head(x).float()).squeeze(1) * PLIES_UNIT
                 return {"plies_left_B": plies_B}
+            case "short_value" if self.short_value_head is not None:
+                return {"short_wdl_logits_B3": self.short_value_head(x)}
+            case "reply" if self.reply_head is not None:
+                is_turned = self.config.orientation == "mover"
+                return {"reply_logits_BM": reply_logits(self.reply_head(x), is_turned=is_turned)}
             case _:
                 raise ValueError(f"this network has no head {head!r}; see its ModelConfig")
 
@@ -224,6 +252,11 @@ def initialise(net: ChessNet, generator: torch.Generator) -> None:
     else:
         net.policy_fc_norm.weight.fill_(INITIAL_LOGIT_SCALE)
     net.value_fc3.weight.mul_(INITIAL_LOGIT_SCALE)
+    for head in (net.plies_left_head, net.short_value_head, net.reply_head):
+        if head is not None:
+            last = head[-1]
+            assert isinstance(last, nn.Linear | nn.Conv2d)
+            last.weight.mul_(INITIAL_LOGIT_SCALE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +293,8 @@ def describe(config: ModelConfig) -> list[Part]:
         ("from-square head", 1, [net.aux_from_square] if net.aux_from_square else []),
         ("move-type head", 1, [net.aux_move_type] if net.aux_move_type else []),
         ("plies-left head", 1, [net.plies_left_head] if net.plies_left_head else []),
+        ("short-term value head", 1, [net.short_value_head] if net.short_value_head else []),
+        ("opponent-reply head", 1, [net.reply_head] if net.reply_head else []),
     ]
     return [
         Part(name=name, copies=copies, parameters=sum(map(count_parameters, modules)))

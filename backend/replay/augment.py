@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from backend.replay.batch import Batch
+from backend.replay.schema import Array
 from model.encoding.mirror import MIRRORED_MOVE, can_be_mirrored, mirror_positions
 
 
@@ -15,8 +16,18 @@ def mirror_some(batch: Batch, mirror_frac: float, rng: np.random.Generator) -> B
     """The batch with each position that can be mirrored so shown with chance `mirror_frac`."""
     chosen = rng.random(len(batch)) < mirror_frac
     rows = np.flatnonzero(chosen & can_be_mirrored(batch.positions))
-    positions, index = batch.positions.copy(), batch.policy_index.copy()
+    positions = batch.positions.copy()
     positions[rows] = mirror_positions(positions[rows])
+    future = batch.future
+    if future is not None:
+        future = replace(future, reply_index=_mirrored(future.reply_index, rows))
+    index = _mirrored(batch.policy_index, rows)
+    return replace(batch, positions=positions, policy_index=index, future=future)
+
+
+def _mirrored(index: Array, rows: Array) -> Array:
+    """A copy of int64[B, K] with the moves of `rows` mirrored."""
+    mirrored = index.copy()
     # Padding may be any number; only what is a move has a mirrored one.
-    index[rows] = MIRRORED_MOVE[index[rows].clip(0, len(MIRRORED_MOVE) - 1)]
-    return replace(batch, positions=positions, policy_index=index)
+    mirrored[rows] = MIRRORED_MOVE[index[rows].clip(0, len(MIRRORED_MOVE) - 1)]
+    return mirrored

@@ -3,12 +3,13 @@
 Shapes: B positions, K the most legal moves of any position in the batch (or more).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ReplayError
+from backend.replay.future import Future
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +30,8 @@ class Batch:
     """[B]: importance in the policy loss; only ratios matter. 0, even everywhere, is allowed."""
     value_weight: NDArray[np.float32]
     """[B]: importance in the value loss, at least 0; only ratios matter."""
+    future: Future | None = None
+    """What follows in the games, for networks that look ahead; None where none was asked for."""
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -45,12 +48,11 @@ class Batch:
             "policy_weight": ((size,), np.float32),
             "value_weight": ((size,), np.float32),
         }
-        for field in fields(self):
-            array = getattr(self, field.name)
-            shape, dtype = expected[field.name]
+        for name, (shape, dtype) in expected.items():
+            array = getattr(self, name)
             if array.shape != shape or array.dtype != dtype:
                 raise ReplayError(
-                    f"batch.{field.name} is {array.dtype}{list(array.shape)}, "
+                    f"batch.{name} is {array.dtype}{list(array.shape)}, "
                     f"expected {np.dtype(dtype)}{list(shape)}"
                 )
         if size == 0:
@@ -73,3 +75,5 @@ class Batch:
                 raise ReplayError(f"batch.{name} is out of range at position {row}")
         if not self.value_weight.sum() > 0:
             raise ReplayError("batch.value_weight is zero everywhere")
+        if self.future is not None:
+            self.future.validate(size)

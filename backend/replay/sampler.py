@@ -11,6 +11,7 @@ import numpy as np
 
 from backend.replay.augment import mirror_some
 from backend.replay.batch import Batch
+from backend.replay.future import look_ahead
 from backend.replay.window import Window
 
 
@@ -23,15 +24,19 @@ class Sampler:
         rng: np.random.Generator,
         search_value_frac: float,
         mirror_frac: float = 0.0,
+        *,
+        looks_ahead: bool = False,
     ) -> None:
         """`search_value_frac` is the share of the search's value in the value target (0 to 1).
 
-        `mirror_frac`: chance that a position without castling is drawn mirrored left to right.
+        `mirror_frac`: chance that a position without castling is drawn mirrored left to right. With
+        `looks_ahead` batches hold what follows in the games as well.
         """
         self._window = window
         self._rng = rng
         self._search_value_frac = search_value_frac
         self._mirror_frac = mirror_frac
+        self._looks_ahead = looks_ahead
 
     def sample(self, size: int) -> Batch:
         """`size` positions. ReplayError when the window is empty."""
@@ -65,6 +70,7 @@ class Sampler:
             wdl_target=(wdl / wdl.sum(axis=1, keepdims=True)).astype(np.float32),
             policy_weight=self._window.column("policy_weight")[rows].astype(np.float32),
             value_weight=self._window.column("value_weight")[rows].astype(np.float32),
+            future=look_ahead(self._window, rows) if self._looks_ahead else None,
         )
 
     def state(self) -> dict[str, Any]:

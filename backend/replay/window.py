@@ -27,7 +27,10 @@ _COLUMNS: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
     "has_result": (np.uint8, ()),
     "policy_weight": (np.float16, ()),
     "value_weight": (np.float16, ()),
+    "plies_left": (np.int16, ()),
+    "ply": (np.int16, ()),
 }
+"""Taken over from the shards as they are; `game` is added to them."""
 
 
 class Window:
@@ -37,6 +40,9 @@ class Window:
         self._directory = directory
         self._capacity = capacity
         self._columns = {name: _Tape(dtype, shape) for name, (dtype, shape) in _COLUMNS.items()}
+        self._columns["game"] = _Tape(np.int64, ())
+        self._num_games = 0
+        """Of all shards that were ever added: shards number their games from 0."""
         self._first_move = _Tape(np.int64, ())
         self._policy_index = _Tape(np.int16, ())
         self._policy_prob = _Tape(np.float16, ())
@@ -57,7 +63,10 @@ class Window:
             return 0
         shard = read_shard(self._directory / name)
         self._names.add(name)
-        columns = shard.columns
+        columns = shard.columns | {
+            "game": shard.columns["game_of_position"].astype(np.int64) + self._num_games
+        }
+        self._num_games += len(columns["game_result"])
         for column, tape in self._columns.items():
             tape.append(columns[column])
         moves_before = self._dropped_moves + len(self._policy_index)
@@ -78,7 +87,10 @@ class Window:
         self._dropped_moves += moves
 
     def column(self, name: str) -> Array:
-        """A column of the whole window, oldest first; valid until the next `add`."""
+        """A column of the whole window, oldest first; valid until the next `add`.
+
+        `game` is a number that only positions of the same game share.
+        """
         return self._columns[name].view()
 
     def policies(self, rows: Array) -> tuple[Array, Array, Array]:

@@ -62,6 +62,12 @@ class TrainingConfig:
     """Weight of the policy loss in the total."""
     value_weight: float = 1.0
     """Weight of the value loss in the total."""
+    plies_left_weight: float = 0.1
+    """Weight of the plies-left loss in the total, where the model has that head."""
+    short_value_weight: float = 0.25
+    """Weight of the short-term value loss in the total, where the model has that head."""
+    reply_weight: float = 0.15
+    """Weight of the opponent-reply loss in the total, where the model has that head."""
     search_value_frac: float = 0.25
     """Share of the search's root value in the value target; the rest is the game's result."""
     steps_per_cycle: int = 1000
@@ -92,6 +98,9 @@ class TrainingConfig:
             "weight_decay",
             "policy_weight",
             "value_weight",
+            "plies_left_weight",
+            "short_value_weight",
+            "reply_weight",
             "checkpoint_every_s",
             "checkpoint_every_steps",
         ):

@@ -23,6 +23,7 @@ from backend.accelerator import Precision
 from backend.device import Device
 from backend.replay.batch import Batch
 from backend.training.config import TrainingConfig
+from backend.training.lookahead import PliesLeftTerm, ReplyTerm, ShortValueTerm
 from backend.training.parts import part
 from backend.training.terms import (
     MASK,
@@ -57,6 +58,12 @@ def terms_of(model: ModelConfig, ssl: SslConfig, config: TrainingConfig) -> tupl
     ]
     if ssl.enabled and ssl.piece_weight > 0 and model.ssl_piece_head:
         terms.append(PieceTerm(ssl.piece_weight))
+    if model.plies_left_head:
+        terms.append(PliesLeftTerm(config.plies_left_weight))
+    if model.short_value_head:
+        terms.append(ShortValueTerm(config.short_value_weight))
+    if model.reply_head:
+        terms.append(ReplyTerm(config.reply_weight))
     return tuple(terms)
 
 

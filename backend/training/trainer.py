@@ -108,9 +108,8 @@ class Trainer:
     def step(self, batch: Batch | Examples) -> dict[str, float]:
         """One optimiser step; returns finite metrics.
 
-        policy_loss, policy_kl, policy_entropy (nats), policy_top1 (0-1), value_loss, piece_loss,
-        piece_accuracy (0-1; both only with the piece task), loss, grad_norm (before clipping),
-        learning_rate, samples_per_s, and in float16 loss_scale.
+        Those of each term (`backend/training/terms.py`, `lookahead.py`), loss, grad_norm (before
+        clipping), learning_rate, samples_per_s, and in float16 loss_scale.
 
         NonFiniteError, with nothing changed, when the loss or the gradient is not finite.
         DeviceError when the device has no memory even for the smallest part of the batch.

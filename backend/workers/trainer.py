@@ -72,7 +72,11 @@ class _TrainerWorker:
         self._window = Window(run.replay, config.replay.window_positions)
         rng = np.random.default_rng([config.seed, 1])
         sampler = Sampler(
-            self._window, rng, config.training.search_value_frac, config.training.mirror_frac
+            self._window,
+            rng,
+            config.training.search_value_frac,
+            config.training.mirror_frac,
+            looks_ahead=config.model.looks_ahead,
         )
         self._loader = Loader(sampler, self._trainer, config.training.batch_size)
         self._imported_samples = 0

@@ -135,7 +135,10 @@ def _show_import(meter: "_Meter", tally: "ImportTally") -> None:
 
 
 def _show_training(meter: "_Meter", point: "TrainingStep", end: int, steps: int) -> None:
-    shown = ("policy_loss", "policy_top1", "value_loss", "piece_loss", "samples_per_s")
+    shown = (
+        *("policy_loss", "policy_top1", "value_loss", "piece_loss"),
+        *("plies_left_error", "short_value_loss", "reply_top1", "samples_per_s"),
+    )
     readings = [f"{name} {point.metrics[name]:.4g}" for name in shown if name in point.metrics]
     meter.show(f"step {point.step:,}", 1 - (end - point.step) / steps, ", ".join(readings))
 

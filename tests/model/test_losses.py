@@ -5,7 +5,13 @@ import math
 import pytest
 import torch
 
-from model.losses import piece_loss, policy_loss, scalar_value_loss, wdl_loss
+from model.losses import (
+    piece_loss,
+    plies_left_loss,
+    policy_loss,
+    scalar_value_loss,
+    wdl_loss,
+)
 
 ONES = torch.ones(2)
 
@@ -75,6 +81,17 @@ def test_wdl_loss_prefers_the_mover_to_win_when_the_target_says_so() -> None:
     assert logits.grad is not None
     win, draw, loss = (-logits.grad[0]).tolist()
     assert win > 0 > draw == loss
+
+
+def test_plies_left_loss_is_square_near_and_linear_far_away() -> None:
+    plies = torch.tensor([45.0, 100.0, 7.0], requires_grad=True)
+    loss = plies_left_loss(plies, torch.tensor([40.0, 40.0, -1.0]), torch.tensor([1.0, 1.0, 0.0]))
+    near, far = 0.5 * 0.25**2, 0.5 * (3 - 0.25)
+    assert loss.huber.item() == pytest.approx((near + far) / 2)
+    assert loss.error.item() == pytest.approx((5 + 60) / 2)
+    loss.huber.backward()
+    assert plies.grad is not None
+    assert plies.grad[2] == 0
 
 
 def test_piece_loss_looks_at_masked_squares_only_and_has_a_gradient() -> None:

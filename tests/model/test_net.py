@@ -1,5 +1,6 @@
 """ChessNet: the earlier program's outputs and counts, every option's shape, its first weights."""
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from backend.presets import PRESETS
 from model.blocks import Attention, reachable_squares
-from model.config import ModelConfig
+from model.config import ModelConfig, Orientation
 from model.heads import ConvPolicyHead
 from model.net import ChessNet, Head, Part, count_parameters, describe, initialise
 from tests.earlier import golden_tensors
@@ -117,6 +118,32 @@ def test_conv_policy_lays_out_square_times_73_with_a1_first() -> None:
         x[0, 0, 6, 4] = 1  # row 6 is rank 2, column 4 is file e: e2 = 12
         logits = head(x)[0]
     assert logits.nonzero().flatten().tolist() == [12 * 73 + 17]
+
+
+@pytest.mark.parametrize(("orientation", "square"), [("mover", 52), ("white", 12)])
+def test_a_reply_is_numbered_on_the_opponents_own_board(
+    orientation: Orientation, square: int
+) -> None:
+    """What the mover sees at its e2 (row 6, column 4) is at the other side's e7 (52)."""
+    net = ChessNet(replace(TINY, reply_head=True, orientation=orientation)).eval()
+    assert net.reply_head is not None
+    planes = torch.zeros(1, 73, 8, 8)
+    planes[0, 17, 6, 4] = 1
+    net.reply_head.register_forward_hook(lambda *_: planes)
+    logits = net(torch.zeros(1, 19, 8, 8), heads=("reply",)).reply_logits_BM
+    assert logits is not None
+    assert logits[0].nonzero().flatten().tolist() == [square * 73 + 17]
+
+
+def test_heads_that_look_ahead_start_close_to_knowing_nothing() -> None:
+    net = ChessNet(replace(TINY, plies_left_head=True, short_value_head=True, reply_head=True))
+    planes = torch.randn(8, 19, 8, 8, generator=torch.Generator().manual_seed(2))
+    output = net.eval()(planes, heads=("plies_left", "short_value", "reply"))
+    assert output.plies_left_B.shape == (8,)
+    assert ((output.plies_left_B > 5) & (output.plies_left_B < 40)).all()
+    assert output.short_wdl_logits_B3.softmax(dim=1).sub(1 / 3).abs().max() < 0.2
+    assert output.reply_logits_BM.shape == (8, 4672)
+    assert output.reply_logits_BM.std() < 0.3
 
 
 def test_reachable_squares_are_lines_diagonals_and_knight_steps() -> None:
