@@ -1,7 +1,8 @@
 """Activation checkpointing: what a layer keeps for the backward pass, and what it computes again.
 
     none       everything is kept
-    selective  products (convolutions, matrices) are kept, what is cheap between them is not
+    selective  products with weights and fused attention are kept, what is cheap between them is
+               not; nor are attention scores where no kernel fuses them: 64 x 64 for each head
     full       only the layer's input is kept; the whole layer runs twice
 
 Gradients are those of `none`, and BatchNorm does not take its statistics a second time. A compiled
@@ -28,7 +29,6 @@ _PRODUCTS: Final = frozenset(
         _aten.convolution.default,
         _aten.mm.default,
         _aten.addmm.default,
-        _aten.bmm.default,
         _aten._scaled_dot_product_flash_attention.default,
         _aten._scaled_dot_product_flash_attention_for_cpu.default,
         _aten._scaled_dot_product_efficient_attention.default,

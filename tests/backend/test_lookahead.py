@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from backend import checkpoints
-from backend.config import DeviceConfig, TrainingConfig
+from backend.config import DeviceConfig
 from backend.device import choose_device
 from backend.replay import records
 from backend.replay.sampler import Sampler
 from backend.replay.window import Window
+from backend.training.config import TrainingConfig
 from backend.training.trainer import Trainer
 from model.config import ModelConfig, SslConfig
 from tests.backend.replay.games import SHUFFLE, black_mates, cut_game, game_of, white_mates, write

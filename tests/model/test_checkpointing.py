@@ -11,7 +11,7 @@ from model.net import ChessNet
 
 NET = ModelConfig(
     channels=32,
-    blocks=4,
+    blocks=6,
     board_features=True,
     attention_every=2,
     attention_heads=2,
