@@ -22,6 +22,10 @@ depend on it."""
 MASKED_SHARE = 0.8
 """Weight of the attention over reachable squares; the rest goes to attention over all squares."""
 
+SMOLGEN_CHANNELS = 16
+SMOLGEN_HIDDEN = 128
+SMOLGEN_CODE = 64
+
 UNREACHABLE_SCORE = -1e4
 """Added to no score but put in place of its bias: float16 can still hold it."""
 
@@ -129,6 +133,32 @@ def _scaled(branch: Tensor, scale_B: Tensor | None) -> Tensor:
     return branch if scale_B is None else branch * scale_B.to(branch.dtype)[:, None, None, None]
 
 
+class Smolgen(nn.Module):
+    """A bias of attention scores that depends on the whole board, as in lc0.
+
+    The board is squeezed into one vector, from which each head gets a code of 64 numbers, and the
+    code is expanded to 64 x 64 squares. lc0 shares the expansion among all layers; here each has
+    its own, and smaller ones before it. The expansion starts at 0, as if nothing were there.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.squeeze = conv(channels, SMOLGEN_CHANNELS, 1)
+        self.fc1 = linear(SMOLGEN_CHANNELS * 64, SMOLGEN_HIDDEN)
+        self.norm1 = nn.LayerNorm(SMOLGEN_HIDDEN)
+        self.fc2 = linear(SMOLGEN_HIDDEN, heads * SMOLGEN_CODE)
+        self.norm2 = nn.LayerNorm(heads * SMOLGEN_CODE)
+        self.expand = linear(SMOLGEN_CODE, 64 * 64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float[B, H, 64, 64] to be added to the scores."""
+        code = self.norm1(F.silu(self.fc1(self.squeeze(x).flatten(1))))
+        code = self.norm2(F.silu(self.fc2(code))).reshape(len(x), self.heads, SMOLGEN_CODE)
+        bias: Tensor = self.expand(code)
+        return bias.reshape(len(x), self.heads, 64, 64)
+
+
 class Attention(nn.Module):
     """Self-attention over squares: 0.8 of it sees reachable squares only, 0.2 all; post-LayerNorm.
 
@@ -144,13 +174,14 @@ class Attention(nn.Module):
 
     reachable: Tensor
 
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, channels: int, heads: int, *, smolgen: bool = False) -> None:
         super().__init__()
         self.heads = heads
         self.rel_bias = nn.Parameter(torch.empty(1, heads, 64, 64))
         self.qkv = conv(channels, 3 * channels, 1)
         self.proj = conv(channels, channels, 1)
         self.norm = nn.LayerNorm(channels)
+        self.smolgen = Smolgen(channels, heads) if smolgen else None
         self.register_buffer("reachable", reachable_squares(), persistent=False)
 
     def forward(self, x: Tensor, scale_B: Tensor | None = None) -> Tensor:
@@ -161,7 +192,7 @@ class Attention(nn.Module):
         q_BHSD, k_BHSD, v_BHSD = (
             qkv_BS.reshape(batch, 64, 3, self.heads, head_dim).permute(2, 0, 3, 1, 4).unbind()
         )
-        bias = self.rel_bias
+        bias = self.rel_bias if self.smolgen is None else self.rel_bias + self.smolgen(x)
         near = bias.masked_fill(~self.reachable, UNREACHABLE_SCORE)
         mixed_BHSD = torch.lerp(
             F.scaled_dot_product_attention(q_BHSD, k_BHSD, v_BHSD, attn_mask=bias),

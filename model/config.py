@@ -22,6 +22,8 @@ class ModelConfig:
     """An attention layer after every n-th block; 0 means none."""
     attention_heads: int = 20
     """Heads of one attention layer; channels must be a multiple."""
+    smolgen: bool = False
+    """An attention bias made from the whole position, as in lc0, besides the learned one."""
     se_ratio: int = 4
     """Squeeze-excitation bottleneck is channels / se_ratio; 0 means no squeeze-excitation."""
     policy_head: Literal["conv", "lowrank"] = "lowrank"
@@ -70,6 +72,8 @@ class ModelConfig:
                 f"channels = {self.channels!r} must be a multiple of "
                 f"attention_heads = {self.attention_heads!r}"
             )
+        if self.smolgen and not self.attention_every:
+            raise ValueError("smolgen = True needs attention layers (attention_every)")
         if self.se_ratio < 0:
             raise ValueError(f"se_ratio = {self.se_ratio!r} must not be negative")
 

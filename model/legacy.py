@@ -37,6 +37,7 @@ _ADDED_HERE: Final[dict[str, Any]] = {
     "plies_left_head": False,
     "short_value_head": False,
     "reply_head": False,
+    "smolgen": False,
 }
 """Parts that it did not have, switched off."""
 

@@ -217,7 +217,7 @@ def _tower(config: ModelConfig) -> Iterator[nn.Module]:
     for number in range(1, config.blocks + 1):
         yield ResidualBlock(config.channels, config.se_ratio)
         if config.attention_every and number % config.attention_every == 0:
-            yield Attention(config.channels, config.attention_heads)
+            yield Attention(config.channels, config.attention_heads, smolgen=config.smolgen)
 
 
 @torch.no_grad()
@@ -247,6 +247,8 @@ def initialise(net: ChessNet, generator: torch.Generator) -> None:
         elif isinstance(block, Attention):
             block.qkv.weight.mul_(math.sqrt(0.5))
             block.proj.weight.mul_(0.5)
+            if block.smolgen is not None:
+                block.smolgen.expand.weight.zero_()
     if isinstance(net.policy_head, ConvPolicyHead):
         net.policy_head.moves.weight.mul_(INITIAL_LOGIT_SCALE)
     else:

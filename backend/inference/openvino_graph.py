@@ -23,10 +23,12 @@ from torch import Tensor, nn
 
 from model.blocks import (
     MASKED_SHARE,
+    SMOLGEN_CODE,
     UNREACHABLE_SCORE,
     Attention,
     BoardFeatures,
     ResidualBlock,
+    Smolgen,
 )
 from model.encoding import NUM_PLANES
 from model.heads import ConvPolicyHead
@@ -94,6 +96,8 @@ class _Builder:
         )
         scores = ops.multiply(ops.matmul(q, k, True, False), np.float32(1 / math.sqrt(head_dim)))
         scores = ops.add(scores, _array(layer.rel_bias))
+        if layer.smolgen is not None:
+            scores = ops.add(scores, self._smolgen(layer.smolgen, x))
         reachable = layer.reachable.cpu().numpy()[None, None]
         masked = ops.select(reachable, scores, np.float32(UNREACHABLE_SCORE))
         weights = ops.add(
@@ -103,6 +107,14 @@ class _Builder:
         mixed = _reshape(ops.matmul(v, weights, False, True), [batch, channels, 8, 8])
         x = ops.add(x, self._conv(layer.proj, mixed))
         return _swap(_layer_norm(layer.norm, _swap(x, [0, 2, 3, 1])), [0, 3, 1, 2])
+
+    def _smolgen(self, layer: Smolgen, x: Node) -> Node:
+        flat = _reshape(self._conv(layer.squeeze, x), [self._batch, -1])
+        code = _layer_norm(layer.norm1, ops.swish(_linear(layer.fc1, flat)))
+        code = _layer_norm(layer.norm2, ops.swish(_linear(layer.fc2, code)))
+        # All heads' codes below each other: one product expands them.
+        codes = _reshape(code, [self._batch * layer.heads, SMOLGEN_CODE])
+        return _reshape(_linear(layer.expand, codes), [self._batch, layer.heads, 64, 64])
 
     # Heads ----------------------------------------------------------------------------------------
 

@@ -27,18 +27,21 @@ TINY = ModelConfig(
 )
 
 
-def golden_net(tensors: dict[str, Tensor]) -> ChessNet:
-    net = ChessNet(
-        ModelConfig(
-            orientation="white",
-            channels=32,
-            blocks=6,
-            attention_heads=4,
-            policy_rank=16,
-            value_head="scalar",
-            value_hidden=32,
-        )
+def golden_config(*, smolgen: bool = False) -> ModelConfig:
+    return ModelConfig(
+        orientation="white",
+        channels=32,
+        blocks=6,
+        attention_heads=4,
+        policy_rank=16,
+        value_head="scalar",
+        value_hidden=32,
+        smolgen=smolgen,
     )
+
+
+def golden_net(tensors: dict[str, Tensor]) -> ChessNet:
+    net = ChessNet(golden_config())
     prefix = "weights."
     net.load_state_dict(
         {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)},

@@ -12,6 +12,7 @@ from torch import nn
 
 from backend.config import DeviceConfig
 from backend.device import choose_device
+from model.blocks import Smolgen
 from model.config import ModelConfig
 from model.net import ChessNet
 from model.rules import from_fen
@@ -28,6 +29,8 @@ CONV = ModelConfig(
 )
 LOWRANK = replace(CONV, orientation="white", policy_head="lowrank", value_head="scalar", se_ratio=0)
 
+SMOLGEN = replace(CONV, smolgen=True)
+
 
 def lived_in(config: ModelConfig) -> ChessNet:
     """A network whose every weight and BatchNorm statistic is far from its start."""
@@ -43,7 +46,12 @@ def lived_in(config: ModelConfig) -> ChessNet:
                     (module.running_var, 0.5, 2.0),
                 ):
                     tensor.uniform_(low, high, generator=generator)
-        for layer in (net.value_fc3, net.policy_head.moves if config == CONV else None):
+            elif isinstance(module, Smolgen):
+                module.expand.weight.normal_(std=0.3, generator=generator)
+        for layer in (
+            net.value_fc3,
+            net.policy_head.moves if config.policy_head == "conv" else None,
+        ):
             if layer is not None:
                 layer.weight.mul_(10)
     return net

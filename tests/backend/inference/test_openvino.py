@@ -15,7 +15,7 @@ from backend.inference.front import Inference
 from model.config import ModelConfig
 from model.encoding import encode_planes
 from model.net import ChessNet
-from tests.backend.inference.networks import CONV, CPU, LOWRANK, game_positions, lived_in
+from tests.backend.inference.networks import CONV, CPU, LOWRANK, SMOLGEN, game_positions, lived_in
 from tests.positions import legal_index
 
 pytest.importorskip("openvino", reason="there is no OpenVINO on this machine")
@@ -35,7 +35,7 @@ def make(net: ChessNet, candidate: Candidate, batch: int = 32) -> Inference:
     return Inference(net, CPU, workshop.make(candidate))
 
 
-@pytest.mark.parametrize("config", [CONV, LOWRANK], ids=["conv", "lowrank"])
+@pytest.mark.parametrize("config", [CONV, LOWRANK, SMOLGEN], ids=["conv", "lowrank", "smolgen"])
 def test_in_float32_every_kind_of_layer_answers_as_in_torch(config: ModelConfig) -> None:
     net = lived_in(config)
     positions = game_positions(400)[:32]
