@@ -1,12 +1,14 @@
 """Mirrored samples: the same lesson, told from the other side."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 
 from backend.replay.augment import mirror_some
 from backend.replay.batch import Batch
+from backend.replay.future import Future
 from model.encoding.mirror import can_be_mirrored, mirror_positions
+from model.rules import START_FEN
 from tests.positions import legal_index, positions_of, random_batch, uniform_batch
 
 
@@ -45,4 +47,28 @@ def test_every_field_of_a_batch_was_thought_of() -> None:
         "wdl_target",
         "policy_weight",
         "value_weight",
+        "future",
     }
+    assert {field.name for field in fields(Future) if "index" in field.name} == {"reply_index"}
+
+
+def test_replies_are_mirrored_with_their_position() -> None:
+    first = positions_of(["8/8/8/8/8/k7/8/K6R w - - 0 1", START_FEN])
+    reply = positions_of(["8/8/8/8/8/k7/8/K5R1 b - - 1 1", "8/8/8/8/8/k7/8/K6R b - - 0 1"])
+    index, num_moves = legal_index(reply, "mover")
+    future = Future(
+        plies_left=np.ones(2, np.float32),
+        short_wdl=np.full((2, 3), 1 / 3, np.float32),
+        short_weight=np.ones(2, np.float32),
+        reply_index=index.astype(np.int64),
+        reply_prob=((index >= 0) / num_moves[:, None]).astype(np.float32),
+        reply_num_moves=num_moves.astype(np.int64),
+        reply_weight=np.ones(2, np.float32),
+    )
+    batch = replace(uniform_batch(first, np.eye(3, dtype=np.float32)[:2]), future=future)
+    shown = mirror_some(batch, 1.0, np.random.default_rng(0)).future
+    assert shown is not None
+    shown.validate(2)
+    mirrored, _ = legal_index(mirror_positions(reply), "mover")
+    assert set(shown.reply_index[0, : num_moves[0]]) == set(mirrored[0, : num_moves[0]])
+    assert (shown.reply_index[1] == future.reply_index[1]).all()
