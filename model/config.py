@@ -12,6 +12,8 @@ class ModelConfig:
 
     orientation: Orientation = "mover"
     """Whose side the board is seen from: the mover's, or always White's (the earlier program)."""
+    knowledge_planes: bool = False
+    """Seven more input planes: attackers, checkers, material, en passant, earlier occurrences."""
     channels: int = 320
     """Width of the trunk."""
     blocks: int = 24

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from model.config import ModelConfig
-from model.encoding import NUM_PLANES
+from model.encoding import NUM_PLANES, num_planes
 from model.net import ChessNet, describe
 
 ALIASES: Final = {f"ssl_head.{name}": f"ssl_piece_head.{name}" for name in (
@@ -38,6 +39,7 @@ _ADDED_HERE: Final[dict[str, Any]] = {
     "short_value_head": False,
     "reply_head": False,
     "smolgen": False,
+    "knowledge_planes": False,
 }
 """Parts that it did not have, switched off."""
 
@@ -81,6 +83,9 @@ def take_weights(state: Mapping[Any, Any], additions: ModelConfig) -> EarlierWei
     for alias, name in ALIASES.items():
         if not torch.equal(_like(alias, state[alias], wanted[name]), tensors[name]):
             raise ValueError(f"{alias!r} is not the same as {name!r}, whose second name it is")
+    # Planes that it did not see count for nothing until training says otherwise.
+    unseen = num_planes(knowledge=config.knowledge_planes) - NUM_PLANES
+    tensors["stem.0.weight"] = F.pad(tensors["stem.0.weight"], (0, 0, 0, 0, 0, unseen))
     return EarlierWeights(config=config, tensors=tensors, num_aliases=len(ALIASES))
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from model.blocks import Attention, BoardFeatures, ResidualBlock, linear, norm_silu
 from model.checkpointing import Checkpointing, run_layer
 from model.config import ModelConfig
-from model.encoding import NUM_MOVES, NUM_PLANES
+from model.encoding import NUM_MOVES, num_planes
 from model.heads import (
     AUX_CHANNELS,
     MOVE_PLANES,
@@ -103,7 +103,8 @@ class ChessNet(nn.Module):
         self.checkpointing: Checkpointing = "none"
         """What the layers of the tower keep for a backward pass; no part of the network itself."""
         channels = config.channels
-        self.stem = nn.Sequential(*norm_silu(NUM_PLANES, channels, 3))
+        planes = num_planes(knowledge=config.knowledge_planes)
+        self.stem = nn.Sequential(*norm_silu(planes, channels, 3))
         self.chess_features = BoardFeatures(channels) if config.board_features else None
         self.tower = nn.ModuleList(_tower(config))
 

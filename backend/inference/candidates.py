@@ -100,7 +100,10 @@ class Workshop:
         ranges = None
         floats = candidate.precision
         if floats == "int8":
-            planes = encode_planes(self._calibration, self.net.config.orientation)
+            config = self.net.config
+            planes = encode_planes(
+                self._calibration, config.orientation, knowledge=config.knowledge_planes
+            )
             ranges = observe_ranges(self._folded, torch.from_numpy(planes))
             floats = half_type() or "float32"
         return OpenVinoRuntime(

@@ -30,7 +30,7 @@ from model.blocks import (
     ResidualBlock,
     Smolgen,
 )
-from model.encoding import NUM_PLANES
+from model.encoding import num_planes
 from model.heads import ConvPolicyHead
 from model.net import ChessNet
 
@@ -44,7 +44,7 @@ GroupNorm = Callable[[nn.GroupNorm, Node], Node]
 
 
 def build_graph(net: ChessNet, batch: int, ranges: Ranges | None = None) -> ov.Model:
-    """float32[B, 19, 8, 8] in; policy logits and value out. With `ranges` in int8.
+    """float32[B, C, 8, 8] in, C planes; policy logits and value out. With `ranges` in int8.
 
     `net` is folded (`fold_batch_norm`). The conv policy head's output is [B, 8, 8, 73] with rank 8
     in row 0, the low-rank head's [B, 4672]; the value is wdl probabilities [B, 3], or tanh [B, 1].
@@ -60,7 +60,8 @@ class _Builder:
 
     def build(self) -> ov.Model:
         net = self._net
-        planes = ops.parameter([self._batch, NUM_PLANES, 8, 8], np.float32, name="planes")
+        num = num_planes(knowledge=net.config.knowledge_planes)
+        planes = ops.parameter([self._batch, num, 8, 8], np.float32, name="planes")
         x = self._conv_norm_silu(net.stem, planes, _group_norm)
         if net.chess_features is not None:
             x = self._board_features(net.chess_features, x)

@@ -74,7 +74,10 @@ class OpenVinoRuntime:
             size *= 2
         self._request = self._ready(size)
         planes: NDArray[np.float32] = self._request.get_input_tensor(0).data
-        encode_planes(positions_N8, self._net.config.orientation, planes[:count])
+        config = self._net.config
+        encode_planes(
+            positions_N8, config.orientation, planes[:count], knowledge=config.knowledge_planes
+        )
 
     def run(
         self,

@@ -15,7 +15,7 @@ from backend.accelerator import Precision
 from backend.device import Device
 from backend.errors import DeviceError
 from backend.inference.folding import fold_batch_norm
-from model.encoding import NUM_PLANES, encode_planes
+from model.encoding import encode_planes, num_planes
 from model.encoding.unpack import ROW_BYTES, rows_of, unpack_planes
 from model.net import ChessNet
 
@@ -26,14 +26,18 @@ class TorchRuntime:
     def __init__(
         self, net: ChessNet, device: Device, precision: Precision, *, unpacks: bool | None = None
     ) -> None:
-        """`unpacks`: planes are made by the device itself; None means on all but a CPU."""
+        """`unpacks`: planes are made by the device itself; None means on all but a CPU.
+
+        Knowledge planes are made by our kernels only, so a network with them never unpacks.
+        """
         self._device = device
         self._precision = precision
         self._net = device.place(fold_batch_norm(net))
         self._orientation = net.config.orientation
-        self._unpacks = device.kind != "cpu" if unpacks is None else unpacks
+        self._knowledge = net.config.knowledge_planes
+        self._unpacks = device.kind != "cpu" and not self._knowledge if unpacks is None else unpacks
         self._input = torch.empty(0)
-        """Planes on a CPU; rows of bytes, in memory a GPU may read by itself, elsewhere."""
+        """Rows of bytes, in memory a GPU may read by itself, where it unpacks them; else planes."""
 
     def load(self, positions_N8: NDArray[np.uint64]) -> None:
         count = len(positions_N8)
@@ -44,8 +48,10 @@ class TorchRuntime:
             self._input.numpy()[:] = rows_of(positions_N8)
             return
         if len(self._input) != count:
-            self._input = torch.empty(count, NUM_PLANES, 8, 8)
-        encode_planes(positions_N8, self._orientation, self._input.numpy())
+            self._input = torch.empty(count, num_planes(knowledge=self._knowledge), 8, 8)
+        encode_planes(
+            positions_N8, self._orientation, self._input.numpy(), knowledge=self._knowledge
+        )
 
     def run(
         self,

@@ -115,11 +115,15 @@ class Objective:
         orientation: Orientation,
         mask_frac: float,
         drop_path: float = 0.0,
+        *,
+        knowledge: bool = False,
     ) -> None:
+        """`knowledge`: the network sees knowledge planes, too."""
         self.terms = tuple(terms)
         self._orientation: Orientation = orientation
         self._mask_frac = mask_frac
         self._drop_path = drop_path
+        self._knowledge = knowledge
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -127,7 +131,9 @@ class Objective:
 
     def prepare(self, batch: Batch) -> Examples:
         """Planes and targets of a batch. A pure function: a thread may run it ahead."""
-        planes = torch.from_numpy(encode_planes(batch.positions, self._orientation))
+        planes = torch.from_numpy(
+            encode_planes(batch.positions, self._orientation, knowledge=self._knowledge)
+        )
         num_masked = 0
         if any(term.view == "masked" for term in self.terms):
             num_masked = math.ceil(len(planes) * MASKED_BATCH_FRAC)

@@ -81,7 +81,11 @@ class Trainer:
         self.config = config
         self.device = device
         self.objective = Objective(
-            terms_of(model, ssl, config), model.orientation, ssl.mask_frac, config.drop_path
+            terms_of(model, ssl, config),
+            model.orientation,
+            ssl.mask_frac,
+            config.drop_path,
+            knowledge=model.knowledge_planes,
         )
         self.net = device.place(ChessNet(model, generator)).train()
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Positions as the network's input: 19 planes of 8 x 8.
+"""Positions as the network's input: 19 planes of 8 x 8, and 7 more with knowledge.
 
 Row 0 is the eighth rank and column 0 file a, so that a printed plane looks like the board. In
 orientation "mover" the board is turned upside down (`square ^ 56`) when Black moves and "own" is
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.config import Orientation
+from model.encoding.knowledge import KNOWLEDGE_PLANES, fill_knowledge
 from model.rules.bitboard import U0, U2, byte_swap, lowest_square, without_lowest
 from model.rules.kernel import kernel
 from model.rules.position import (
@@ -46,6 +47,7 @@ PLANES = (
 )
 """Names of the planes; in orientation "white", own is White and other is Black."""
 NUM_PLANES = len(PLANES)
+"""Without knowledge."""
 MAX_HALFMOVE_PLANE = 99
 """The halfmove plane is min(clock, 99) / 99."""
 MAX_FULLMOVE_PLANE = 199
@@ -57,12 +59,19 @@ _HALFMOVE_PLANE = 17
 _FULLMOVE_PLANE = 18
 
 
+def num_planes(*, knowledge: bool) -> int:
+    """Planes of a network's input."""
+    return NUM_PLANES + (len(KNOWLEDGE_PLANES) if knowledge else 0)
+
+
 def encode_planes(
     positions: NDArray[np.uint64],
     orientation: Orientation,
     out: NDArray[np.float32] | None = None,
+    *,
+    knowledge: bool = False,
 ) -> NDArray[np.float32]:
-    """float32[N, 19, 8, 8] of `positions` uint64[N, 8], all values 0 to 1.
+    """float32[N, C, 8, 8] of `positions` uint64[N, 8], all values 0 to 1; C as in `num_planes`.
 
     `out`: a C-contiguous array of that shape to be filled and returned.
     """
@@ -70,7 +79,8 @@ def encode_planes(
         raise ValueError(
             f"positions are {positions.dtype}{list(positions.shape)}, expected uint64[N, 8]"
         )
-    shape = (len(positions), NUM_PLANES, 8, 8)
+    planes = num_planes(knowledge=knowledge)
+    shape = (len(positions), planes, 8, 8)
     if out is None:
         out = np.empty(shape, np.float32)
     elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
@@ -78,7 +88,7 @@ def encode_planes(
     encode_planes_into(
         np.ascontiguousarray(positions),
         orientation == "mover",
-        out.reshape(len(out), NUM_PLANES, 64),
+        out.reshape(len(out), planes, 64),
     )
     return out
 
@@ -87,7 +97,7 @@ def encode_planes(
 def encode_planes_into(
     positions: NDArray[np.uint64], mover_orientation: bool, planes_NCS: NDArray[np.float32]
 ) -> None:
-    """Fill float32[N, 19, 64] with the planes of uint64[N, 8]."""
+    """Fill float32[N, C, 64] with the planes of uint64[N, 8], C of them: 19, or 26."""
     for number in range(len(positions)):
         pos = positions[number]
         planes = planes_NCS[number]
@@ -107,6 +117,8 @@ def encode_planes_into(
         fullmove = min(fullmove_number(pos), MAX_FULLMOVE_PLANE) / MAX_FULLMOVE_PLANE
         planes[_HALFMOVE_PLANE, :] = np.float32(halfmove)
         planes[_FULLMOVE_PLANE, :] = np.float32(fullmove)
+        if len(planes) > NUM_PLANES:
+            fill_knowledge(pos, turned, planes[NUM_PLANES:])
 
 
 @kernel

@@ -5,7 +5,7 @@ Definition:
 - Of the 64 squares of each position, `max(1, round(64 * mask_frac))` distinct ones are hidden,
   drawn without regard to what stands there. The generator is passed in.
 - On a hidden square all 12 piece planes are 0: the network sees it as empty. Side to move, castling
-  rights and clocks stay as they are.
+  rights and clocks stay as they are. Knowledge planes, where there are any, are 0 everywhere.
 - The target is one of 13 classes for each square, read from the board *before* it was masked:
 
       0 empty    1-6 P N B R Q K of the mover (orientation "white": of White)
@@ -23,6 +23,8 @@ Shapes: B batch, S 64 squares, 88 rows and columns.
 import torch
 from torch import Tensor
 
+from model.encoding import NUM_PLANES
+
 NUM_PIECE_PLANES = 12
 EMPTY = 0
 
@@ -37,10 +39,14 @@ def choose_masked(num_positions: int, mask_frac: float, generator: torch.Generat
 
 
 def blank(planes_BC88: Tensor, masked_BS: Tensor) -> Tensor:
-    """A copy of the planes with no piece on any masked square."""
+    """A copy of the planes with no piece on any masked square, and without knowledge planes.
+
+    Attackers and material would tell what was hidden.
+    """
     blanked = planes_BC88.clone()
     keep_B188 = (~masked_BS).view(-1, 1, 8, 8)
     blanked[:, :NUM_PIECE_PLANES] *= keep_B188
+    blanked[:, NUM_PLANES:] = 0
     return blanked
 
 

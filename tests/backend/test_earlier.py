@@ -28,19 +28,29 @@ def saved(path: Path, content: object) -> Path:
     return path
 
 
-def imported(folder: Path, content: object, *, raw: bool = False) -> Path:
+def imported(folder: Path, content: object, additions: ModelConfig = ADDITIONS) -> Path:
     """The checkpoint that becomes of a container, committed into a new run."""
-    earlier = read_earlier(saved(folder / "v2.pt", content), ADDITIONS, raw=raw)
+    earlier = read_earlier(saved(folder / "v2.pt", content), additions, raw=False)
     run = RunDirectory(folder / "run")
     run.create()
     return commit_earlier(earlier, run, Config(model=earlier.weights.config)).path
 
 
+@pytest.mark.parametrize(
+    "additions",
+    [ADDITIONS, ModelConfig(smolgen=True, knowledge_planes=True, reply_head=True)],
+    ids=["plain", "with parts of ours"],
+)
 @torch.inference_mode()
-def test_an_imported_network_gives_the_outputs_of_the_earlier_program(tmp_path: Path) -> None:
-    net = load_network(imported(tmp_path, container()))
+def test_an_imported_network_gives_the_outputs_of_the_earlier_program(
+    tmp_path: Path, additions: ModelConfig
+) -> None:
+    net = load_network(imported(tmp_path, container(), additions))
     tensors = golden_tensors()
-    output = net(tensors["planes"], heads=("policy", "value", "piece", "from_square", "move_type"))
+    planes = tensors["planes"]
+    if additions.knowledge_planes:
+        planes = torch.cat((planes, torch.ones(len(planes), 7, 8, 8)), dim=1)
+    output = net(planes, heads=("policy", "value", "piece", "from_square", "move_type"))
     for name, ours in (
         ("policy", output.policy_logits_BM),
         ("value", output.value_B),

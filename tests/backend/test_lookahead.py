@@ -80,13 +80,23 @@ def test_a_game_without_an_end_or_a_next_position_changes_no_such_head(sampler: 
             assert (parameter - before[name]).abs().max() < 1e-5, name  # Weight decay alone.
 
 
-def test_training_with_them_resumes_bit_for_bit(sampler: Sampler, tmp_path: Path) -> None:
+def test_training_with_every_option_resumes_bit_for_bit(sampler: Sampler, tmp_path: Path) -> None:
+    every = replace(
+        NET,
+        knowledge_planes=True,
+        attention_every=1,
+        attention_heads=2,
+        smolgen=True,
+        ssl_piece_head=True,
+        board_features=True,
+        aux_policy_heads=True,
+    )
     batches = [sampler.sample(16) for _ in range(6)]
-    straight = make_trainer(NET)
+    straight = make_trainer(every)
     for batch in batches[:3]:
         straight.step(batch)
     path = straight.save(tmp_path / "checkpoints")
-    resumed = make_trainer(NET)
+    resumed = make_trainer(every)
     resumed.restore(checkpoints.load(path))
     for batch in batches[3:]:
         assert straight.step(batch)["loss"] == resumed.step(batch)["loss"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.encoding import PLANES, policy_index
+from model.encoding import KNOWLEDGE_PLANES, PLANES, num_planes, policy_index
 from model.encoding.moves import KNIGHT_STEPS, NUM_MOVES, RAYS
 from model.rules import from_fen, position, uci_to_move
 
@@ -60,8 +60,8 @@ def test_fields_of_the_state_word_lie_where_the_page_says() -> None:
 
 def test_planes_are_those_of_the_table() -> None:
     rows = list(_rows("plane", "content"))
-    assert [int(row[0]) for row in rows] == list(range(len(PLANES)))
-    assert tuple(row[1] for row in rows) == PLANES
+    assert [int(row[0]) for row in rows] == list(range(num_planes(knowledge=True)))
+    assert tuple(row[1] for row in rows) == PLANES + KNOWLEDGE_PLANES
 
 
 def test_offsets_are_those_of_the_table() -> None:
