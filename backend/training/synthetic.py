@@ -6,6 +6,7 @@ They have the shapes and the costs of real ones and teach nothing.
 import numpy as np
 
 from backend.replay.batch import Batch
+from backend.replay.future import Future
 from model.config import Orientation
 from model.encoding import policy_indices
 from model.rules import legal_moves, make_move, start_position
@@ -36,12 +37,24 @@ def synthetic_batch(size: int, orientation: Orientation, rng: np.random.Generato
     width = int(num_moves.max())
     listed = np.arange(width) < num_moves[:, None]
     prob = np.where(listed, rng.random((size, width)), 0)
+    policy_index = index[:, :width].astype(np.int64)
+    policy_prob = (prob / prob.sum(axis=1, keepdims=True)).astype(np.float32)
+    wdl_target = np.eye(3, dtype=np.float32)[rng.integers(3, size=size)]
     return Batch(
         positions=positions,
-        policy_index=index[:, :width].astype(np.int64),
-        policy_prob=(prob / prob.sum(axis=1, keepdims=True)).astype(np.float32),
+        policy_index=policy_index,
+        policy_prob=policy_prob,
         num_moves=num_moves,
-        wdl_target=np.eye(3, dtype=np.float32)[rng.integers(3, size=size)],
+        wdl_target=wdl_target,
         policy_weight=np.ones(size, np.float32),
         value_weight=np.ones(size, np.float32),
+        future=Future(
+            plies_left=rng.integers(1, MAX_PLIES, size).astype(np.float32),
+            short_wdl=wdl_target,
+            short_weight=np.ones(size, np.float32),
+            reply_index=np.roll(policy_index, -1, axis=0),
+            reply_prob=np.roll(policy_prob, -1, axis=0),
+            reply_num_moves=np.roll(num_moves, -1),
+            reply_weight=np.ones(size, np.float32),
+        ),
     )

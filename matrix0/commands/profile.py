@@ -101,6 +101,7 @@ def _of_run(directory: "RunDirectory", config: "Config") -> "Callable[[], Batch]
                 np.random.default_rng(config.seed),
                 training.search_value_frac,
                 training.mirror_frac,
+                looks_ahead=config.model.looks_ahead,
             )
             return lambda: sampler.sample(training.batch_size)
     raise ReplayError(f"{directory.path}: no games yet; leave --run out to use made-up positions")
