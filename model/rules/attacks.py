@@ -94,11 +94,28 @@ def _between_table() -> NDArray[np.uint64]:
     return table
 
 
+def _through_table() -> NDArray[np.uint64]:
+    """uint64[64 * 64]: the whole rank, file or diagonal through two squares; empty if on none."""
+    table = np.zeros(64 * 64, np.uint64)
+    for square in range(64):
+        for ranks, files in _KING_STEPS:
+            line = []
+            for distance in range(-7, 8):
+                rank, file = square // 8 + distance * ranks, square % 8 + distance * files
+                if 0 <= rank < 8 and 0 <= file < 8:
+                    line.append(8 * rank + file)
+            for other in line:
+                if other != square:
+                    table[64 * square + other] = sum(1 << passed for passed in line)
+    return table
+
+
 KNIGHT_ATTACKS = _step_table(_KNIGHT_STEPS)
 KING_ATTACKS = _step_table(_KING_STEPS)
 _LINES = _line_table()
 _RANK_ATTACKS = _rank_table()
 _BETWEEN = _between_table()
+_THROUGH = _through_table()
 _FILE, _DIAGONAL, _ANTI_DIAGONAL = np.uint64(0), np.uint64(1), np.uint64(2)
 _NOT_FILES_AB = np.uint64(0xFCFC_FCFC_FCFC_FCFC)
 _NOT_FILES_GH = np.uint64(0x3F3F_3F3F_3F3F_3F3F)
@@ -108,6 +125,12 @@ _NOT_FILES_GH = np.uint64(0x3F3F_3F3F_3F3F_3F3F)
 def between(a: np.uint64, b: np.uint64) -> np.uint64:
     """Squares strictly between two squares of one rank, file or diagonal; else the empty set."""
     return np.uint64(_BETWEEN[(a << U6) | b])
+
+
+@kernel
+def line_through(a: np.uint64, b: np.uint64) -> np.uint64:
+    """The whole rank, file or diagonal that two squares share, with both; else the empty set."""
+    return np.uint64(_THROUGH[(a << U6) | b])
 
 
 @kernel

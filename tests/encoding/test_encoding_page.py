@@ -9,6 +9,8 @@ import numpy as np
 from model.encoding import KNOWLEDGE_PLANES, PLANES, num_planes, policy_index
 from model.encoding.moves import KNIGHT_STEPS, NUM_MOVES, RAYS
 from model.rules import from_fen, position, uci_to_move
+from model.ssl.see import VALUES
+from model.ssl.tasks import LABELS, TASKS
 
 PAGE = Path(__file__).parents[2] / "docs" / "encoding.md"
 STATE_FEN = "4k2r/8/8/2pPp3/8/8/8/R3K3 w Qk e6 17 300"
@@ -86,6 +88,30 @@ def test_under_promotions_are_those_of_the_table() -> None:
         for mover_orientation in (False, True):
             index = policy_index(pos, np.uint16(move), mover_orientation)
             assert index == 51 * 73 + int(row[0])
+
+
+def test_labels_are_those_of_the_table() -> None:
+    rows = list(_rows("row", "label"))
+    assert [int(row[0]) for row in rows] == list(range(len(LABELS)))
+    assert [(row[1], row[2]) for row in rows] == [(r, t.name) for t in TASKS for r in t.rows]
+    for number, _, task_name, values in rows:
+        task = next(task for task in TASKS if task.name == task_name)
+        assert range(len(LABELS))[task.span].count(int(number)) == 1
+        if not task.is_choice:
+            assert values == "0, 1"
+    control = TASKS[-1]
+    assert rows[-1][3] == ", ".join(f"{n} {name}" for n, name in enumerate(control.classes))
+    kinds = [name.split()[-1] for name in TASKS[0].classes]
+    assert kinds == ["empty", *("pawn", "knight", "bishop", "rook", "queen", "king") * 2]
+    assert (
+        rows[0][3] == "0 empty, 1\N{EN DASH}6 own pawn to king, 7\N{EN DASH}12 other pawn to king"
+    )
+
+
+def test_values_of_pieces_are_those_of_the_table() -> None:
+    rows = list(_rows("kind", "worth"))
+    assert [row[0] for row in rows] == [name.split()[-1] for name in TASKS[0].classes[1:7]]
+    assert [int(row[1]) for row in rows] == VALUES.tolist()
 
 
 def _step(cell: str) -> tuple[int, int]:
