@@ -37,6 +37,8 @@ MANIFEST: Final = "manifest.json"
 SCHEMA: Final = 1
 SAVED_BECAUSE: Final = "saved_because"
 """Key of the data position: the reason, as in `CheckpointSaved`."""
+_LATER_OPTIONS: Final = {"ssl_heads": False}
+"""Settings of a network that manifests lack when they are older, and what they mean by it."""
 _NAME: Final = re.compile(r"step-(\d{8,})")
 
 
@@ -186,6 +188,8 @@ def read_manifest(path: Path) -> Manifest:
     # Comparing the whole text also catches damage that parses to the same values.
     if claimed != _checksum(document) or content != _text(document):
         raise CheckpointError(f"{file}: damaged: its checksum does not fit its content")
+    # A network from before an option existed lacks the option; those that came later are off.
+    document["model"] = {**_LATER_OPTIONS, **document["model"]}
     if _document(manifest) != document:
         raise CheckpointError(f"{file}: lacks settings or has unknown ones; another version's?")
     if set(manifest.files) != {_file(part) for part in PARTS}:

@@ -13,6 +13,7 @@ PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "value_channels": 8,
             "value_hidden": 64,
             "aux_policy_heads": False,
+            "ssl_heads": True,
         },
         "search": {"simulations": 24, "gumbel_considered": 8},
         "selfplay": {"games": 96, "max_plies": 200},
@@ -37,10 +38,11 @@ PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "value_channels": 32,
             "value_hidden": 128,
             "aux_policy_heads": False,
+            "ssl_heads": True,
         },
         "training": {"batch_size": 512, "learning_rate": 2e-3},
     },
-    "flagship": {"model": {"plies_left_head": True}},
+    "flagship": {"model": {"ssl_heads": True, "plies_left_head": True}},
 }
 """tiny learns on a laptop CPU in minutes, small wants a GPU, flagship is the 53 M network.
 

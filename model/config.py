@@ -42,6 +42,8 @@ class ModelConfig:
     """The earlier program's from-square and move-type heads (used by its checkpoints)."""
     ssl_piece_head: bool = True
     """13 classes for each square, trained on a board with masked squares."""
+    ssl_heads: bool = False
+    """The other self-supervised heads: threat, pin, fork and control of every square."""
     plies_left_head: bool = False
     """Foretells how many plies the game will go on; not used in play."""
     short_value_head: bool = False
@@ -82,17 +84,62 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SslConfig:
-    """The self-supervised task: name the piece on squares that were hidden from the network."""
+    """The self-supervised tasks: what they weigh in the total loss, and how they are shown."""
 
     enabled: bool = True
     """Train the SSL heads at all."""
     piece_weight: float = 0.1
-    """Weight of the masked-piece loss in the total."""
+    """Weight of the masked-piece loss in the total; 0 leaves a task out."""
+    threat_weight: float = 0.1
+    """Weight of the threat loss: pieces that static exchange loses."""
+    pin_weight: float = 0.1
+    """Weight of the pin loss: pieces pinned to their king or to another piece."""
+    fork_weight: float = 0.1
+    """Weight of the fork loss: pieces that attack two others worth taking."""
+    control_weight: float = 0.1
+    """Weight of the control loss: which side attacks a square with more pieces."""
     mask_frac: float = 0.15
-    """Share of the 64 squares that are hidden (0 to 1)."""
+    """Share of the 64 squares that are hidden in the masked-piece task (0 to 1)."""
+    balance: float = 0.5
+    """A rare yes among many no weighs (no / yes) to this power: 0 counts squares alike, 1 gives
+    both answers the same total weight."""
+    warmup_steps: int = 0
+    """Steps over which the weights of all tasks rise from 0."""
+    decay_steps: int = 0
+    """Steps over which they fall along a line after the warm-up; 0 means never."""
+    final_frac: float = 0.1
+    """The weights after the decay, as a share of the full ones (0 to 1)."""
+    chunk_boards: int = 32
+    """Boards whose SSL heads are computed at once; fewer take less memory."""
+    dead_after_steps: int = 500
+    """From this step on a task that does no better than guessing raises an alert; 0 means never."""
 
     def __post_init__(self) -> None:
-        if self.piece_weight < 0:
-            raise ValueError(f"piece_weight = {self.piece_weight!r} must not be negative")
+        for name in (
+            "piece_weight",
+            "threat_weight",
+            "pin_weight",
+            "fork_weight",
+            "control_weight",
+            "warmup_steps",
+            "decay_steps",
+            "dead_after_steps",
+        ):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} = {getattr(self, name)!r} must not be negative")
         if not 0 < self.mask_frac < 1:
             raise ValueError(f"mask_frac = {self.mask_frac!r} must lie between 0 and 1")
+        for name in ("balance", "final_frac"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} = {getattr(self, name)!r} must be in 0..1")
+        if self.chunk_boards < 1:
+            raise ValueError(f"chunk_boards = {self.chunk_boards!r} must be at least 1")
+
+    def scale(self, step: int) -> float:
+        """What all weights are multiplied by in the step after `step` steps (0 to 1)."""
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        if not self.decay_steps:
+            return 1.0
+        progress = min(1.0, (step - self.warmup_steps) / self.decay_steps)
+        return 1.0 - (1.0 - self.final_frac) * progress

@@ -3,7 +3,7 @@
 Every function returns means over the batch, weighted by `weight_B`; natural logarithms throughout.
 Where no row has weight, the mean is 0 and has no gradient: there is nothing to learn.
 
-Shapes: B batch, K listed legal moves (padded), M 4672 moves, S 64 squares, 13 piece classes.
+Shapes: B batch, K listed legal moves (padded), M 4672 moves.
 """
 
 from dataclasses import dataclass
@@ -32,14 +32,6 @@ class PolicyLoss:
     """Of the network over legal moves."""
     top1: Tensor
     """Share of positions whose most probable move is the target's (0 to 1)."""
-
-
-@dataclass(frozen=True, slots=True)
-class PieceLoss:
-    cross_entropy: Tensor
-    """Over masked squares; has the gradient."""
-    accuracy: Tensor
-    """Share of masked squares named rightly (0 to 1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +102,6 @@ def plies_left_loss(plies_B: Tensor, target_B: Tensor, weight_B: Tensor) -> Plie
     return PliesLoss(
         huber=_mean(units_B, weight_B),
         error=_mean((plies_B.detach().float() - target_B).abs(), weight_B),
-    )
-
-
-def piece_loss(logits_B13S: Tensor, target_BS: Tensor, masked_BS: Tensor) -> PieceLoss:
-    """Cross entropy of the 13 classes over masked squares; at least one square must be masked."""
-    logits_N13 = logits_B13S.float().transpose(1, 2)[masked_BS]
-    target_N = target_BS[masked_BS]
-    return PieceLoss(
-        cross_entropy=F.cross_entropy(logits_N13, target_N),
-        accuracy=(logits_N13.detach().argmax(dim=1) == target_N).float().mean(),
     )
 
 

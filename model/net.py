@@ -34,11 +34,16 @@ from model.heads import (
     square_classifier,
     value_trunk,
 )
+from model.ssl.tasks import OPEN_TASKS, TaskName
 
 Head = Literal[
     "policy",
     "value",
     "piece",
+    "threat",
+    "pin",
+    "fork",
+    "control",
     "from_square",
     "move_type",
     "plies_left",
@@ -68,7 +73,7 @@ _HEAD_MODULES: dict[str, Head] = {
 """Attributes of ChessNet that belong to one head; all others are the trunk's."""
 
 INITIAL_LOGIT_SCALE = 0.1
-"""Standard deviation, roughly, of the untrained policy and value logits. At 1 the masked policy
+"""Standard deviation, roughly, of the untrained logits of most heads. At 1 the masked policy
 would keep about 85 % of the uniform entropy, and self-play would begin by learning noise."""
 
 
@@ -83,6 +88,10 @@ class NetOutput:
     value_B: Tensor | None = None
     """-1 to 1 for the mover (value_head = scalar)."""
     piece_logits_B13S: Tensor | None = None
+    threat_logits_B2S: Tensor | None = None
+    pin_logits_B4S: Tensor | None = None
+    fork_logits_B2S: Tensor | None = None
+    control_logits_B3S: Tensor | None = None
     from_square_logits_B64S: Tensor | None = None
     move_type_logits_B12S: Tensor | None = None
     plies_left_B: Tensor | None = None
@@ -111,6 +120,11 @@ class ChessNet(nn.Module):
         self.ssl_piece_head: nn.Sequential | None = None
         if config.ssl_piece_head:
             self.ssl_piece_head = square_classifier(channels, channels // 2, NUM_PIECE_CLASSES)
+        self.ssl_heads = nn.ModuleDict()
+        if config.ssl_heads:
+            for task in OPEN_TASKS:
+                head = square_classifier(channels, channels // 2, task.num_logits)
+                self.ssl_heads[task.name] = head
 
         self.policy_head: nn.Module
         if config.policy_head == "conv":
@@ -172,7 +186,19 @@ class ChessNet(nn.Module):
 
     def head_of(self, parameter: str) -> Head | None:
         """The head that a parameter belongs to, by its state-dict name; None for the trunk."""
-        return _HEAD_MODULES.get(parameter.split(".", 1)[0])
+        module, _, rest = parameter.partition(".")
+        if module == "ssl_heads":
+            return next(task.name for task in OPEN_TASKS if rest.startswith(f"{task.name}."))
+        return _HEAD_MODULES.get(module)
+
+    def square_logits(self, task: TaskName, trunk_BC88: Tensor) -> Tensor:
+        """Float[B, K, S] of a self-supervised task. ValueError when this network lacks its head."""
+        heads = {"piece": self.ssl_piece_head, **dict(self.ssl_heads.items())}
+        head = heads.get(task)
+        if head is None:
+            raise ValueError(f"this network has no head {task!r}; see its ModelConfig")
+        logits: Tensor = head(trunk_BC88)
+        return logits.flatten(2)
 
     def policy(self, trunk_BC88: Tensor) -> Tensor:
         """logits_BM from the trunk."""
@@ -196,8 +222,14 @@ class ChessNet(nn.Module):
                 return {"wdl_logits_B3": self.value(x)}
             case "value":
                 return {"value_B": torch.tanh(self.value(x)).squeeze(1)}
-            case "piece" if self.ssl_piece_head is not None:
-                return {"piece_logits_B13S": self.ssl_piece_head(x).flatten(2)}
+            case "piece":
+                return {"piece_logits_B13S": self.square_logits(head, x)}
+            case "threat" | "fork":
+                return {f"{head}_logits_B2S": self.square_logits(head, x)}
+            case "pin":
+                return {"pin_logits_B4S": self.square_logits(head, x)}
+            case "control":
+                return {"control_logits_B3S": self.square_logits(head, x)}
             case "from_square" if self.aux_from_square is not None:
                 return {"from_square_logits_B64S": self.aux_from_square(x).flatten(2)}
             case "move_type" if self.aux_move_type is not None:
@@ -260,6 +292,10 @@ def initialise(net: ChessNet, generator: torch.Generator) -> None:
             last = head[-1]
             assert isinstance(last, nn.Linear | nn.Conv2d)
             last.weight.mul_(INITIAL_LOGIT_SCALE)
+    for head in net.ssl_heads.values():
+        assert isinstance(head, nn.Sequential)
+        for weight in head[-1].parameters():
+            weight.mul_(INITIAL_LOGIT_SCALE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +329,7 @@ def describe(config: ModelConfig) -> list[Part]:
         (f"policy head ({config.policy_head})", 1, policy),
         (f"value head ({config.value_head})", 1, value),
         ("masked-piece head", 1, [net.ssl_piece_head] if net.ssl_piece_head else []),
+        *((f"{name} head", 1, [head]) for name, head in net.ssl_heads.items()),
         ("from-square head", 1, [net.aux_from_square] if net.aux_from_square else []),
         ("move-type head", 1, [net.aux_move_type] if net.aux_move_type else []),
         ("plies-left head", 1, [net.plies_left_head] if net.plies_left_head else []),

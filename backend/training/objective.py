@@ -1,8 +1,8 @@
 """From a batch to losses and gradients: the terms, and how a batch is shown in parts.
 
-The masked-piece task rides along: a share of the batch is shown a second time, with squares
-blanked, in the same forward pass. Policy and value are learned from the open boards only, pieces
-from the masked ones only. (One pass keeps one set of BatchNorm statistics, in training and play.)
+The self-supervised tasks ride along. For the masked pieces a share of the batch is shown a second
+time, with squares blanked, in the same forward pass; all else is learned from the open boards. (One
+pass keeps one set of BatchNorm statistics, in training and play.)
 
 Losses and metrics are weighted means over the whole batch, however many micro-batches it is shown
 in: each micro-batch counts with its share of the whole batch's weight, so gradients and readings
@@ -25,9 +25,9 @@ from backend.replay.batch import Batch
 from backend.training.config import TrainingConfig
 from backend.training.lookahead import PliesLeftTerm, ReplyTerm, ShortValueTerm
 from backend.training.parts import part
+from backend.training.squares import Question, SquareTerm, add_square_gradients, square_terms_of
 from backend.training.terms import (
     MASK,
-    PieceTerm,
     PolicyTerm,
     Reading,
     Targets,
@@ -40,6 +40,7 @@ from model.drop_path import branch_scales
 from model.encoding import encode_planes
 from model.net import ChessNet, Head
 from model.ssl.masking import blank, choose_masked
+from model.ssl.targets import make_labels
 
 MASKED_BATCH_FRAC: Final = 0.25
 """Share of a batch that is shown a second time, masked; the step costs about this much more."""
@@ -50,21 +51,21 @@ _NO_WEIGHT: Final = 1e-9
 _VIEWS: Final[tuple[View, ...]] = ("open", "masked")
 
 
-def terms_of(model: ModelConfig, ssl: SslConfig, config: TrainingConfig) -> tuple[Term, ...]:
+def terms_of(
+    model: ModelConfig, ssl: SslConfig, config: TrainingConfig
+) -> tuple[Term | SquareTerm, ...]:
     """The terms that this network is trained on; a term is there if its head is."""
     terms: list[Term] = [
         PolicyTerm(config.policy_weight, config.policy_smoothing),
         ValueTerm(config.value_weight, config.value_loss),
     ]
-    if ssl.enabled and ssl.piece_weight > 0 and model.ssl_piece_head:
-        terms.append(PieceTerm(ssl.piece_weight))
     if model.plies_left_head:
         terms.append(PliesLeftTerm(config.plies_left_weight))
     if model.short_value_head:
         terms.append(ShortValueTerm(config.short_value_weight))
     if model.reply_head:
         terms.append(ReplyTerm(config.reply_weight))
-    return tuple(terms)
+    return (*terms, *square_terms_of(model, ssl))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Objective:
 
     def __init__(
         self,
-        terms: Sequence[Term],
+        terms: Sequence[Term | SquareTerm],
         orientation: Orientation,
         mask_frac: float,
         drop_path: float = 0.0,
@@ -119,15 +120,14 @@ class Objective:
         knowledge: bool = False,
     ) -> None:
         """`knowledge`: the network sees knowledge planes, too."""
-        self.terms = tuple(terms)
+        self.terms = tuple(term for term in terms if not isinstance(term, SquareTerm))
+        self.square_terms = tuple(term for term in terms if isinstance(term, SquareTerm))
+        self.heads: tuple[Head, ...] = tuple(term.head for term in terms)
+        self._shows_masked = any(term.view == "masked" for term in terms)
         self._orientation: Orientation = orientation
         self._mask_frac = mask_frac
         self._drop_path = drop_path
         self._knowledge = knowledge
-
-    @property
-    def heads(self) -> tuple[Head, ...]:
-        return tuple(term.head for term in self.terms)
 
     def prepare(self, batch: Batch) -> Examples:
         """Planes and targets of a batch. A pure function: a thread may run it ahead."""
@@ -135,7 +135,7 @@ class Objective:
             encode_planes(batch.positions, self._orientation, knowledge=self._knowledge)
         )
         num_masked = 0
-        if any(term.view == "masked" for term in self.terms):
+        if self._shows_masked:
             num_masked = math.ceil(len(planes) * MASKED_BATCH_FRAC)
         boards: dict[View, Tensor] = {"open": planes, "masked": planes[:num_masked]}
         targets: dict[View, dict[Head, Targets]] = {view: {} for view in _VIEWS}
@@ -144,6 +144,12 @@ class Objective:
             found = term.targets(batch, boards[term.view])
             targets[term.view][term.head] = found
             weights[term.head] = float(term.row_weight(found).sum(dtype=torch.float64))
+        if self.square_terms:
+            labels = torch.from_numpy(make_labels(batch.positions, self._orientation))
+            for asked in self.square_terms:
+                rows = labels[: len(boards[asked.view])]
+                targets[asked.view][asked.head] = asked.targets(rows)
+                weights[asked.head] = float(len(rows))
         views = {view: Rows(boards[view], targets[view]) for view in _VIEWS}
         return Examples(len(batch), views, weights)
 
@@ -190,22 +196,71 @@ class Objective:
         readings: list[tuple[Term, Reading]] = []
         with part("trunk"), device.forward(precision):
             trunk = net.trunk(planes, _scales(shown, target))
-            trunks = torch.split(trunk, [len(rows) for rows in shown])
+        with part("ssl"):
+            gradient, squares = self._square_gradients(
+                net, device, precision, trunk, examples, step, scale
+            )
         with part("heads"), device.forward(precision):
+            trunks = torch.split(trunk, [len(rows) for rows in shown])
             outputs = {
-                view: net.read(trunk, tuple(examples.views[view].targets))
+                view: net.read(trunk, heads)
                 for view, trunk in zip(_VIEWS, trunks, strict=True)
-                if len(trunk)
+                if (heads := tuple(term.head for term in self.terms if term.view == view))
             }
         with part("heads"):
             for term in self.terms:
-                if term.view in outputs:
-                    targets = _to(examples.views[term.view].targets[term.head], target)
-                    readings.append((term, term.read(outputs[term.view], targets)))
+                targets = _to(examples.views[term.view].targets[term.head], target)
+                readings.append((term, term.read(outputs[term.view], targets)))
             loss, metrics = self._total(readings, examples, step)
         with part("backward"):
-            (scale * loss).backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward([scale * loss, trunk], [None, gradient])
+        metrics["loss"] = metrics["loss"] + squares.pop("loss", 0.0)
+        return metrics | squares
+
+    def finish(self, metrics: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The metrics of a whole batch, once those of all its parts are added up."""
+        for term in self.square_terms:
+            metrics = term.finished(metrics)
         return metrics
+
+    def _square_gradients(
+        self,
+        net: ChessNet,
+        device: Device,
+        precision: Precision,
+        trunk_RC88: Tensor,
+        examples: Examples,
+        step: int,
+        scale: float,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the self-supervised heads send back to the trunk, and their part of the metrics."""
+        gradient_RC88 = torch.zeros_like(trunk_RC88)
+        metrics: dict[str, Tensor] = {}
+        sizes = [len(examples.views[view]) for view in _VIEWS]
+        parts = zip(
+            _VIEWS, torch.split(trunk_RC88, sizes), torch.split(gradient_RC88, sizes), strict=True
+        )
+        for view, trunk, gradient in parts:
+            questions = [
+                Question(
+                    term,
+                    _to(examples.views[view].targets[term.head], device.torch_device),
+                    share=len(trunk) / examples.weights[term.head],
+                    weight=term.weight_at(step),
+                )
+                for term in self.square_terms
+                if term.view == view
+            ]
+            add_square_gradients(
+                net,
+                trunk,
+                questions,
+                gradient,
+                metrics,
+                forward=lambda: device.forward(precision),
+                scale=scale,
+            )
+        return gradient_RC88, metrics
 
     def _total(
         self, readings: Sequence[tuple[Term, Reading]], examples: Examples, step: int

@@ -5,7 +5,7 @@ rows it is shown, weighted by `row_weight`; the objective makes means over the w
 A further head is a further class here (or in a file of its own) and one line in
 `objective.terms_of`.
 
-Shapes: R rows (of a batch or a part of one), K listed legal moves, S 64 squares.
+Shapes: R rows (of a batch or a part of one), K listed legal moves.
 """
 
 from dataclasses import dataclass, field
@@ -19,13 +19,11 @@ from backend.replay.batch import Batch
 from model.losses import (
     expected_score,
     huber_value_loss,
-    piece_loss,
     policy_loss,
     scalar_value_loss,
     wdl_loss,
 )
 from model.net import Head, NetOutput
-from model.ssl.masking import piece_targets
 
 View = Literal["open", "masked"]
 """The boards as they are, or those shown again with squares blanked."""
@@ -159,30 +157,3 @@ class ValueTerm:
         if self.loss == "huber":
             return huber_value_loss(value_R, wdl_R3, weight_R)
         return scalar_value_loss(value_R, wdl_R3, weight_R)
-
-
-@dataclass(frozen=True)
-class PieceTerm:
-    """The masked-piece task: name what stands on blanked squares."""
-
-    weight: float
-    head: Head = "piece"
-    view: View = "masked"
-
-    def weight_at(self, step: int) -> float:
-        return self.weight
-
-    def targets(self, batch: Batch, planes_RC88: Tensor) -> Targets:
-        return {"piece_RS": piece_targets(planes_RC88)}
-
-    def row_weight(self, targets: Targets) -> Tensor:
-        # Every row hides equally many squares.
-        return torch.ones(len(targets["piece_RS"]))
-
-    def read(self, output: NetOutput, targets: Targets) -> Reading:
-        assert output.piece_logits_B13S is not None
-        piece = piece_loss(output.piece_logits_B13S, targets["piece_RS"], targets[MASK])
-        return Reading(
-            piece.cross_entropy,
-            {"piece_loss": piece.cross_entropy.detach(), "piece_accuracy": piece.accuracy},
-        )

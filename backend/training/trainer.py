@@ -112,8 +112,8 @@ class Trainer:
     def step(self, batch: Batch | Examples) -> dict[str, float]:
         """One optimiser step; returns finite metrics.
 
-        Those of each term (`backend/training/terms.py`, `lookahead.py`), loss, grad_norm (before
-        clipping), learning_rate, samples_per_s, and in float16 loss_scale.
+        Those of each term (`backend/training/terms.py`, `lookahead.py`, `squares.py`), loss,
+        grad_norm (before clipping), learning_rate, samples_per_s, and in float16 loss_scale.
 
         NonFiniteError, with nothing changed, when the loss or the gradient is not finite.
         DeviceError when the device has no memory even for the smallest part of the batch.
@@ -257,6 +257,7 @@ class Trainer:
         for shown in micro_batches(examples, plan.micro_batch):
             for name, value in self._backward(shown, scale).items():
                 metrics[name] = metrics[name] + value if name in metrics else value
+        metrics = self.objective.finish(metrics)
         parameters = [p for p in self.net.parameters() if p.grad is not None]
         with part("optimiser"):
             if scale != 1.0:

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from model.losses import (
-    piece_loss,
     plies_left_loss,
     policy_loss,
     scalar_value_loss,
@@ -92,28 +91,6 @@ def test_plies_left_loss_is_square_near_and_linear_far_away() -> None:
     loss.huber.backward()
     assert plies.grad is not None
     assert plies.grad[2] == 0
-
-
-def test_piece_loss_looks_at_masked_squares_only_and_has_a_gradient() -> None:
-    logits = torch.zeros(2, 13, 64)
-    logits[0, 4, 10] = math.log(12)  # the masked square: probability 1/2 for class 4
-    logits[1, 3, 20] = 99.0  # an open square, wrongly named
-    target = torch.zeros(2, 64, dtype=torch.int64)
-    target[0, 10] = 4
-    masked = torch.zeros(2, 64, dtype=torch.bool)
-    masked[0, 10] = True
-    loss = piece_loss(logits.requires_grad_(), target, masked)
-    assert loss.cross_entropy.item() == pytest.approx(math.log(2))
-    assert loss.accuracy.item() == 1
-    loss.cross_entropy.backward()
-    assert logits.grad is not None
-    assert {tuple(row) for row in logits.grad.nonzero()[:, [0, 2]].tolist()} == {(0, 10)}
-
-
-def test_guessing_pieces_costs_ln_13() -> None:
-    masked = torch.ones(2, 64, dtype=torch.bool)
-    loss = piece_loss(torch.zeros(2, 13, 64), torch.zeros(2, 64, dtype=torch.int64), masked)
-    assert loss.cross_entropy.item() == pytest.approx(math.log(13))
 
 
 def test_a_nan_in_the_logits_reaches_the_loss() -> None:
