@@ -19,7 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from backend import wording
+from backend import ssl_readings, wording
 from backend.config import Config
 from backend.events import (
     Alert,
@@ -284,6 +284,7 @@ def progress_line(state: RunState) -> str:
         f"step {state.step:,} ({done.evaluation or f'{steps_frac(state):.0%}'})",
         f"loss policy {wording.loss(state.latest('policy_loss'))} "
         f"value {wording.loss(state.latest('value_loss'))}",
+        *filter(None, (ssl_readings.in_words(state.latest),)),
     ]
     parts += remarks(state)
     if state.match is not None and not done.evaluation:
@@ -319,6 +320,8 @@ def display(state: RunState) -> Group:
         f"value loss {wording.loss(state.latest('value_loss'))}, best {state.best or '—'}"
     )
     lines: list[RenderableType] = [Text(state.phase, style="bold"), grid, numbers]
+    if tasks := ssl_readings.in_words(state.latest):
+        lines.append(Text(tasks))
     if waiting:
         lines.append(Text(f"trainer waits: {waiting}"))
     return Group(*lines)

@@ -53,6 +53,7 @@ from backend.events import (
     RunStopping,
     ShardUnusable,
     ShardWritten,
+    TrainingStep,
     WorkerFailed,
     WorkerReady,
 )
@@ -63,6 +64,7 @@ from backend.recovery import Findings, open_ledger, recover
 from backend.roster import WorkerCommandLine, worker_specs
 from backend.rundir import SUPERVISOR, RunDirectory
 from backend.server import Answer, Server
+from backend.ssl_readings import DeadHeads
 from backend.wire import clean
 
 INTERRUPTED: Final = 130
@@ -108,6 +110,7 @@ class Supervisor:
         self._ledger = findings.ledger
         self._intake = findings.intake
         specs = worker_specs(mission.run, config, command_line)
+        self._dead_heads = DeadHeads(config.ssl.dead_after_steps)
         self._useful_selfplay = sum(spec.role == "selfplay" for spec in specs)
         self._crew = Crew(
             pool,
@@ -220,6 +223,10 @@ class Supervisor:
             case WorkerReady():
                 self._ledger.publish(event)
                 await self._greet(worker, event.role)
+            case TrainingStep():
+                self._ledger.publish(event)
+                for sentence in self._dead_heads.found(event.step, event.metrics):
+                    self._ledger.alert("warning", sentence)
             case _ if type(event) in _ONLY_SHOWN:
                 self._ledger.publish(event)
             case _:

@@ -65,9 +65,11 @@ def value_trunk(channels: int, value_channels: int) -> nn.Sequential:
     return nn.Sequential(*norm_silu(channels, value_channels, 1))
 
 
-def square_classifier(channels: int, hidden: int, classes: int) -> nn.Sequential:
+def square_classifier(
+    channels: int, hidden: int, classes: int, *, bias: bool = False
+) -> nn.Sequential:
     """1x1 convolution, GroupNorm, SiLU, 1x1 convolution: `classes` logits for each square."""
-    return nn.Sequential(*norm_silu(channels, hidden, 1), conv(hidden, classes, 1))
+    return nn.Sequential(*norm_silu(channels, hidden, 1), conv(hidden, classes, 1, bias=bias))
 
 
 def board_head(channels: int, outputs: int) -> nn.Sequential:

@@ -77,6 +77,11 @@ INITIAL_LOGIT_SCALE = 0.1
 would keep about 85 % of the uniform entropy, and self-play would begin by learning noise."""
 
 
+RARE_LOGIT = -3.0
+"""Of an untrained answer to a question that is mostly answered with no (as in RetinaNet): else the
+heads would spend their first hundreds of steps on learning just that."""
+
+
 @dataclass(frozen=True, slots=True)
 class NetOutput:
     """Logits of the heads that were asked for; the others are None."""
@@ -123,7 +128,7 @@ class ChessNet(nn.Module):
         self.ssl_heads = nn.ModuleDict()
         if config.ssl_heads:
             for task in OPEN_TASKS:
-                head = square_classifier(channels, channels // 2, task.num_logits)
+                head = square_classifier(channels, channels // 2, task.num_logits, bias=True)
                 self.ssl_heads[task.name] = head
 
         self.policy_head: nn.Module
@@ -292,10 +297,13 @@ def initialise(net: ChessNet, generator: torch.Generator) -> None:
             last = head[-1]
             assert isinstance(last, nn.Linear | nn.Conv2d)
             last.weight.mul_(INITIAL_LOGIT_SCALE)
-    for head in net.ssl_heads.values():
-        assert isinstance(head, nn.Sequential)
-        for weight in head[-1].parameters():
-            weight.mul_(INITIAL_LOGIT_SCALE)
+    for task in OPEN_TASKS if net.config.ssl_heads else ():
+        last = net.get_submodule(f"ssl_heads.{task.name}.3")
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        last.weight.mul_(INITIAL_LOGIT_SCALE)
+        if not task.is_choice:
+            last.bias.fill_(RARE_LOGIT)
 
 
 @dataclass(frozen=True, slots=True)

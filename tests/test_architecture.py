@@ -40,6 +40,7 @@ MAY_LOAD_TORCH = {
     "backend.training.optimizer",
     "backend.training.precision",
     "backend.training.profile",
+    "backend.training.squares",
     "backend.training.terms",
     "backend.training.trainer",
     "backend.weights",
@@ -54,6 +55,7 @@ MAY_LOAD_TORCH = {
     "model.legacy",
     "model.losses",
     "model.net",
+    "model.ssl.losses",
     "model.ssl.masking",
 }
 """Modules of worker processes. Everything else can be part of the supervisor, the headless front or

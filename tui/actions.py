@@ -205,6 +205,13 @@ ACTIONS: tuple[Action, ...] = (
         help="The chart before it.",
     ),
     Action(
+        id="next-task",
+        key="m",
+        title="Next self-supervised task",
+        help="The chart of the self-supervised tasks shows the next one: piece, threat, pin, "
+        "fork, control.",
+    ),
+    Action(
         id="smooth",
         key="s",
         title="Cycle the smoothing",

@@ -189,6 +189,8 @@ class ControlCentre(App[int]):
                 self.dashboard.step_chart(1)
             case "previous-chart":
                 self.dashboard.step_chart(-1)
+            case "next-task":
+                self.dashboard.next_task()
             case "smooth":
                 self.dashboard.cycle_smoothing()
             case "log-axis":

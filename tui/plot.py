@@ -40,6 +40,8 @@ class Curve:
     y: Floats
     percent: bool = False
     """y is a share, read out as per cent."""
+    is_read_out: bool = True
+    """Its newest value stands in the title."""
 
 
 @dataclass(frozen=True)

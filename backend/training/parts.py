@@ -10,7 +10,8 @@ Watch = Callable[[str], AbstractContextManager[object]]
 
 PARTS: Final = ("data", "encode", "trunk", "ssl", "heads", "backward", "optimiser", "average")
 """In the order of a step. data: drawing and gathering. encode: planes, targets and masks. trunk and
-heads: forward, losses included. ssl: the self-supervised heads, forward and backward. optimiser: clipping too. average: of the weights."""
+heads: forward, losses included. ssl: the self-supervised heads, there and back. optimiser: clipping
+too. average: of the weights."""
 
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 

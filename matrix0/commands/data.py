@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from backend import ssl_readings
 from backend.errors import ReplayError
 from backend.wire import clean
 from matrix0.commands.options import (
@@ -104,10 +105,17 @@ def train(
                 f"{kept.replay.window_positions:,} (replay.window_positions)"
             )
         end = training.step + steps
+        dead_heads = ssl_readings.DeadHeads(kept.ssl.dead_after_steps)
+
+        def on_metrics(point: "TrainingStep") -> None:
+            _show_training(meter, point, end, steps)
+            for sentence in dead_heads.found(point.step, point.metrics):
+                say(sentence)
+
         with _interruptible() as should_stop, _Meter() as meter:
             measured = training.train(
                 steps,
-                on_metrics=lambda point: _show_training(meter, point, end, steps),
+                on_metrics=on_metrics,
                 on_measured=_show_measurement,
                 should_stop=should_stop,
             )
@@ -136,10 +144,11 @@ def _show_import(meter: "_Meter", tally: "ImportTally") -> None:
 
 def _show_training(meter: "_Meter", point: "TrainingStep", end: int, steps: int) -> None:
     shown = (
-        *("policy_loss", "policy_top1", "value_loss", "piece_loss"),
+        *("policy_loss", "policy_top1", "value_loss"),
         *("plies_left_error", "short_value_loss", "reply_top1", "samples_per_s"),
     )
     readings = [f"{name} {point.metrics[name]:.4g}" for name in shown if name in point.metrics]
+    readings += filter(None, [ssl_readings.in_words(point.metrics.get)])
     meter.show(f"step {point.step:,}", 1 - (end - point.step) / steps, ", ".join(readings))
 
 

@@ -133,6 +133,15 @@ def test_a_manifest_that_says_something_else_is_refused(
         checkpoints.read_manifest(path)
 
 
+def test_a_network_from_before_an_option_existed_comes_without_it(tmp_path: Path) -> None:
+    path = save(tmp_path, 3)
+    document = json.loads((path / "manifest.json").read_bytes())
+    for name in ("ssl_heads",):
+        assert document["model"].pop(name) is False
+    rewrite_manifest(path, {"model": document["model"]})
+    assert checkpoints.verify(path).model == CONFIG
+
+
 @pytest.mark.parametrize("part", checkpoints.PARTS)
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_a_number_that_is_not_finite_is_never_committed(

@@ -21,6 +21,7 @@ from backend.commands import (
 )
 from backend.errors import ExitCode
 from backend.events import (
+    Alert,
     CheckpointSaved,
     CycleFinished,
     EventBase,
@@ -93,6 +94,15 @@ def test_two_cycles_run_from_nothing_to_a_promoted_network(run: Path) -> None:
     in_pgn = games_in_pgn(run)
     assert set(in_pgn) == ids
     assert len(in_pgn) == len(ids) == sum(e.games for e in supervisor.of(ShardAdmitted))
+
+
+def test_a_task_that_only_guesses_raises_one_alert(tmp_path: Path) -> None:
+    run = prepare(tmp_path / "run", CONFIG + "[ssl]\ndead_after_steps = 3\n")
+    with SupervisorProcess(run, "--cycles", "1") as supervisor:
+        assert supervisor.finish() == ExitCode.DONE
+    dead = [e.text for e in supervisor.of(Alert) if "has learned nothing" in e.text]
+    assert len(dead) == 1
+    assert dead[0].startswith("the threat head has learned nothing by step 7: its loss is 0.4000")
 
 
 def test_a_finished_run_has_nothing_to_do_and_more_cycles_go_on_from_it(run: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from textual.command import CommandList
 
 from backend import commands as c
@@ -107,6 +108,27 @@ async def test_smoothing_and_axis_are_switched_and_said(rich: RunState) -> None:
         await pilot.press("s", "y")
         await draw(app, pilot)
         assert "ema" not in plain(app)
+
+
+async def test_the_self_supervised_chart_shows_one_task_after_the_other(rich: RunState) -> None:
+    async with screen(FakeLink(rich)) as (app, pilot):
+        assert "masked piece  0.564" in plain(app)
+        await pilot.press("m")
+        await draw(app, pilot)
+        assert "threat  0.122" in plain(app)
+        assert "masked piece" not in plain(app)
+        await pilot.press("m")  # Of pin, fork and control nothing has been heard.
+        await draw(app, pilot)
+        assert "masked piece  0.564" in plain(app)
+
+
+async def test_without_other_tasks_their_key_changes_nothing(rich: RunState) -> None:
+    kept = {name: curve for name, curve in rich.metrics.items() if "threat" not in name}
+    async with screen(FakeLink(replace(rich, metrics=kept))) as (app, pilot):
+        await pilot.press("m")
+        await draw(app, pilot)
+        assert "masked piece  0.564" in plain(app)
+        assert "next task" not in plain(app)
 
 
 async def test_a_chart_is_maximised_and_comes_back(rich: RunState) -> None:

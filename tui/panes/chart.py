@@ -29,6 +29,8 @@ class ChartSpec:
     figure: Callable[[RunState], Figure]
     can_log: bool = True
     can_smooth: bool = True
+    others: tuple["ChartSpec", ...] = ()
+    """Charts that take its place in turn, those that have something to show."""
 
 
 class LineChart(Widget, can_focus=True):
@@ -37,17 +39,20 @@ class LineChart(Widget, can_focus=True):
     def __init__(self, spec: ChartSpec, glyphs: Glyphs) -> None:
         super().__init__(id=spec.id, classes="pane chart")
         self.spec = spec
+        self._first = spec
         self.glyphs = glyphs
         self.smoothing = 0.9 if spec.can_smooth else 0.0
         self.log_axis = False
         self.heading = ""
         self.figure = Figure(curves=())
         self._inputs: tuple[object, ...] | None = None
+        self._state = RunState()
         self._strips: list[Strip] = []
         self._drawn_size = (-1, -1)
         self._titles = Titles(self)
 
     def show(self, state: RunState) -> None:
+        self._state = state
         inputs = self.spec.inputs(state)
         if self._inputs is not None and all(
             a is b for a, b in zip(inputs, self._inputs, strict=True)
@@ -57,6 +62,16 @@ class LineChart(Widget, can_focus=True):
         self.heading = self.spec.title(state)
         self.figure = self.spec.figure(state)
         self._redraw()
+
+    def turn_over(self) -> None:
+        """Show the next of the charts that share this place, if another has curves."""
+        turns = (self._first, *self._first.others)
+        now = turns.index(self.spec)
+        following = (*turns[now + 1 :], *turns[:now])
+        found = next((s for s in following if s.figure(self._state).curves), self.spec)
+        if found is not self.spec:
+            self.spec, self._inputs = found, None
+            self.show(self._state)
 
     def set_smoothing(self, decay: float) -> None:
         if self.spec.can_smooth:
@@ -75,6 +90,8 @@ class LineChart(Widget, can_focus=True):
         parts = [f"ema {self.smoothing:g}"] if self.smoothing else []
         if self.log_axis:
             parts.append("log")
+        if any(other.figure(self._state).curves for other in self._first.others):
+            parts.append("m: next task")
         return dot.join(parts)
 
     def _redraw(self) -> None:
@@ -91,7 +108,7 @@ class LineChart(Widget, can_focus=True):
         several = len(self.figure.curves) > 1
         for number, curve in enumerate(self.figure.curves):
             text = readout(curve, self.smoothing, self.glyphs)
-            if text:
+            if text and curve.is_read_out:
                 label = f"{curve.label} " if several and number else ""
                 parts.append((f"  {label}{text}", f"$series-{min(number, 2) + 1}"))
         return Content.assemble(*parts)

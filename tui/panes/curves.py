@@ -1,17 +1,24 @@
 """Which curves the dashboard shows, and from which parts of the state."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from backend.state import RunState
+from model.ssl.tasks import OPEN_TASKS, TaskName
 from tui.panes.chart import ChartSpec
 from tui.plot import Curve, Figure, Mark
 
 Points = tuple[tuple[float, float], ...]
 
 
+BASELINE = "base"
+"""Label of what the constant answer would reach: drawn to compare with, not read out."""
+
+
 def _curve(points: Points, label: str, *, percent: bool = False, scale: float = 1.0) -> Curve:
     data = np.array(points, dtype=np.float64).reshape(-1, 2)
-    return Curve(label, data[:, 0], data[:, 1] * scale, percent)
+    return Curve(label, data[:, 0], data[:, 1] * scale, percent, label != BASELINE)
 
 
 def _marks(state: RunState) -> tuple[Mark, ...]:
@@ -44,6 +51,12 @@ def _metrics(id: str, title: str, curves: tuple[tuple[str, str, bool], ...]) -> 
     return ChartSpec(id, lambda state: title, inputs, figure)
 
 
+def _task(task: TaskName, title: str) -> ChartSpec:
+    """A self-supervised task: its loss, its F1, and the F1 of the constant answer."""
+    curves = ((f"{task}_loss", "loss", False), (f"{task}_f1", "F1", True))
+    return _metrics("ssl-task", title, (*curves, (f"{task}_f1_baseline", BASELINE, True)))
+
+
 def _memory_title(state: RunState) -> str:
     return "memory (RSS) GiB" if state.memory_total_mib is None else "device memory GiB"
 
@@ -63,10 +76,9 @@ def _memory(state: RunState) -> Figure:
 CHARTS: tuple[ChartSpec, ...] = (
     _metrics("policy-loss", "policy loss", (("policy_loss", "policy", False),)),
     _metrics("value-loss", "value loss", (("value_loss", "value", False),)),
-    _metrics(
-        "piece-loss",
-        "masked piece",
-        (("piece_loss", "loss", False), ("piece_accuracy", "acc", True)),
+    replace(
+        _task("piece", "masked piece"),
+        others=tuple(_task(task.name, task.name) for task in OPEN_TASKS),
     ),
     ChartSpec(
         "memory",

@@ -128,6 +128,10 @@ class Dashboard(Screen[None]):
         self.toggle_class("-zoomed")
         self.current_chart.focus()
 
+    def next_task(self) -> None:
+        for chart in self.query(LineChart):
+            chart.turn_over()
+
     def cycle_smoothing(self) -> float:
         index = SMOOTHINGS.index(self.smoothing)
         self.smoothing = SMOOTHINGS[(index + 1) % len(SMOOTHINGS)]

@@ -218,6 +218,8 @@ def trainer(io: WorkerIO, run: RunDirectory, config: Config, orders: Orders) -> 
                     "policy_loss": 3.0 / step**0.1,
                     "value_loss": 1.0 / step**0.1,
                     "piece_loss": 2.0 / step**0.1,
+                    "threat_loss": 0.4,
+                    "threat_guess": 0.4,
                 },
             )
         )
