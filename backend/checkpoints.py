@@ -37,8 +37,14 @@ MANIFEST: Final = "manifest.json"
 SCHEMA: Final = 1
 SAVED_BECAUSE: Final = "saved_because"
 """Key of the data position: the reason, as in `CheckpointSaved`."""
-_LATER_OPTIONS: Final = {"ssl_heads": False}
-"""Settings of a network that manifests lack when they are older, and what they mean by it."""
+_LATER_OPTIONS: Final = {
+    "smolgen": False,
+    "ssl_heads": False,
+    "plies_left_head": False,
+    "short_value_head": False,
+    "reply_head": False,
+}
+"""Options of a network that manifests from before them lack, and what those mean by it."""
 _NAME: Final = re.compile(r"step-(\d{8,})")
 
 

@@ -15,6 +15,7 @@ PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "aux_policy_heads": False,
             "ssl_heads": True,
         },
+        "ssl": {"chunk_boards": 256},
         "search": {"simulations": 24, "gumbel_considered": 8},
         "selfplay": {"games": 96, "max_plies": 200},
         "replay": {"window_positions": 300_000, "min_positions": 6_000},

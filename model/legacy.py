@@ -35,6 +35,7 @@ _ITS_VIEW: Final[dict[str, Any]] = {"orientation": "white", "value_head": "scala
 """How its networks see the board and say their value."""
 
 _ADDED_HERE: Final[dict[str, Any]] = {
+    "ssl_heads": False,
     "plies_left_head": False,
     "short_value_head": False,
     "reply_head": False,

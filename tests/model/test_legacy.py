@@ -41,7 +41,9 @@ def test_flagship_has_the_earlier_programs_parameters_and_those_added_here() -> 
     added = {part.name: part.parameters for part in describe(FLAGSHIP)}
     assert added["value head (wdl)"] == 1_383_169 + 2 * 161
     assert added["plies-left head"] == 68_369
-    assert sum(added.values()) == 53_161_185 + 322 + 68_369
+    ssl_heads = sum(added[f"{name} head"] for name in ("threat", "pin", "fork", "control"))
+    assert ssl_heads == 207_851
+    assert sum(added.values()) == 53_161_185 + 322 + 68_369 + ssl_heads
 
 
 def test_a_network_of_another_make_has_no_earlier_form() -> None:
@@ -66,6 +68,7 @@ def test_sizes_are_read_from_the_shapes() -> None:
         value_head="scalar",
         value_hidden=32,
         plies_left_head=True,
+        ssl_heads=True,
     )
     assert len(weights.tensors) == 152
     assert weights.num_aliases == 4

@@ -79,6 +79,34 @@ def test_flagship_with_the_options_of_the_earlier_program_has_its_parameter_coun
     assert sum(part.parameters for part in parts.values()) == 53_161_185
 
 
+def test_four_more_self_supervised_heads_add_their_parameters_to_flagship() -> None:
+    without, parts = (
+        {part.name: part.parameters for part in describe(ModelConfig(ssl_heads=ssl_heads))}
+        for ssl_heads in (False, True)
+    )
+    assert {name: count for name, count in parts.items() if name not in without} == {
+        "threat head": 51_842,
+        "pin head": 52_164,
+        "fork head": 51_842,
+        "control head": 52_003,
+    }
+    assert without == {name: count for name, count in parts.items() if name in without}
+
+
+def test_self_supervised_heads_answer_for_every_square_and_start_near_no() -> None:
+    net = ChessNet(replace(TINY, ssl_heads=True)).eval()
+    output = net(torch.zeros(2, 19, 8, 8), heads=("threat", "pin", "fork", "control"))
+    assert output.threat_logits_B2S.shape == output.fork_logits_B2S.shape == (2, 2, 64)
+    assert output.pin_logits_B4S.shape == (2, 4, 64)
+    assert output.control_logits_B3S.shape == (2, 3, 64)
+    assert output.pin_logits_B4S.max() < -2
+    assert output.control_logits_B3S.abs().max() < 1
+    with pytest.raises(ValueError, match="no head 'fork'"):
+        ChessNet(TINY).square_logits("fork", torch.zeros(1, 16, 8, 8))
+    assert net.head_of("ssl_heads.pin.0.weight") == "pin"
+    assert net.head_of("ssl_piece_head.0.weight") == "piece"
+
+
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_table_of_parts_adds_up_to_the_network(preset: str) -> None:
     config = ModelConfig(**PRESETS[preset].get("model", {}))

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.config import DeviceConfig, TrainingConfig
+from backend.config import DeviceConfig
 from backend.device import choose_device
 from backend.replay.batch import Batch
+from backend.training.config import TrainingConfig
 from backend.training.objective import Examples, Objective, micro_batches, terms_of
 from backend.training.squares import (
     Question,
@@ -80,7 +81,7 @@ def test_chunked_gradients_are_those_of_the_whole_batch_at_once(chunk_boards: in
     assert [len(rows) for rows in examples.views.values()] == [10, 3]
     loss = plain_backward(net, objective, examples)
     expected = gradients(net)
-    metrics = objective.backward(net, CPU, examples, step=0)
+    metrics = objective.backward(net, CPU, "float32", examples, step=0)
     got = gradients(net)
     assert got.keys() == expected.keys() == {name for name, _ in net.named_parameters()}
     assert metrics["loss"].item() == pytest.approx(loss, rel=1e-6)
@@ -92,11 +93,11 @@ def test_micro_batches_add_up_to_the_readings_and_gradients_of_the_batch() -> No
     net = ChessNet(NET).eval()  # Fixed statistics: BatchNorm alone tells micro-batches apart.
     objective = make_objective()
     examples = hidden(objective, random_batch(12, seed=2))
-    expected = objective.finish(objective.backward(net, CPU, examples, step=0))
+    expected = objective.finish(objective.backward(net, CPU, "float32", examples, step=0))
     whole = gradients(net)
     added: dict[str, Tensor] = {}
     for part in micro_batches(examples, 5):
-        for name, value in objective.backward(net, CPU, part, step=0).items():
+        for name, value in objective.backward(net, CPU, "float32", part, step=0).items():
             added[name] = added[name] + value if name in added else value
     added = objective.finish(added)
     assert added.keys() == expected.keys()
