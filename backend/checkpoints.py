@@ -15,7 +15,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -37,14 +37,8 @@ MANIFEST: Final = "manifest.json"
 SCHEMA: Final = 1
 SAVED_BECAUSE: Final = "saved_because"
 """Key of the data position: the reason, as in `CheckpointSaved`."""
-_LATER_OPTIONS: Final = {
-    "smolgen": False,
-    "ssl_heads": False,
-    "plies_left_head": False,
-    "short_value_head": False,
-    "reply_head": False,
-}
-"""Options of a network that manifests from before them lack, and what those mean by it."""
+_LATER_OPTIONS: Final = {f.name: False for f in fields(ModelConfig) if f.default is False}
+"""Parts of a network that manifests from before them do not name: they are off by default."""
 _NAME: Final = re.compile(r"step-(\d{8,})")
 
 
