@@ -47,7 +47,7 @@ def main() -> None:
         step()
         rows = [
             Row(
-                what=f"training, batch {config.training.batch_size}, with the masked-piece task",
+                what=f"training, batch {config.training.batch_size}, self-supervised tasks too",
                 value=rate(step, seconds=15),
                 unit="samples/s",
             ),

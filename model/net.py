@@ -125,11 +125,6 @@ class ChessNet(nn.Module):
         self.ssl_piece_head: nn.Sequential | None = None
         if config.ssl_piece_head:
             self.ssl_piece_head = square_classifier(channels, channels // 2, NUM_PIECE_CLASSES)
-        self.ssl_heads = nn.ModuleDict()
-        if config.ssl_heads:
-            for task in OPEN_TASKS:
-                head = square_classifier(channels, channels // 2, task.num_logits, bias=True)
-                self.ssl_heads[task.name] = head
 
         self.policy_head: nn.Module
         if config.policy_head == "conv":
@@ -160,6 +155,12 @@ class ChessNet(nn.Module):
         self.reply_head: nn.Sequential | None = None
         if config.reply_head:
             self.reply_head = square_classifier(channels, POLICY_CHANNELS, MOVE_PLANES)
+
+        self.ssl_heads = nn.ModuleDict()
+        if config.ssl_heads:
+            for task in OPEN_TASKS:
+                head = square_classifier(channels, channels // 2, task.num_logits, bias=True)
+                self.ssl_heads[task.name] = head
 
         if generator is None:
             generator = torch.Generator().manual_seed(0)

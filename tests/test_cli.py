@@ -247,7 +247,7 @@ def test_an_earlier_network_becomes_the_first_of_a_run(run: Run, tmp_path: Path)
     assert done.code == 0, done.err
     assert done.out == (
         "step-00000000: 152 tensors and 4 second names, the averaged weights of its step 5,000; "
-        "32 channels, 6 blocks\ninitialised anew: plies_left_head\n"
+        "32 channels, 6 blocks\ninitialised anew: plies_left_head, ssl_heads\n"
     )
     kept = RunDirectory(tmp_path / "old").read_config()
     assert (kept.model.channels, kept.model.orientation) == (32, "white")

@@ -93,6 +93,13 @@ def test_four_more_self_supervised_heads_add_their_parameters_to_flagship() -> N
     assert without == {name: count for name, count in parts.items() if name in without}
 
 
+def test_self_supervised_heads_leave_the_first_weights_of_all_else_as_they_are() -> None:
+    """So that arms with and without them begin alike."""
+    without = ChessNet(TINY).state_dict()
+    state = ChessNet(replace(TINY, ssl_heads=True)).state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in without.items())
+
+
 def test_self_supervised_heads_answer_for_every_square_and_start_near_no() -> None:
     net = ChessNet(replace(TINY, ssl_heads=True)).eval()
     output = net(torch.zeros(2, 19, 8, 8), heads=("threat", "pin", "fork", "control"))
