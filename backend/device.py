@@ -112,8 +112,7 @@ def choose_device(config: DeviceConfig) -> Device:
             return Device(
                 accelerator=Cpu(),
                 inference_precision="float32",
-                reason=f"cpu, {config.threads} thread(s), float32: {why}; "
-                "without matrix units lower precision is slower",
+                reason=f"cpu, {config.threads} thread(s), float32: {why}",
                 channels_last=True,
                 memory_budget=int(min(limit, CPU_MEMORY_FRAC * psutil.virtual_memory().total)),
             )

@@ -157,7 +157,7 @@ class SupervisedTraining:
         return path.name
 
     def _save(self, measured: Measurement) -> None:
-        """Commit a checkpoint, then the curve up to it; older ones go as in self-play."""
+        """Commit a checkpoint and what was measured; older ones go as in self-play."""
         self._commit("cycle", measured.metrics())
         self._curve.add(TrainingStep(step=self.step, metrics=measured.metrics(), at=time.time()))
         self._curve.sync()
@@ -169,7 +169,7 @@ class SupervisedTraining:
         )
 
     def _commit(self, reason: str, metrics: dict[str, float]) -> None:
-        """Commit a checkpoint; of those that only resume the newest alone stays."""
+        """Commit a checkpoint and the curve up to it; of those that only resume one stays."""
         self._saved = self._trainer.save(
             self._run.checkpoints,
             parent=self._saved,
@@ -184,6 +184,7 @@ class SupervisedTraining:
             remove_directory(self._run.checkpoints / self._timed)
         self._timed = self._saved if reason == "timed" else ""
         self._clock.saved(self.step)
+        self._curve.sync()
 
     def _measure(self) -> Measurement:
         return measure(

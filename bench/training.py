@@ -16,6 +16,7 @@ from backend.replay.window import Window
 from backend.search.evaluator import uniform
 from backend.selfplay.games import SelfPlay
 from backend.settings import build_config
+from backend.training.loader import Loader
 from backend.training.trainer import Trainer
 
 NUM_GAMES = 64
@@ -32,25 +33,31 @@ def main() -> None:
         writer = ShardWriter(Path(folder), "sp-bench", producer="bench", orientation="mover")
         window = Window(Path(folder), config.replay.window_positions)
         window.add(writer.write(ended).name)
-        sampler = Sampler(window, np.random.default_rng(0), config.training.search_value_frac)
+        value_frac = config.training.search_value_frac
+        ahead = Sampler(window, np.random.default_rng(0), value_frac)
+        alone = Sampler(window, np.random.default_rng(0), value_frac)
 
         def draw() -> Batch:
-            return sampler.sample(config.training.batch_size)
+            return alone.sample(config.training.batch_size)
 
         device = choose_device(DeviceConfig(kind="cpu"))
         trainer = Trainer(config.model, config.ssl, config.training, device, seed=0)
+        loader = Loader(ahead, trainer, config.training.batch_size)
+        waits = []
 
         def step() -> float:
-            trainer.step(draw())
+            waits.append(loader.step()["data_wait_frac"])
             return config.training.batch_size
 
         step()
+        waits.clear()
         rows = [
             Row(
-                what=f"training, batch {config.training.batch_size}, self-supervised tasks too",
+                what=f"training, batch {config.training.batch_size}, {trainer.precision}, five SSL tasks",
                 value=rate(step, seconds=15),
                 unit="samples/s",
             ),
+            Row(what="waiting for a batch", value=100 * float(np.mean(waits)), unit="% of a step"),
             Row(
                 what="drawing batches from the window",
                 value=rate(lambda: len(draw())),

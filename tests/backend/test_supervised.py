@@ -29,6 +29,7 @@ CONFIG = build_config(
         "training.warmup_steps=1",
         "training.steps_per_cycle=4",
         "training.metrics_every=2",
+        "training.precision=float32",
     ],
 )
 
@@ -59,6 +60,32 @@ def _train(
         steps, on_metrics=points.append, on_measured=measured.append, should_stop=should_stop
     )
     return measured, points
+
+
+def test_it_goes_on_from_a_checkpoint_between_two_cycles_and_keeps_the_newest_of_these(
+    run: RunDirectory,
+) -> None:
+    config = replace(CONFIG, training=replace(CONFIG.training, checkpoint_every_steps=1))
+
+    class CutOff(Exception):
+        pass
+
+    def cut_off(point: TrainingStep) -> None:
+        if point.step == 6:
+            raise CutOff
+
+    training = SupervisedTraining(run, config)
+    with pytest.raises(CutOff):
+        training.train(8, on_metrics=cut_off, on_measured=lambda _: None, should_stop=lambda: False)
+    assert list_checkpoints(run.checkpoints) == ["step-00000000", "step-00000004", "step-00000005"]
+
+    training = SupervisedTraining(run, config)
+    assert training.step == 5
+    _train(training, 3)
+    assert list_checkpoints(run.checkpoints) == ["step-00000000", "step-00000004", "step-00000008"]
+    lines = run.metrics_file.read_bytes().splitlines()
+    steps = [e.step for e in map(decode_event, lines) if isinstance(e, TrainingStep)]
+    assert sorted(set(steps)) == [2, 4, 6, 8]
 
 
 def test_it_measures_and_saves_each_cycle_and_at_the_end(run: RunDirectory) -> None:
