@@ -148,6 +148,15 @@ def test_files_of_the_earlier_program_are_the_only_ones_that_torch_reads() -> No
     assert readers == ["backend/earlier.py"]
 
 
+def test_only_the_device_speaks_to_a_gpu() -> None:
+    homes = {
+        _name(path)
+        for path in SOURCES
+        if re.search(r"\btorch\.(backends\.)?(cuda|mps)\b", path.read_text(encoding="utf-8"))
+    }
+    assert homes == {"backend/accelerator.py", "backend/device.py"}
+
+
 def test_every_pattern_that_is_forbidden_would_be_found() -> None:
     examples = (
         "x = torch.load(path)",
