@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import chess
 import chess.pgn
 
-from backend.evaluation.players import Player
+from backend.evaluation.players import Forfeit, Player
 from backend.evaluation.rating import Elo, elo_of_pairs
 from backend.evaluation.referee import PLY_LIMIT, Verdict, verdict
 
@@ -132,8 +132,9 @@ def _play_one_ply(
         moves = player.think(moved, boards) if moved else []
         for slot, move in zip(moved, moves, strict=True):
             game = seats[slot]
-            if not game.board.is_legal(move):
-                _end(game, Verdict(-1 if game.board.turn == chess.WHITE else 1, ILLEGAL_MOVE))
+            if isinstance(move, Forfeit) or not game.board.is_legal(move):
+                reason = move.reason if isinstance(move, Forfeit) else ILLEGAL_MOVE
+                _end(game, Verdict(-1 if game.board.turn == chess.WHITE else 1, reason))
                 ended.append(slot)
                 continue
             game.board.push(move)

@@ -6,6 +6,7 @@ so that a network fills its batch.
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import chess
@@ -27,6 +28,13 @@ _VALUES: Final = {
 }
 
 
+@dataclass(frozen=True)
+class Forfeit:
+    """Said instead of a move: the player loses the game, for this reason."""
+
+    reason: str
+
+
 class Player(Protocol):
     """One side of a match, at many boards."""
 
@@ -35,7 +43,9 @@ class Player(Protocol):
     def start(self, slot: int, board: chess.Board) -> None:
         """A game begins, or is taken up, at this board."""
 
-    def think(self, slots: Sequence[int], boards: Sequence[chess.Board]) -> list[chess.Move]:
+    def think(
+        self, slots: Sequence[int], boards: Sequence[chess.Board]
+    ) -> Sequence[chess.Move | Forfeit]:
         """A legal move for each of the slots, all of which have the player to move."""
 
     def played(self, slot: int, move: chess.Move) -> None:

@@ -1,0 +1,230 @@
+"""An engine of others as a player: some of its processes serve all boards.
+
+    boards 0 1 2 3 …  ─►  a free process  ─►  move        crash, hang, flood, illegal move
+                                          ─►  forfeit     that game is lost; the process is replaced
+
+Nothing an engine does ends the match: whatever it says instead of a legal move within its time
+loses the game it was asked about, with the reason. Its own opinion of the rules is never asked.
+"""
+
+import contextlib
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import chess
+import chess.engine
+import psutil
+
+from backend.errors import ConfigError
+from backend.evaluation.engines import EngineSpec
+from backend.evaluation.players import Forfeit
+from backend.wire import clean
+
+CRASH: Final = "engine-crash"
+HANG: Final = "engine-hang"
+FLOOD: Final = "engine-flood"
+NO_MOVE: Final = "no-legal-move"
+OVERTIME: Final = "time-forfeit"
+START: Final = "engine-start"
+
+HANG_S: Final = 60.0
+"""An engine without a time limit is silent for good after this."""
+MARGIN_S: Final = 1.0
+"""By which a move may be late: other processes share the machine."""
+START_S: Final = 20.0
+KILL_S: Final = 5.0
+MAX_OUTPUT: Final = 16 << 20
+"""Bytes an engine may say about one move."""
+
+_WANTED: Final = chess.engine.INFO_BASIC | chess.engine.INFO_SCORE
+
+# python-chess tells of every odd line; the forfeit says what came of it.
+logging.getLogger("chess.engine").setLevel(logging.CRITICAL)
+
+
+class _Metered(chess.engine.Protocol):
+    """Kills its engine when it says more than MAX_OUTPUT bytes about a move."""
+
+    said = 0
+    has_flooded = False
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        self.said += len(data)
+        if self.said > MAX_OUTPUT:
+            self.has_flooded = True
+            assert self.transport is not None
+            with contextlib.suppress(ProcessLookupError):
+                self.transport.kill()
+            return
+        super().pipe_data_received(fd, data)
+
+
+class _Uci(_Metered, chess.engine.UciProtocol):
+    pass
+
+
+class _XBoard(_Metered, chess.engine.XBoardProtocol):
+    pass
+
+
+class ExternalPlayer:
+    """Plays by the processes of one engine; to be closed."""
+
+    def __init__(self, spec: EngineSpec, *, processes: int, hang_s: float = HANG_S) -> None:
+        """ConfigError when the engine does not start, or lacks an option it was given."""
+        self.spec = spec
+        self._hang_s = hang_s
+        self._free: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        self._processes = [_Process(spec) for _ in range(processes)]
+        for process in self._processes:
+            self._free.put(process)
+        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="engine")
+        self._games: dict[int, int] = {}
+        self._num_games = 0
+        self._comments: dict[int, str] = {}
+        try:
+            self.version = self._processes[0].start()
+        except (chess.engine.EngineError, OSError, TimeoutError) as error:
+            self.close()
+            raise ConfigError(f"engine {spec.word!r}: {clean(str(error), 300)}") from error
+        self.name = f"{self.version} ({spec.budget})"
+
+    def start(self, slot: int, board: chess.Board) -> None:
+        self._num_games += 1
+        self._games[slot] = self._num_games
+        self._comments.pop(slot, None)
+
+    def think(
+        self, slots: Sequence[int], boards: Sequence[chess.Board]
+    ) -> list[chess.Move | Forfeit]:
+        return list(self._threads.map(self._move, slots, boards))
+
+    def played(self, slot: int, move: chess.Move) -> None:
+        pass
+
+    def comment(self, slot: int) -> str:
+        return self._comments.get(slot, "")
+
+    def close(self) -> None:
+        """End all processes; they are killed if they do not obey."""
+        self._threads.shutdown()
+        for process in self._processes:
+            process.end()
+
+    def _move(self, slot: int, board: chess.Board) -> chess.Move | Forfeit:
+        process = self._free.get()
+        try:
+            move, comment = process.move(board, self._games[slot], self._hang_s)
+        finally:
+            self._free.put(process)
+        self._comments[slot] = comment
+        return move
+
+
+class _Process:
+    """One process of an engine, started again when it was lost."""
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self._spec = spec
+        self._engine: chess.engine.SimpleEngine | None = None
+
+    def start(self) -> str:
+        """Start it if it does not run; returns what it calls itself."""
+        if self._engine is None:
+            kind = _XBoard if self._spec.protocol == "xboard" else _Uci
+            engine = chess.engine.SimpleEngine.popen(
+                kind, list(self._spec.command), timeout=START_S, stderr=-3, setpgrp=True
+            )
+            self._engine = engine
+            try:
+                engine.configure(self._spec.options)
+            except chess.engine.EngineError:
+                self.end()
+                raise
+        return clean(self._engine.id.get("name", self._spec.word), 80)
+
+    def move(
+        self, board: chess.Board, game: int, hang_s: float
+    ) -> tuple[chess.Move | Forfeit, str]:
+        """A legal move and what to say of it, or why there is none."""
+        try:
+            self.start()
+        except (chess.engine.EngineError, OSError, TimeoutError):
+            self.end()
+            return Forfeit(START), ""
+        engine = self._engine
+        assert engine is not None
+        meter: Any = engine.protocol
+        meter.said = 0
+        allowed_s = self._spec.limit.time
+        began = time.monotonic()
+        with _watch(engine, (hang_s if allowed_s is None else allowed_s + MARGIN_S)) as hung:
+            try:
+                found = engine.play(board, self._spec.limit, game=game, info=_WANTED)
+            except (chess.engine.EngineError, TimeoutError) as error:
+                reason = CRASH if isinstance(error, chess.engine.EngineTerminatedError) else NO_MOVE
+                reason = FLOOD if meter.has_flooded else reason
+                if hung.is_set():
+                    reason = HANG if allowed_s is None else OVERTIME
+                self.end()
+                return Forfeit(reason), ""
+        seconds = time.monotonic() - began
+        if found.move is None or not board.is_legal(found.move):
+            self.end()
+            return Forfeit(NO_MOVE), ""
+        return found.move, _comment(found.info, board.turn, seconds)
+
+    def end(self) -> None:
+        """Kill it, its children too."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            pid = engine.transport.get_pid()
+            _kill(engine)
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+                psutil.Process(pid).wait(KILL_S)
+            engine.close()
+
+
+@contextlib.contextmanager
+def _watch(engine: chess.engine.SimpleEngine, seconds: float) -> Iterator[threading.Event]:
+    """Kills the engine after `seconds`; the event tells that it was so."""
+    hung = threading.Event()
+
+    def kill() -> None:
+        hung.set()
+        _kill(engine)
+
+    timer = threading.Timer(seconds, kill)
+    timer.start()
+    try:
+        yield hung
+    finally:
+        timer.cancel()
+
+
+def _kill(engine: chess.engine.SimpleEngine) -> None:
+    pid = engine.transport.get_pid()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _comment(info: chess.engine.InfoDict, turn: chess.Color, seconds: float) -> str:
+    """'+0.35/12 1,004 nodes 0.021 s': score for the mover in pawns, depth, nodes, time."""
+    parts = []
+    score = info.get("score")
+    if score is not None:
+        pov = score.pov(turn)
+        mate = pov.mate()
+        pawns = pov.score()
+        said = f"#{mate:+d}" if mate is not None else f"{(pawns or 0) / 100:+.2f}"
+        parts.append(f"{said}/{info.get('depth', 0)}")
+    if "nodes" in info:
+        parts.append(f"{info['nodes']:,} nodes")
+    return " ".join([*parts, f"{seconds:.3f} s"])
