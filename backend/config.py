@@ -161,7 +161,7 @@ class SelfPlayConfig:
     book_frac: float = 0.0
     """Share of games that begin with a line of the book (0 to 1)."""
     book_path: str = ""
-    """A file of EPD or FEN lines, or a .pgn, .pgn.gz or .pgn.zst of games; empty: no book."""
+    """A file of EPD or FEN lines, or of PGN games, plain or .gz or .zst; empty: no book."""
     book_plies: int = 16
     """Plies of a game in a PGN book that are played from it."""
     network_opening_frac: float = 0.0

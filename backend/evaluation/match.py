@@ -60,7 +60,7 @@ class MatchScore:
 def play_match(
     candidate: Player,
     opponent: Player,
-    openings: Sequence[Sequence[chess.Move]],
+    openings: Sequence[chess.Board],
     *,
     max_plies: int,
     slots: int,
@@ -69,17 +69,24 @@ def play_match(
 ) -> list[MatchGame] | None:
     """Play each opening twice, the candidate with White first, then with Black.
 
+    An opening is a board with the moves that led to it.
+
     Raises ValueError for an opening after which there is nothing left to play.
 
     At most `slots` games run at once; both players must have room for them. `on_game` gets all
     games finished so far whenever one ends; `on_step` is called after each ply on all boards and
     may return False to break the match off: then None is returned.
     """
-    for line in openings:
-        _check_opening(line, max_plies)
+    for opening in openings:
+        _check_opening(opening, max_plies)
     waiting = [
-        MatchGame(number=2 * k + side, opening=list(line), candidate_is_white=side == 0)
-        for k, line in enumerate(openings)
+        MatchGame(
+            number=2 * k + side,
+            opening=list(opening.move_stack),
+            candidate_is_white=side == 0,
+            board=opening.copy(),
+        )
+        for k, opening in enumerate(openings)
         for side in (0, 1)
     ]
     waiting.reverse()
@@ -89,8 +96,6 @@ def play_match(
         for slot in range(slots):
             if slot not in seats and waiting:
                 game = waiting.pop()
-                for move in game.opening:
-                    game.board.push(move)
                 for player in (candidate, opponent):
                     player.start(slot, game.board)
                 seats[slot] = game
@@ -104,14 +109,11 @@ def play_match(
     return sorted(finished, key=lambda game: game.number)
 
 
-def _check_opening(line: Sequence[chess.Move], max_plies: int) -> None:
-    board = chess.Board()
-    for move in line:
-        board.push(move)
-    if len(line) >= max_plies or verdict(board) is not None:
+def _check_opening(board: chess.Board, max_plies: int) -> None:
+    if len(board.move_stack) >= max_plies or verdict(board) is not None:
+        line = board.root().variation_san(board.move_stack)
         raise ValueError(
-            f"opening {chess.Board().variation_san(line)!r} leaves nothing to play "
-            f"in a game of at most {max_plies} plies"
+            f"opening {line!r} leaves nothing to play in a game of at most {max_plies} plies"
         )
 
 
@@ -184,6 +186,7 @@ def to_pgn(games: Sequence[MatchGame], candidate: str, opponent: str, event: str
     date = datetime.datetime.now(datetime.UTC).strftime("%Y.%m.%d")
     for game in games:
         pgn = chess.pgn.Game()
+        pgn.setup(game.board.root())
         white, black = (candidate, opponent) if game.candidate_is_white else (opponent, candidate)
         result = {1: "1-0", 0: "1/2-1/2", -1: "0-1", None: "*"}[game.result]
         pgn.headers.update(

@@ -105,7 +105,7 @@ class PgnFile:
         """Every game in turn. A damaged file ends with a fault that says so."""
         number = 0
         try:
-            stream = _decompressed(self._raw)
+            stream = decompressed(self._raw)
             if stream.peek(2)[:2] in _UTF16_MARKS:
                 yield PgnFault(number=1, reason="UTF-16 text; save it as UTF-8")
                 return
@@ -139,7 +139,8 @@ def open_pgn(name: str) -> Iterator[PgnFile]:
         yield PgnFile(name, raw, size)
 
 
-def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
+def decompressed(raw: io.BufferedReader) -> io.BufferedReader:
+    """The bytes of a file, gzip or zstd undone where its first bytes say so."""
     magic = raw.peek(4)
     if magic.startswith(_GZIP):
         return _buffered(gzip.GzipFile(fileobj=raw))

@@ -7,24 +7,14 @@ is played again from its own start, so clocks and repetitions are those of a rea
 """
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
-import chess
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.config import SelfPlayConfig
-from backend.errors import ConfigError, ReplayError
-from backend.replay.boards import (
-    board_from_position,
-    move_from_code,
-    position_array,
-    position_words,
-)
-from backend.replay.pgn import PgnFault, open_pgn
+from backend.replay.book import read_book
 from backend.replay.records import (
     ARCHIVED,
     BOOK_OPENING,
@@ -34,8 +24,6 @@ from backend.replay.records import (
     GameRecord,
 )
 from model.rules import start_position
-
-_PGN_SUFFIXES: Final = (".pgn", ".pgn.gz", ".pgn.zst")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +45,9 @@ class Starts:
     def __init__(self, config: SelfPlayConfig) -> None:
         """ConfigError when the book cannot be used."""
         self._config = config
-        self._book = _read_book(config) if config.book_frac > 0 else []
+        self._book = (
+            read_book(Path(config.book_path), config.book_plies) if config.book_frac > 0 else []
+        )
         self._archive: deque[GameRecord] = deque(maxlen=config.archive_games)
 
     def remember(self, game: GameRecord) -> None:
@@ -88,68 +78,3 @@ class Starts:
 def _last_fork(game: GameRecord, config: SelfPlayConfig) -> int:
     """The last ply of a game at which another may begin: not over, and with plies left to play."""
     return min(len(game.moves) - 1, config.max_plies // 2)
-
-
-_Line = tuple[NDArray[np.uint64], tuple[int, ...]]
-
-
-def _read_book(config: SelfPlayConfig) -> list[_Line]:
-    path = Path(config.book_path)
-    if path.name.endswith(_PGN_SUFFIXES):
-        lines = list(_pgn_lines(path, config.book_plies))
-    else:
-        lines = [(position, ()) for position in _epd_positions(path)]
-    if not lines:
-        raise ConfigError(f"book_path = {config.book_path!r}: there is no opening in it")
-    return lines
-
-
-def _pgn_lines(path: Path, plies: int) -> Iterator[_Line]:
-    """The first plies of each game, as far as our rules let it go on."""
-    try:
-        with open_pgn(str(path)) as file:
-            for game in file.games():
-                if isinstance(game, PgnFault):
-                    raise ConfigError(f"book {path}, game {game.number}: {game.reason}")
-                board = board_from_position(game.start)
-                moves: list[int] = []
-                for code in game.moves[:plies]:
-                    board.push(move_from_code(code))
-                    if _is_over(board):
-                        break
-                    moves.append(code)
-                yield game.start, tuple(moves)
-    except ReplayError as error:
-        raise ConfigError(f"book: {error}") from error
-
-
-def _epd_positions(path: Path) -> Iterator[NDArray[np.uint64]]:
-    """A position for each line of EPD or FEN; empty lines and those with # are passed over."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"book {path}: cannot be read: {error}") from error
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        board = chess.Board(None, chess960=True)
-        try:
-            fields = line.split()
-            if len(fields) == 6 and fields[4].isdecimal():
-                board.set_fen(line)
-            else:
-                board.set_epd(line)
-        except ValueError as error:
-            raise ConfigError(f"book {path}, line {number}: {error}") from error
-        if not board.is_valid() or _is_over(board):
-            raise ConfigError(f"book {path}, line {number}: no game can go on from {line!r}")
-        yield position_array(position_words(board))
-
-
-def _is_over(board: chess.Board) -> bool:
-    return (
-        not any(board.generate_legal_moves())
-        or board.is_insufficient_material()
-        or board.halfmove_clock >= 100
-        or board.is_repetition(3)
-    )
