@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from backend.evaluation.config import AdjudicationConfig
 from backend.ranges import require as _require
 from backend.training.config import TrainingConfig
 from model.config import ModelConfig, SslConfig
@@ -372,6 +373,7 @@ class Config:
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    adjudication: AdjudicationConfig = field(default_factory=AdjudicationConfig)
     supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import chess
 import chess.engine
@@ -89,6 +89,7 @@ class ExternalPlayer:
         self._games: dict[int, int] = {}
         self._num_games = 0
         self._comments: dict[int, str] = {}
+        self._values: dict[int, float | None] = {}
         try:
             self.version = self._processes[0].start()
         except (chess.engine.EngineError, OSError, TimeoutError) as error:
@@ -100,6 +101,7 @@ class ExternalPlayer:
         self._num_games += 1
         self._games[slot] = self._num_games
         self._comments.pop(slot, None)
+        self._values.pop(slot, None)
 
     def think(
         self, slots: Sequence[int], boards: Sequence[chess.Board]
@@ -112,6 +114,9 @@ class ExternalPlayer:
     def comment(self, slot: int) -> str:
         return self._comments.get(slot, "")
 
+    def value(self, slot: int) -> float | None:
+        return self._values.get(slot)
+
     def close(self) -> None:
         """End all processes; they are killed if they do not obey."""
         self._threads.shutdown()
@@ -121,11 +126,19 @@ class ExternalPlayer:
     def _move(self, slot: int, board: chess.Board) -> chess.Move | Forfeit:
         process = self._free.get()
         try:
-            move, comment = process.move(board, self._games[slot], self._hang_s)
+            answer = process.move(board, self._games[slot], self._hang_s)
         finally:
             self._free.put(process)
-        self._comments[slot] = comment
-        return move
+        self._comments[slot], self._values[slot] = answer.comment, answer.value
+        return answer.move
+
+
+class _Answer(NamedTuple):
+    """A legal move, or why there is none."""
+
+    move: chess.Move | Forfeit
+    comment: str = ""
+    value: float | None = None
 
 
 class _Process:
@@ -150,15 +163,13 @@ class _Process:
                 raise
         return clean(self._engine.id.get("name", self._spec.word), 80)
 
-    def move(
-        self, board: chess.Board, game: int, hang_s: float
-    ) -> tuple[chess.Move | Forfeit, str]:
-        """A legal move and what to say of it, or why there is none."""
+    def move(self, board: chess.Board, game: int, hang_s: float) -> _Answer:
+        """Let it think about the position."""
         try:
             self.start()
         except (chess.engine.EngineError, OSError, TimeoutError):
             self.end()
-            return Forfeit(START), ""
+            return _Answer(Forfeit(START))
         engine = self._engine
         assert engine is not None
         meter: Any = engine.protocol
@@ -174,12 +185,14 @@ class _Process:
                 if hung.is_set():
                     reason = HANG if allowed_s is None else OVERTIME
                 self.end()
-                return Forfeit(reason), ""
+                return _Answer(Forfeit(reason))
         seconds = time.monotonic() - began
         if found.move is None or not board.is_legal(found.move):
             self.end()
-            return Forfeit(NO_MOVE), ""
-        return found.move, _comment(found.info, board.turn, seconds)
+            return _Answer(Forfeit(NO_MOVE))
+        return _Answer(
+            found.move, _comment(found.info, board.turn, seconds), _value(found.info, board)
+        )
 
     def end(self) -> None:
         """Kill it, its children too."""
@@ -213,6 +226,14 @@ def _kill(engine: chess.engine.SimpleEngine) -> None:
     pid = engine.transport.get_pid()
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def _value(info: chess.engine.InfoDict, board: chess.Board) -> float | None:
+    """The mover's expected score, -1 to 1, from centipawns as Stockfish converts them."""
+    score = info.get("score")
+    if score is None:
+        return None
+    return 2 * score.pov(board.turn).wdl(model="sf", ply=board.ply()).expectation() - 1
 
 
 def _comment(info: chess.engine.InfoDict, turn: chess.Color, seconds: float) -> str:

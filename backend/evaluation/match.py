@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import chess
 import chess.pgn
 
+from backend.evaluation.adjudication import Adjudicator
 from backend.evaluation.players import Forfeit, Player
 from backend.evaluation.rating import Elo, elo_of_pairs
 from backend.evaluation.referee import PLY_LIMIT, Verdict, verdict
@@ -29,6 +30,8 @@ class MatchGame:
     board: chess.Board = field(default_factory=chess.Board)
     comments: list[str] = field(default_factory=list)
     """One for each move after the opening."""
+    white_values: list[float | None] = field(default_factory=list)
+    """White's expected score, -1 to 1, by whoever made the move; one for each, as the comments."""
     result: int | None = None
     termination: str = ""
 
@@ -64,6 +67,8 @@ def play_match(
     *,
     max_plies: int,
     slots: int,
+    adjudicator: Adjudicator | None = None,
+    played: Sequence[MatchGame] = (),
     on_game: Callable[[list[MatchGame]], None] | None = None,
     on_step: Callable[[], bool] | None = None,
 ) -> list[MatchGame] | None:
@@ -73,12 +78,15 @@ def play_match(
 
     Raises ValueError for an opening after which there is nothing left to play.
 
+    `played` are games of an earlier start, which are not played again.
+
     At most `slots` games run at once; both players must have room for them. `on_game` gets all
     games finished so far whenever one ends; `on_step` is called after each ply on all boards and
     may return False to break the match off: then None is returned.
     """
     for opening in openings:
         _check_opening(opening, max_plies)
+    known = {game.number for game in played}
     waiting = [
         MatchGame(
             number=2 * k + side,
@@ -88,10 +96,13 @@ def play_match(
         )
         for k, opening in enumerate(openings)
         for side in (0, 1)
+        if 2 * k + side not in known
     ]
     waiting.reverse()
     seats: dict[int, MatchGame] = {}
-    finished: list[MatchGame] = []
+    finished = list(played)
+    if finished and on_game is not None:
+        on_game(finished)
     while waiting or seats:
         for slot in range(slots):
             if slot not in seats and waiting:
@@ -99,7 +110,7 @@ def play_match(
                 for player in (candidate, opponent):
                     player.start(slot, game.board)
                 seats[slot] = game
-        ended = _play_one_ply(candidate, opponent, seats, max_plies)
+        ended = _play_one_ply(candidate, opponent, seats, max_plies, adjudicator)
         for slot in ended:
             finished.append(seats.pop(slot))
         if ended and on_game is not None:
@@ -118,7 +129,11 @@ def _check_opening(board: chess.Board, max_plies: int) -> None:
 
 
 def _play_one_ply(
-    candidate: Player, opponent: Player, seats: dict[int, MatchGame], max_plies: int
+    candidate: Player,
+    opponent: Player,
+    seats: dict[int, MatchGame],
+    max_plies: int,
+    adjudicator: Adjudicator | None,
 ) -> list[int]:
     """One move on every board; returns the slots whose game has ended."""
     ended = []
@@ -139,11 +154,17 @@ def _play_one_ply(
                 _end(game, Verdict(-1 if game.board.turn == chess.WHITE else 1, reason))
                 ended.append(slot)
                 continue
+            value = player.value(slot)
+            if value is not None and game.board.turn == chess.BLACK:
+                value = -value
             game.board.push(move)
             game.comments.append(player.comment(slot))
+            game.white_values.append(value)
             for other in (candidate, opponent):
                 other.played(slot, move)
             found = verdict(game.board)
+            if found is None and adjudicator is not None:
+                found = adjudicator.judge(game.board, game.white_values)
             if found is None and len(game.board.move_stack) >= max_plies:
                 found = Verdict(0, PLY_LIMIT)
             if found is not None:

@@ -54,6 +54,12 @@ class Player(Protocol):
     def comment(self, slot: int) -> str:
         """What the player says of its last move there, for the PGN; may be empty."""
 
+    def value(self, slot: int) -> float | None:
+        """The score it expected from its last move there, -1 to 1; None if it has no idea."""
+
+    def close(self) -> None:
+        """The match is over."""
+
 
 class RandomPlayer:
     """Every legal move is as likely as any other."""
@@ -73,6 +79,12 @@ class RandomPlayer:
 
     def comment(self, slot: int) -> str:
         return ""
+
+    def value(self, slot: int) -> float | None:
+        return None
+
+    def close(self) -> None:
+        pass
 
 
 class GreedyPlayer(RandomPlayer):
@@ -165,3 +177,10 @@ class NetworkPlayer:
     def comment(self, slot: int) -> str:
         result = self._last.get(slot)
         return "" if result is None else f"{result.value:+.2f}/{result.simulations}"
+
+    def value(self, slot: int) -> float | None:
+        result = self._last.get(slot)
+        return None if result is None else result.value
+
+    def close(self) -> None:
+        pass

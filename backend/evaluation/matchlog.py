@@ -1,0 +1,171 @@
+"""The games of a match that is not over yet, so that it can go on where it stopped.
+
+    games/match-12.jsonl     what the match is, then a line for each game that ended
+
+Each line carries the checksum of what it says and is on disk before the game counts. A file that
+belongs to another match, or whose first line is damaged, is begun anew; of a damaged line the game
+is played again. When the match is over its games are a PGN, and this file is removed.
+"""
+
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import chess
+import msgspec
+
+from backend.commit import OS
+from backend.disk import writing_to
+from backend.evaluation.match import MatchGame
+
+
+class _Game(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    candidate_is_white: bool
+    start: str
+    moves: tuple[str, ...]
+    opening_plies: int
+    comments: tuple[str, ...]
+    white_values: tuple[float | None, ...]
+    result: int
+    termination: str
+
+
+class _Line(msgspec.Struct, frozen=True):
+    crc32: int
+    said: msgspec.Raw
+
+
+_line_decoder: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
+_game_decoder: msgspec.json.Decoder[_Game] = msgspec.json.Decoder(_Game)
+
+
+class MatchLog:
+    """Keeps the finished games of one match in `path`."""
+
+    def __init__(self, path: Path, identity: str, openings: Sequence[chess.Board]) -> None:
+        """`identity` names players, budgets and all else that makes the match what it is.
+
+        `finished` are the games of an earlier start; each began with its opening and is legal.
+        """
+        self._path = path
+        self.finished: list[MatchGame] = []
+        self._numbers: set[int] = set()
+        whole = self._read(identity, openings)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        with writing_to(path):
+            self._fd = os.open(path, flags, 0o600)
+            os.ftruncate(self._fd, whole)
+            self._length = whole
+            if whole == 0:
+                self._append(msgspec.json.encode(identity))
+            OS.sync_directory(path.parent)
+
+    def hear(self, finished: Sequence[MatchGame]) -> None:
+        """Use as `on_game` of the match: all games that have ended, of this start and before."""
+        for game in finished:
+            if game.number not in self._numbers:
+                self._append(msgspec.json.encode(_as_data(game)))
+                self._numbers.add(game.number)
+
+    def remove(self) -> None:
+        """The match is over and its games are kept elsewhere."""
+        self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        os.close(self._fd)
+
+    def _append(self, said: bytes) -> None:
+        data = b'{"crc32":%d,"said":%s}\n' % (zlib.crc32(said), said)
+        with writing_to(self._path):
+            try:
+                done = 0
+                while done < len(data):
+                    done += os.pwrite(self._fd, data[done:], self._length + done)
+                OS.sync(self._fd)
+            except OSError:
+                os.ftruncate(self._fd, self._length)
+                raise
+        self._length += len(data)
+
+    def _read(self, identity: str, openings: Sequence[chess.Board]) -> int:
+        """Takes up what is there; returns how many bytes of the file stay."""
+        data = self._path.read_bytes() if self._path.exists() else b""
+        first, *lines, _torn = (*data.split(b"\n"), b"") if data else (b"", b"")
+        if _said(first) != msgspec.json.encode(identity):
+            return 0
+        for line in lines:
+            game = _game(_said(line), openings)
+            if game is not None and game.number not in self._numbers:
+                self.finished.append(game)
+                self._numbers.add(game.number)
+        return data.rfind(b"\n") + 1
+
+
+def _said(line: bytes) -> bytes:
+    """What a line says; empty when it is damaged."""
+    try:
+        outer = _line_decoder.decode(line)
+    except msgspec.MsgspecError:
+        return b""
+    return bytes(outer.said) if zlib.crc32(outer.said) == outer.crc32 else b""
+
+
+def _as_data(game: MatchGame) -> _Game:
+    assert game.result is not None
+    return _Game(
+        number=game.number,
+        candidate_is_white=game.candidate_is_white,
+        start=game.board.root().fen(),
+        moves=tuple(move.uci() for move in game.board.move_stack),
+        opening_plies=len(game.opening),
+        comments=tuple(game.comments),
+        white_values=tuple(game.white_values),
+        result=game.result,
+        termination=game.termination,
+    )
+
+
+def _game(said: bytes, openings: Sequence[chess.Board]) -> MatchGame | None:
+    """The game as it was; None unless it is one of this match."""
+    try:
+        data = _game_decoder.decode(said)
+        if not 0 <= data.number < 2 * len(openings) or data.result not in (-1, 0, 1):
+            return None
+        opening = openings[data.number // 2]
+        board = opening.root()
+        for uci in data.moves:
+            board.push_uci(uci)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    plies = len(opening.move_stack)
+    spoken = len(data.moves) - plies
+    if (
+        data.start != opening.root().fen()
+        or board.move_stack[:plies] != opening.move_stack
+        or data.opening_plies != plies
+        or data.candidate_is_white != (data.number % 2 == 0)
+        or not len(data.comments) == len(data.white_values) == spoken
+    ):
+        return None
+    return MatchGame(
+        number=data.number,
+        opening=list(opening.move_stack),
+        candidate_is_white=data.candidate_is_white,
+        board=board,
+        comments=list(data.comments),
+        white_values=list(data.white_values),
+        result=data.result,
+        termination=data.termination,
+    )

@@ -1,0 +1,101 @@
+"""A match file read by a stranger: every move replayed, every result derived again.
+
+The rules decide a game by its last position. Who forfeits is the side to move there, so the other
+one has won. A game cut at the ply limit and one that was adjudicated go on by the rules; for an
+agreed end only that can be checked, and it is counted apart.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import chess
+import chess.pgn
+
+from backend.errors import ReplayError
+from backend.evaluation import adjudication, external
+from backend.evaluation.match import ILLEGAL_MOVE
+from backend.evaluation.referee import PLY_LIMIT, verdict
+
+FORFEITS: Final = frozenset(
+    {
+        ILLEGAL_MOVE,
+        external.CRASH,
+        external.HANG,
+        external.FLOOD,
+        external.NO_MOVE,
+        external.OVERTIME,
+        external.START,
+    }
+)
+AGREED: Final = frozenset({adjudication.RESIGNED, adjudication.DRAWN, adjudication.TABLEBASE})
+_RESULTS: Final = {"1-0": 1, "1/2-1/2": 0, "0-1": -1}
+
+
+@dataclass(kw_only=True)
+class Verified:
+    """What a file of games holds."""
+
+    games: int = 0
+    terminations: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    """One for each game that is not what it says, with its number."""
+
+
+def verify_pgn(path: Path) -> Verified:
+    """Replays all games of a match. ReplayError when the file cannot be read."""
+    found = Verified()
+    for game in _games(path):
+        found.games += 1
+        fault = _fault(game)
+        termination = game.headers.get("Termination", "")
+        found.terminations[termination or "unsaid"] += 1
+        if fault:
+            found.faults.append(f"game {found.games} ({game.headers.get('Round', '?')}): {fault}")
+    return found
+
+
+def _games(path: Path) -> Iterator[chess.pgn.Game]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            while (game := chess.pgn.read_game(file)) is not None:
+                yield game
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReplayError(f"{path}: cannot be read: {error}") from error
+
+
+def _fault(game: chess.pgn.Game) -> str:
+    """What is wrong with a game; empty if nothing is."""
+    if game.errors:
+        return f"not a game of chess: {game.errors[0]}"
+    said = _RESULTS.get(game.headers.get("Result", "*"))
+    if said is None:
+        return "it has no result"
+    node: chess.pgn.GameNode = game
+    while (following := node.next()) is not None:
+        if node.parent is not None and verdict(node.board()) is not None and not _is_opening(node):
+            return f"it goes on after it was over, at ply {node.ply()}"
+        node = following
+    board = node.board()
+    derived = verdict(board)
+    termination = game.headers.get("Termination", "")
+    if derived is not None:
+        if (derived.result, derived.termination) != (said, termination):
+            return f"{derived.termination}, {derived.result:+d} for White; it says " + (
+                f"{termination or 'nothing'}, {said:+d}"
+            )
+        return ""
+    if termination == PLY_LIMIT:
+        return "" if said == 0 else "cut at the ply limit, which is a draw"
+    if termination in FORFEITS:
+        loser = -1 if board.turn == chess.WHITE else 1
+        return "" if said == loser else f"{termination} by the side that is said to have won"
+    if termination in AGREED:
+        return "" if (termination != adjudication.DRAWN or said == 0) else "an agreed draw is none"
+    return f"it goes on by the rules, and {termination or 'nothing'} does not end a game"
+
+
+def _is_opening(node: chess.pgn.GameNode) -> bool:
+    return node.comment == "opening"
