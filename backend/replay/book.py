@@ -9,7 +9,6 @@ from typing import Final
 
 import chess
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from backend.errors import ConfigError, ReplayError
@@ -19,7 +18,8 @@ from backend.replay.boards import (
     position_array,
     position_words,
 )
-from backend.replay.pgn import PgnFault, decompressed, open_pgn
+from backend.replay.pgn import PgnFault, open_pgn
+from backend.replay.source import DAMAGE, decompressed
 
 _PGN_SUFFIXES: Final = (".pgn", ".pgn.gz", ".pgn.zst")
 _MAX_EPD_BYTES: Final = 64 << 20
@@ -64,7 +64,7 @@ def _epd_positions(path: Path) -> Iterator[NDArray[np.uint64]]:
         with path.open("rb") as raw:
             content = decompressed(raw).read(_MAX_EPD_BYTES + 1)
         text = content.decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError, zstandard.ZstdError) as error:
+    except (*DAMAGE, UnicodeDecodeError) as error:
         raise ConfigError(f"book {path}: cannot be read: {error}") from error
     if len(content) > _MAX_EPD_BYTES:
         raise ConfigError(f"book {path}: larger than {_MAX_EPD_BYTES >> 20} MiB")

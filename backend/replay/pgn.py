@@ -7,12 +7,10 @@ passes over what it cannot read, so that a game that was cut inside a move looks
 the rest of a line for every comment in it, so that a line of a megabyte can take hours.
 """
 
-import gzip
 import io
 import os
 import re
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,12 +19,12 @@ from typing import Final, cast
 
 import chess
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from backend.errors import ReplayError
 from backend.replay import records
 from backend.replay.boards import move_code, position_array, position_words
+from backend.replay.source import DAMAGE, MAX_READ, UTF8_MARK, UTF16_MARKS, decompressed
 
 MAX_PLIES: Final = 1024
 """A longer game is refused; the longest ever played between people had 538 plies."""
@@ -34,13 +32,6 @@ MAX_GAME_BYTES: Final = 1 << 20
 """A larger text of one game is refused, comments included."""
 STANDARD_INPUT: Final = "-"
 
-_MAX_READ: Final = 1 << 16
-_GZIP: Final = b"\x1f\x8b"
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
-_UTF8_MARK: Final = b"\xef\xbb\xbf"
-_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
-_MAX_ZSTD_WINDOW: Final = 1 << 27
-_DAMAGE: Final = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 _RESULTS: Final = {
     "1-0": records.WHITE_WON,
@@ -106,7 +97,7 @@ class PgnFile:
         number = 0
         try:
             stream = decompressed(self._raw)
-            if stream.peek(2)[:2] in _UTF16_MARKS:
+            if stream.peek(2)[:2] in UTF16_MARKS:
                 yield PgnFault(number=1, reason="UTF-16 text; save it as UTF-8")
                 return
             for text in _game_texts(stream):
@@ -114,7 +105,7 @@ class PgnFile:
                 if game is not None:
                     number += 1
                     yield game
-        except _DAMAGE as error:
+        except DAMAGE as error:
             yield PgnFault(number=number + 1, reason=f"the file is damaged from here on: {error}")
             return
         if not number:
@@ -139,21 +130,6 @@ def open_pgn(name: str) -> Iterator[PgnFile]:
         yield PgnFile(name, raw, size)
 
 
-def decompressed(raw: io.BufferedReader) -> io.BufferedReader:
-    """The bytes of a file, gzip or zstd undone where its first bytes say so."""
-    magic = raw.peek(4)
-    if magic.startswith(_GZIP):
-        return _buffered(gzip.GzipFile(fileobj=raw))
-    if magic.startswith(_ZSTD):
-        decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW)
-        return _buffered(decompressor.stream_reader(raw, read_across_frames=True, closefd=False))
-    return raw
-
-
-def _buffered(stream: object) -> io.BufferedReader:
-    return io.BufferedReader(cast(io.RawIOBase, stream), _MAX_READ)
-
-
 def _game_texts(stream: io.BufferedReader) -> Iterator[bytes | None]:
     """The text of one game after the other; None for one that is too large.
 
@@ -163,7 +139,7 @@ def _game_texts(stream: io.BufferedReader) -> Iterator[bytes | None]:
     text = bytearray()
     has_tags = has_moves = has_gap = is_too_large = False
     is_line_start = True
-    while line := stream.readline(_MAX_READ):
+    while line := stream.readline(MAX_READ):
         is_tag = is_line_start and _TAG_START.match(line) is not None
         is_empty = is_line_start and not line.strip()
         is_line_start = line.endswith(b"\n")
@@ -201,7 +177,7 @@ def _read_game(text: bytes | None, number: int) -> PgnGame | PgnFault | None:
 
 def _decode(text: bytes) -> str:
     try:
-        return text.removeprefix(_UTF8_MARK).decode()
+        return text.removeprefix(UTF8_MARK).decode()
     except UnicodeDecodeError:
         return text.decode("latin-1")  # What the standard of 1994 says, and what old files hold.
 

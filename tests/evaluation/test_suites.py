@@ -1,0 +1,166 @@
+"""Suites of positions, answered by players whose answers are known."""
+
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import chess
+import pytest
+
+from backend.errors import ReplayError
+from backend.evaluation.epd import EpdFault, Task, read_epd
+from backend.evaluation.players import Forfeit, GreedyPlayer, RandomPlayer
+from backend.evaluation.suites import (
+    Solved,
+    answer_tasks,
+    by_band,
+    by_theme,
+    puzzle_rating,
+    share_of,
+    solve_puzzles,
+)
+from backend.replay.puzzles import Puzzle
+
+STS = 'id "STS(v1.0) Undermine.001"; c0 "f5=10, Be5+=2, Bf2=3";'
+EPD = f"""# a suite
+1k1r4/pp1b1R2/3q2pp/4p3/2B5/4Q3/PPP2B2/2K5 b - - bm Qd1+; id "BK.01";
+
+1kr5/3n4/q3p2p/p2n2p1/PppB1P2/5BP1/1P2Q2P/3R2K1 w - - bm f5; {STS}
+6k1/5ppp/8/8/8/8/5PPP/R5K1 w - - am Ra7 Kf1; id "x";
+6k1/5ppp/8/8/8/8/5PPP/R5K1 w - - bm Ra9; id "illegal";
+6k1/5ppp/8/8/8/8/5PPP/R5K1 w - - id "nothing asked";
+8/8/8/8 w - - bm Ra8;
+6k1/5ppp/8/8/8/8/5PPP/R5K1 w - - bm Ra8; id "open
+"""
+
+
+class Book(RandomPlayer):
+    """Plays what it was told, and forfeits where it was told nothing."""
+
+    def __init__(self, moves: dict[str, str]) -> None:
+        super().__init__(1)
+        self._moves = moves
+
+    def think(
+        self, slots: Sequence[int], boards: Sequence[chess.Board]
+    ) -> Sequence[chess.Move | Forfeit]:
+        return [
+            chess.Move.from_uci(self._moves[board.epd()])
+            if board.epd() in self._moves
+            else Forfeit("no idea")
+            for board in boards
+        ]
+
+
+def _tasks(path: Path) -> tuple[list[Task], list[int]]:
+    rows = list(read_epd(path))
+    return (
+        [row for row in rows if isinstance(row, Task)],
+        [row.line for row in rows if isinstance(row, EpdFault)],
+    )
+
+
+def test_a_suite_is_read_with_its_points_and_its_faults(tmp_path: Path) -> None:
+    path = tmp_path / "a.epd"
+    path.write_text(EPD)
+    tasks, faults = _tasks(path)
+    assert [task.name for task in tasks] == ["BK.01", "STS(v1.0) Undermine.001", "x"]
+    assert [task.theme for task in tasks] == ["BK", "STS(v1.0) Undermine", ""]
+    assert faults == [6, 7, 8, 9]
+    assert {move.uci(): points for move, points in tasks[1].points.items()} == {
+        "f4f5": 1.0,
+        "d4e5": 0.2,
+        "d4f2": 0.3,
+    }
+    with pytest.raises(ReplayError, match="cannot be read"):
+        list(read_epd(tmp_path / "none.epd"))
+
+
+def test_a_move_gets_the_points_that_the_suite_gives_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.epd"
+    path.write_text(EPD)
+    tasks, _ = _tasks(path)
+    best = Book({tasks[0].board.epd(): "d6d1", tasks[1].board.epd(): "d4f2"})
+    assert answer_tasks(best, tasks, slots=2) == [1.0, 0.3, 0.0]
+    avoided = Book({tasks[2].board.epd(): "a1a7"})
+    other = Book({tasks[2].board.epd(): "a1a8"})
+    assert answer_tasks(avoided, tasks[2:], slots=2) == [0.0]
+    assert answer_tasks(other, tasks[2:], slots=2) == [1.0]
+
+
+def _puzzle(fen: str, solution: str, rating: int = 1000) -> Puzzle:
+    moves = tuple(chess.Move.from_uci(uci) for uci in solution.split())
+    return Puzzle(
+        name="p", board=chess.Board(fen), solution=moves, rating=rating, themes=("a", "b")
+    )
+
+
+def test_a_puzzle_is_solved_by_all_its_moves_or_by_another_mate() -> None:
+    ladder = "7k/8/8/8/8/8/R7/1R4K1 w - - 0 1"
+    two = _puzzle(ladder, "a2a7 h8g8 b1b8")
+    after = two.board.copy()
+    for move in two.solution[:2]:
+        after.push(move)
+    right = {two.board.epd(): "a2a7", after.epd(): "b1b8"}
+    half = {two.board.epd(): "a2a7", after.epd(): "b1b7"}
+    assert [one.is_solved for one in solve_puzzles(Book(right), [two, two], slots=1)] == [True] * 2
+    assert not solve_puzzles(Book(half), [two], slots=4)[0].is_solved
+    assert not solve_puzzles(Book({}), [two], slots=4)[0].is_solved
+    mates = "6k1/5ppp/8/8/8/8/8/RR4K1 w - - 0 1"
+    assert solve_puzzles(
+        Book({chess.Board(mates).epd(): "b1b8"}), [_puzzle(mates, "a1a8")], slots=1
+    )[0].is_solved
+    assert solve_puzzles(GreedyPlayer(1), [_puzzle(mates, "a1a8")] * 9, slots=4)[0].is_solved
+
+
+def test_the_puzzle_rating_is_found_again_and_its_interval_holds() -> None:
+    rng = random.Random(5)
+    held = 0
+    for _ in range(60):
+        true = rng.uniform(600, 2000)
+        solved = [
+            Solved(
+                rating=puzzle,
+                themes=(),
+                is_solved=rng.random() < 1 / (1 + 10 ** ((puzzle - true) / 400)),
+            )
+            for puzzle in (rng.randint(400, 2400) for _ in range(300))
+        ]
+        rating, low, high = puzzle_rating(solved)
+        assert low < rating < high
+        assert high - low < 200
+        held += low <= true <= high
+    assert held >= 52
+
+
+def test_all_or_none_solved_give_a_bound() -> None:
+    puzzles = [Solved(rating=1000, themes=(), is_solved=True)] * 10
+    rating, low, high = puzzle_rating(puzzles)
+    assert rating == high == pytest.approx(4000)
+    assert low >= 0
+    missed = [Solved(rating=1000, themes=(), is_solved=False)] * 10
+    rating, low, high = puzzle_rating(missed)
+    assert (rating, low) == (pytest.approx(0), pytest.approx(0))
+    with pytest.raises(ValueError, match="no puzzles"):
+        puzzle_rating([])
+
+
+def test_shares_are_told_by_band_and_theme_with_wilsons_interval() -> None:
+    solved = [
+        Solved(rating=rating, themes=themes, is_solved=rating < 1000)
+        for rating, themes in [(300, ("a",)), (500, ("a", "b")), (799, ("b",)), (1300, ("a",))]
+    ]
+    bands = by_band(solved)
+    assert {band: (share.of, share.share) for band, share in bands.items()} == {
+        0: (1, 1.0),
+        400: (2, 1.0),
+        1200: (1, 0.0),
+    }
+    assert list(by_theme(solved)) == ["a", "b"]
+    assert by_theme(solved)["a"].share == pytest.approx(2 / 3)
+    # 20 of 50, by the formula's own example values.
+    share = share_of(20, 50)
+    assert (round(share.low, 3), round(share.high, 3)) == (0.276, 0.538)
+    assert share_of(0, 0) == (0, 0.0, 0.0, 1.0)
+    assert math.isclose(share_of(0, 10).low, 0.0, abs_tol=1e-12)
