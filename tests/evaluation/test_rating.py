@@ -5,9 +5,7 @@ import random
 
 import pytest
 
-from backend.evaluation.gate import decide
-from backend.evaluation.rating import MAX_ELO, elo_of_pairs, elo_of_score
-from backend.events import MatchFinished
+from backend.evaluation.rating import MAX_ELO, elo_of_pairs, elo_of_score, los_of_pairs
 
 
 @pytest.mark.parametrize(
@@ -88,41 +86,22 @@ def test_the_interval_holds_the_truth_in_about_95_of_100_simulated_matches(
     assert 930 <= covered <= 990
 
 
-def _match(wins: int, draws: int, losses: int) -> MatchFinished:
-    return MatchFinished(
-        match="m1",
-        candidate="step-00000100",
-        opponent="step-00000050",
-        wins=wins,
-        draws=draws,
-        losses=losses,
-        truncated=0,
-        pairs=(0, 0, 1, 0, 0),
-        elo=35.0,
-        elo_low=-5.0,
-        elo_high=80.0,
-        simulations=64,
-        seconds=1.0,
-    )
-
-
 @pytest.mark.parametrize(
-    ("wins", "draws", "losses", "verdict"),
+    ("pairs", "los"),
     [
-        (56, 0, 44, "promoted"),
-        (55, 1, 44, "promoted"),
-        (54, 2, 44, "inconclusive"),
-        (55, 0, 45, "inconclusive"),
-        (54, 0, 46, "rejected"),
-        (0, 100, 0, "rejected"),
-        (0, 0, 100, "rejected"),
+        # From the tests of Disservin/fastchess, app/tests/elo_test.cpp.
+        ((332, 433, 498, 333, 334), 0.0505),
+        ((34, 54, 63, 64, 75), 1.0),
+        ((1, 2, 3, 2, 1), 0.5),
     ],
 )
-def test_the_gate_promotes_only_above_its_score(
-    wins: int, draws: int, losses: int, verdict: str
+def test_the_likelihood_of_superiority_is_the_published_one(
+    pairs: tuple[int, ...], los: float
 ) -> None:
-    decision = decide(_match(wins, draws, losses), 0.55)
-    assert decision.verdict == verdict
-    assert decision.score == (wins + draws / 2) / 100
-    for said in (f"{decision.score:.1%}", "100 games", "step-00000050", "+35 [-5, +80]", "55.0%"):
-        assert said in decision.reason
+    assert los_of_pairs(pairs) == pytest.approx(los, abs=1e-3)
+    assert los_of_pairs(pairs[::-1]) == pytest.approx(1 - los, abs=1e-3)
+
+
+def test_a_difference_is_sure_where_its_interval_leaves_0_out() -> None:
+    for pairs in ((5, 8, 12, 10, 9), (2, 8, 12, 10, 9), (0, 0, 0, 0, 1), (0, 0, 0, 0, 9)):
+        assert (los_of_pairs(pairs) > 0.975) == (elo_of_pairs(pairs).low > 0)
