@@ -4,6 +4,8 @@ from typing import get_args
 
 import msgspec
 
+from backend.events import MatchFinished
+
 
 class CommandBase(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     pass
@@ -39,6 +41,8 @@ class PlayMatch(CommandBase, frozen=True, kw_only=True):
     games: int
     simulations: int
     seed: int
+    decides: bool = False
+    """It decides on a candidate: the gate's test may end it."""
 
 
 class Pause(CommandBase, frozen=True, kw_only=True):
@@ -81,11 +85,25 @@ class Promote(CommandBase, frozen=True, kw_only=True):
     reason: str
 
 
+class Rollback(CommandBase, frozen=True, kw_only=True):
+    """Make the best what it was before the last promotion; again, and it goes one further back."""
+
+    reason: str
+
+
+class RecordMatch(CommandBase, frozen=True, kw_only=True):
+    """Take in a match that was played elsewhere; it joins the pool and decides nothing."""
+
+    result: MatchFinished
+
+
 class StopRun(CommandBase, frozen=True, kw_only=True):
     pass
 
 
-ClientCommand = PauseRun | ResumeRun | CheckpointNow | EvaluateNow | Promote | StopRun
+ClientCommand = (
+    PauseRun | ResumeRun | CheckpointNow | EvaluateNow | Promote | Rollback | RecordMatch | StopRun
+)
 
 WORKER_COMMANDS: tuple[type[CommandBase], ...] = get_args(WorkerCommand)
 CLIENT_COMMANDS: tuple[type[CommandBase], ...] = get_args(ClientCommand)

@@ -279,6 +279,7 @@ class ReplayConfig:
         )
 
 
+MAX_GATE_ELO: Final = 200
 BASELINES: Final = ("random", "greedy")
 """The opponents that need no network, in the order they are played."""
 
@@ -287,8 +288,21 @@ BASELINES: Final = ("random", "greedy")
 class EvaluationConfig:
     """Candidate against best, and the ladder that needs no engine."""
 
-    games: int = 200
-    """Games of candidate against best; each opening is played twice with colours swapped."""
+    games: int = 400
+    """Most games of candidate against best; each opening is played twice with colours swapped."""
+    gate: Literal["sprt", "regression", "none"] = "sprt"
+    """sprt: promote what is proven stronger. regression: reject only what is proven weaker. none:
+    promote all. The two tests end a match as soon as they are decided."""
+    gate_elo0: float = 0.0
+    """What the test of gate sprt holds the candidate for, unless it proves gate_elo1."""
+    gate_elo1: float = 10.0
+    """What that test must prove. Gate regression tests -gate_elo1 against -gate_elo0."""
+    gate_scale: Literal["normalised", "logistic"] = "normalised"
+    """normalised: Elo by standard deviations of a game. logistic: Elo by the score alone."""
+    gate_alpha: float = 0.05
+    """Share of candidates no better than gate_elo0 that pass for gate_elo1 (0 to 0.5)."""
+    gate_beta: float = 0.05
+    """Share of candidates as good as gate_elo1 that pass for gate_elo0 (0 to 0.5)."""
     simulations: int = 0
     """Leaf evaluations for one move; 0 means as in [search]."""
     opening_plies: int = 6
@@ -296,7 +310,7 @@ class EvaluationConfig:
     max_plies: int = 300
     """A longer game is cut: a draw by adjudication, counted apart."""
     gate_score: float = 0.5
-    """The candidate is promoted when it scores more than this share (0 to 1)."""
+    """Gate sprt, not decided within `games`: promote all the same above this score; 1: never."""
     baseline_games: int = 40
     """Games against each of the random and the greedy mover; 0 leaves the ladder out."""
     parallel_games: int = 64
@@ -310,8 +324,14 @@ class EvaluationConfig:
         _require(self.opening_plies >= 1, "opening_plies", self.opening_plies, "must be >= 1")
         _require(self.max_plies >= 1, "max_plies", self.max_plies, "must be at least 1")
         _require(
-            0 <= self.gate_score < 1, "gate_score", self.gate_score, "must be in 0..1, below 1"
+            -MAX_GATE_ELO <= self.gate_elo0 < self.gate_elo1 <= MAX_GATE_ELO,
+            "gate_elo0, gate_elo1",
+            (self.gate_elo0, self.gate_elo1),
+            f"must rise and be in -{MAX_GATE_ELO}..{MAX_GATE_ELO}",
         )
+        for name in ("gate_alpha", "gate_beta"):
+            _require(0 < getattr(self, name) < 0.5, name, getattr(self, name), "must be in 0..0.5")
+        _require(0 <= self.gate_score <= 1, "gate_score", self.gate_score, "must be in 0..1")
         _require(
             self.baseline_games >= 0 and self.baseline_games % 2 == 0,
             "baseline_games",

@@ -183,7 +183,7 @@ class Director:
 
     def _match_id(self, running: _Evaluation, opponent: str) -> str:
         """The same after a restart, so that a finished match is known again."""
-        return f"{running.candidate}-vs-{opponent}{running.by_hand}"
+        return match_name(running.candidate, opponent) + running.by_hand
 
     def _order(self, running: _Evaluation, opponent: str) -> PlayMatch:
         match = self._match_id(running, opponent)
@@ -195,7 +195,13 @@ class Director:
             games=config.baseline_games if opponent in BASELINES else config.games,
             simulations=config.simulations or self._simulations,
             seed=(self._seed + zlib.crc32(match.encode())) % 2**31,
+            decides=opponent == running.best and not running.by_hand,
         )
+
+
+def match_name(candidate: str, opponent: str) -> str:
+    """Of the match that is part of the decision on a candidate."""
+    return f"{candidate}-vs-{opponent}"
 
 
 def games_of_evaluation(config: EvaluationConfig) -> int:

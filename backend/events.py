@@ -169,7 +169,11 @@ class MatchStarted(EventBase, frozen=True, kw_only=True):
     opponent: str
     """A checkpoint, or the name of a baseline: random, greedy."""
     games: int
+    """At most: a test may end it earlier."""
     simulations: int
+    llr_low: float | None = None
+    """Bounds of the test that may end it; None without one."""
+    llr_high: float | None = None
 
 
 class MatchProgress(EventBase, frozen=True, kw_only=True):
@@ -178,10 +182,14 @@ class MatchProgress(EventBase, frozen=True, kw_only=True):
     wins: int
     draws: int
     losses: int
+    pairs: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    """Pairs that count so far, in the order of their openings; as in MatchFinished."""
+    llr: float | None = None
+    """Log-likelihood ratio of the test after these pairs; None without a test."""
 
 
 class MatchFinished(EventBase, frozen=True, kw_only=True):
-    """A whole match, the candidate's view."""
+    """A whole match, the candidate's view; of one that a test ended, the pairs that decided it."""
 
     match: str
     candidate: str
@@ -201,6 +209,12 @@ class MatchFinished(EventBase, frozen=True, kw_only=True):
     seconds: float
     pgn: str = ""
     """File under games/ that holds them."""
+    results: tuple[int, int, int, int, int, int, int, int, int] = (0,) * 9
+    """The pairs by what the candidate made of White and of Black, at 3 · white + black, each 0 for
+    a loss, 1 for a draw, 2 for a win; all 0 in matches of before this was recorded."""
+    candidate_budget: str = ""
+    """What it may spend on a move, in words; empty for one that needs no search."""
+    opponent_budget: str = ""
 
 
 class GateDecided(EventBase, frozen=True, kw_only=True):
@@ -211,11 +225,20 @@ class GateDecided(EventBase, frozen=True, kw_only=True):
     best: str
     """The network that the candidate was measured against."""
     verdict: Verdict
+    """What the gate's test says: inconclusive where nothing is proven."""
     score: float
     elo: float
     elo_low: float
     elo_high: float
     reason: str
+    llr: float | None = None
+    """Of the test after the last pair; None without one."""
+    promotes_anyway: bool = False
+    """Inconclusive, and the candidate becomes the best all the same."""
+
+    @property
+    def promotes(self) -> bool:
+        return self.verdict == "promoted" or self.promotes_anyway
 
 
 class Promoted(EventBase, frozen=True, kw_only=True):
@@ -223,6 +246,8 @@ class Promoted(EventBase, frozen=True, kw_only=True):
     previous: str
     """Empty for the first network of a run."""
     reason: str
+    is_rollback: bool = False
+    """Back to the one that was the best before `previous`."""
 
 
 # The supervisor, about workers and the run ------------------------------------------------------
@@ -308,6 +333,8 @@ class CycleFinished(EventBase, frozen=True, kw_only=True):
     random_score: float | None = None
     """Share scored against the random mover; None when not played."""
     greedy_score: float | None = None
+    promotes_anyway: bool = False
+    """As in GateDecided."""
 
 
 class Alert(EventBase, frozen=True, kw_only=True):

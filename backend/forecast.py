@@ -128,13 +128,15 @@ def _evaluation_left_s(state: RunState, now: float) -> float | None:
     match = state.match
     if match is None or not state.evaluation_games:
         return None
-    ended = [m.finished for m in state.matches if m.candidate == match.candidate]
-    games = match.played + sum(m.wins + m.draws + m.losses for m in ended if m)
+    ended = [m for m in state.matches if m.candidate == match.candidate]
+    games = match.played + sum(m.played for m in ended)
     if games < MIN_GAMES_FRAC * state.evaluation_games:
         return None
-    seconds = sum(m.seconds for m in ended if m)
+    seconds = sum(m.finished.seconds for m in ended if m.finished)
     seconds += max(0.0, _running_clock(state, now) - match.started_at)
-    left = max(state.evaluation_games - games, match.games - match.played)
+    # A match that its test ended early has no games left.
+    settled = match.played + sum(m.games for m in ended)
+    left = max(state.evaluation_games - settled, match.games - match.played)
     return seconds / games * left
 
 

@@ -10,10 +10,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from backend import checkpoints
-from backend.commands import PlayMatch, UseNetwork, WorkerCommand
+from backend.commands import (
+    PlayMatch,
+    Promote,
+    RecordMatch,
+    Rollback,
+    UseNetwork,
+    WorkerCommand,
+)
 from backend.commit import remove_directory
 from backend.config import BASELINES, Config
-from backend.cycle import Action, Decide, Director, Play, PromoteFirst, Skip
+from backend.cycle import Action, Decide, Director, Play, PromoteFirst, Skip, match_name
 from backend.errors import CheckpointError
 from backend.evaluation.gate import decide
 from backend.events import (
@@ -24,12 +31,12 @@ from backend.events import (
     MatchFinished,
     Promoted,
     Role,
-    Verdict,
 )
 from backend.forecast import cycle_elapsed_s
 from backend.ledger import Ledger
 from backend.recovery import Findings, read_checkpoint
 from backend.rundir import RunDirectory
+from backend.succession import reign
 
 LOSSES: Final = ("policy_loss", "value_loss", "piece_loss")
 
@@ -131,18 +138,57 @@ class Gating:
         await self._act(actions)
         return ""
 
+    async def obey(self, order: Promote | Rollback | RecordMatch) -> tuple[str, str]:
+        """(why not, what was done)."""
+        match order:
+            case Promote():
+                refused = await self.promote(order.name, order.reason)
+                return refused, f"{order.name} is the best network"
+            case Rollback():
+                refused = await self.roll_back(order.reason)
+                return refused, f"{self.best} is the best network again"
+            case RecordMatch():
+                return await self._take_in(order.result), f"{order.result.match} is recorded"
+
     async def promote(self, name: str, reason: str) -> str:
         """Makes a checkpoint the best by hand; the reason if it cannot be."""
+        if refused := await self._unfit(name):
+            return refused
+        async with self._changing:
+            if name == self.best:
+                return f"{name} is the best network already"
+            await self._promote(name, reason or "promoted by hand")
+        return ""
+
+    async def roll_back(self, reason: str) -> str:
+        """Makes the best what it was before the last promotion; the reason if it cannot be."""
+        async with self._changing:
+            *earlier, _ = await self._reign() or [""]
+            if not earlier:
+                return "there was no best network before this one"
+            if refused := await self._unfit(earlier[-1]):
+                return refused
+            said = f"rolled back by hand: {reason}" if reason else "rolled back by hand"
+            await self._promote(earlier[-1], said, is_rollback=True)
+        return ""
+
+    async def _unfit(self, name: str) -> str:
+        """Why a checkpoint cannot become the best; empty when it can."""
         if name not in await self._shown():
             return f"there is no checkpoint {name!r} on disk"
         try:
             await asyncio.to_thread(checkpoints.verify, self._run.checkpoints / name)
         except CheckpointError as error:
             return str(error)
-        async with self._changing:
-            if name == self.best:
-                return f"{name} is the best network already"
-            await self._promote(name, reason or "promoted by hand")
+        return ""
+
+    async def _reign(self) -> list[str]:
+        return reign(await self._ledger.store.promotions())
+
+    async def _take_in(self, match: MatchFinished) -> str:
+        if any(known.match == match.match for known in await self._ledger.store.matches()):
+            return f"there is a match {match.match} already"
+        await self._ledger.commit(match)
         return ""
 
     async def _shown(self) -> list[str]:
@@ -168,10 +214,10 @@ class Gating:
 
     async def _decide(self, action: Decide) -> None:
         match = action.against_best
-        verdict, score, reason = decide(match, self._config.evaluation.gate_score)
+        verdict, promotes, score, llr, reason = decide(match, self._config.evaluation)
         async with self._changing:
-            if verdict == "promoted" and self.best != match.opponent:
-                verdict = "inconclusive"
+            if promotes and self.best != match.opponent:
+                verdict, promotes = "inconclusive", False
                 reason += f"; meanwhile {self.best} became the best, so nothing changes"
             decision = GateDecided(
                 at=self._ledger.now(),
@@ -184,9 +230,11 @@ class Gating:
                 elo_low=match.elo_low,
                 elo_high=match.elo_high,
                 reason=reason,
+                llr=llr,
+                promotes_anyway=promotes and verdict == "inconclusive",
             )
             end = self._cycle_end(decision, action.baselines)
-            if verdict == "promoted":
+            if promotes:
                 promotion = Promoted(name=action.candidate, previous=self.best, reason=reason)
                 await self._ledger.commit(decision, promotion, end)
                 await self._use(action.candidate)
@@ -196,12 +244,11 @@ class Gating:
 
     async def _finish_late(self, decision: GateDecided) -> None:
         """The decision is in the journal, what should have followed it is not."""
-        verdict: Verdict = decision.verdict
-        played = [m for m in self._ledger.state.matches if m.candidate == decision.candidate]
-        baselines = {m.opponent: m.finished for m in played if m.opponent in BASELINES}
+        played = {m.match: m.finished for m in self._ledger.state.matches}
+        baselines = {name: played.get(match_name(decision.candidate, name)) for name in BASELINES}
         end = self._cycle_end(decision, {k: m for k, m in baselines.items() if m is not None})
         async with self._changing:
-            if verdict == "promoted" and self.best == decision.best:
+            if decision.promotes and self.best == decision.best:
                 await self._promote(decision.candidate, decision.reason)
             await self._ledger.commit(end)
         await self._conclude(decision.cycle)
@@ -212,9 +259,11 @@ class Gating:
         await self._act(actions)
         await self._prune()
 
-    async def _promote(self, name: str, reason: str) -> None:
+    async def _promote(self, name: str, reason: str, *, is_rollback: bool = False) -> None:
         assert self._changing.locked()
-        await self._ledger.commit(Promoted(name=name, previous=self.best, reason=reason))
+        await self._ledger.commit(
+            Promoted(name=name, previous=self.best, reason=reason, is_rollback=is_rollback)
+        )
         await self._use(name)
 
     async def _use(self, name: str) -> None:
@@ -246,16 +295,22 @@ class Gating:
             elo_high=decision.elo_high,
             random_score=scores.get("random"),
             greedy_score=scores.get("greedy"),
+            promotes_anyway=decision.promotes_anyway,
         )
 
     async def _prune(self) -> None:
-        """Removes what nothing needs: not first, best, recent, asked for or to be decided on."""
+        """Removes what nothing needs.
+
+        Kept are the first, the best and the one before it, recent ones, those that were asked for
+        and those that are to be decided on.
+        """
         saved = await self._ledger.store.checkpoints()
         shown = await self._shown()
         timed = [checkpoint.name for checkpoint in saved if checkpoint.only_resumes]
         asked_for = [checkpoint.name for checkpoint in saved if checkpoint.reason == "requested"]
         recent = shown[-self._config.supervisor.keep_checkpoints :]
-        kept = {*shown[:1], *recent, *timed[-1:], *asked_for, *self._director.in_use()}
+        earlier = (await self._reign())[-2:]
+        kept = {*shown[:1], *recent, *timed[-1:], *asked_for, *earlier, *self._director.in_use()}
         for checkpoint in saved:
             name = checkpoint.name
             if name not in kept:

@@ -244,7 +244,8 @@ def describe(event: Event) -> str:
         case CheckpointRetired():
             return f"checkpoint {event.name} removed: newer ones are kept"
         case MatchStarted():
-            return f"match {event.candidate} against {event.opponent}, {event.games} games"
+            most = "" if event.llr_low is None else "at most "
+            return f"match {event.candidate} against {event.opponent}, {most}{event.games} games"
         case MatchFinished():
             return (
                 f"match {event.candidate} against {event.opponent}: +{event.wins} ={event.draws} "
@@ -252,6 +253,8 @@ def describe(event: Event) -> str:
             )
         case GateDecided():
             return f"{event.candidate} {event.verdict}: {event.reason}"
+        case Promoted(is_rollback=True):
+            return f"best network is again {event.name}: {event.reason}"
         case Promoted():
             return f"best network is now {event.name}"
         case CycleFinished():
@@ -287,8 +290,8 @@ def progress_line(state: RunState) -> str:
         *filter(None, (ssl_readings.in_words(state.latest),)),
     ]
     parts += remarks(state)
-    if state.match is not None and not done.evaluation:
-        parts.append(f"match {state.match.played}/{state.match.games}")
+    if state.match is not None and (state.match.llr is not None or not done.evaluation):
+        parts.append(f"match {wording.match(state.match)}")
     elif state.trainer is not None and state.trainer.waiting:
         parts.append(f"trainer waits: {state.trainer.waiting}")
     parts.append(_left(done))
@@ -309,7 +312,7 @@ def display(state: RunState) -> Group:
         grid.add_row(
             Text("match"),
             ProgressBar(total=match.games, completed=match.played, width=30),
-            Text(f"{match.candidate} against {match.opponent}: {match.score:.1%}"),
+            Text(f"{match.candidate} against {match.opponent}: {wording.match(match)}"),
         )
     waiting = state.trainer.waiting if state.trainer else ""
     numbers = Text(

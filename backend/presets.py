@@ -27,7 +27,7 @@ PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "ema_decay": 0.99,
             "steps_per_cycle": 300,
         },
-        "evaluation": {"games": 80, "baseline_games": 20, "max_plies": 200},
+        "evaluation": {"games": 80, "gate_elo1": 50.0, "baseline_games": 20, "max_plies": 200},
     },
     "small": {
         "model": {

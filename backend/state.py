@@ -146,6 +146,9 @@ def fold(state: RunState, event: e.Event) -> RunState:
                 opponent=event.opponent,
                 games=event.games,
                 started_at=event.at,
+                llr=None if event.llr_low is None else 0.0,
+                llr_low=event.llr_low,
+                llr_high=event.llr_high,
             )
             return replace(state, match=view)
         case e.MatchProgress():
@@ -290,24 +293,28 @@ def _match_progress(state: RunState, event: e.MatchProgress) -> RunState:
         wins=event.wins,
         draws=event.draws,
         losses=event.losses,
+        pairs=event.pairs,
+        llr=event.llr,
     )
     return replace(state, match=view)
 
 
 def _match_finished(state: RunState, event: e.MatchFinished) -> RunState:
     played = event.wins + event.draws + event.losses
+    is_running = state.match is not None and state.match.match == event.match
     view = MatchView(
         match=event.match,
         candidate=event.candidate,
         opponent=event.opponent,
-        games=played,
+        games=max(played, state.match.games if is_running and state.match else 0),
         played=played,
         wins=event.wins,
         draws=event.draws,
         losses=event.losses,
+        pairs=event.pairs,
         finished=event,
     )
-    running = None if state.match and state.match.match == event.match else state.match
+    running = None if is_running else state.match
     state = replace(state, match=running, matches=(*state.matches[-(MAX_MATCHES - 1) :], view))
     text = (
         f"{event.candidate} against {event.opponent}: "
@@ -322,6 +329,7 @@ def _gate_decided(state: RunState, event: e.GateDecided) -> RunState:
         replace(
             c,
             verdict=event.verdict,
+            promotes_anyway=event.promotes_anyway,
             elo=event.elo,
             elo_low=event.elo_low,
             elo_high=event.elo_high,

@@ -29,13 +29,15 @@ COLUMNS = (
     Column("Elo (95%)", 12, lambda c: wording.elo(c.elo, c.elo_low, c.elo_high), True),
     Column("random", 7, lambda c: wording.percent(c.random_score), True),
     Column("greedy", 7, lambda c: wording.percent(c.greedy_score), True),
-    Column("verdict", 12, lambda c: c.verdict, True),
+    Column("verdict", 13, lambda c: f"{c.verdict}+" if c.promotes_anyway else c.verdict, True),
 )
 
 
 def cycles_table(state: RunState, width: int) -> list[str]:
     """Heading and one line for each cycle, oldest first, of one length; all columns if `width`
-    cells hold them, else the essential ones (64 cells)."""
+    cells hold them, else the essential ones (65 cells).
+
+    inconclusive+ is a candidate that was promoted though nothing was proven."""
     columns = [c for c in COLUMNS if c.is_essential] if width < _length(COLUMNS) else COLUMNS
     head = " ".join(column.heading.rjust(column.width) for column in columns)
     rows = (

@@ -26,8 +26,10 @@ from backend.commands import (
     Pause,
     PauseRun,
     Promote,
+    RecordMatch,
     Resume,
     ResumeRun,
+    Rollback,
     SaveCheckpoint,
     StopRun,
     UseNetwork,
@@ -305,9 +307,8 @@ class Supervisor:
                     refused = "the run is paused: resume it first"
                 else:
                     refused = await self._gating.evaluate_newest()
-            case Promote():
-                text = f"{command.name} is the best network"
-                refused = await self._gating.promote(command.name, command.reason)
+            case Promote() | Rollback() | RecordMatch():
+                refused, text = await self._gating.obey(command)
             case StopRun():
                 text = "stopping"
                 self.request_stop("stopped by a person")

@@ -42,6 +42,8 @@ class CheckpointView(View, frozen=True, kw_only=True):
     metrics: dict[str, float] = {}
     verdict: str = ""
     """promoted, rejected, inconclusive, or empty before a decision."""
+    promotes_anyway: bool = False
+    """Inconclusive, and promoted all the same."""
     elo: float | None = None
     elo_low: float | None = None
     elo_high: float | None = None
@@ -60,6 +62,12 @@ class MatchView(View, frozen=True, kw_only=True):
     wins: int = 0
     draws: int = 0
     losses: int = 0
+    pairs: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    """Those that count: in the order of their openings, up to the first that is not complete."""
+    llr: float | None = None
+    llr_low: float | None = None
+    llr_high: float | None = None
+    """Of the test that may end it; None without one."""
     finished: e.MatchFinished | None = None
 
     @property

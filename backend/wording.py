@@ -2,6 +2,7 @@
 
 import math
 
+from backend.views import MatchView
 from backend.wire import clean
 
 DASH = "—"
@@ -62,6 +63,23 @@ def elo(value: float | None, low: float | None, high: float | None) -> str:
         return f"{'>' if value > 0 else '<'}{value:+.0f}"
     rating = f"{value:+z.0f}"
     return rating if low is None or high is None else f"{rating} ±{(high - low) / 2:.0f}"
+
+
+def match(view: MatchView) -> str:
+    """12/400 58.3%, pairs 0-1-3-1-1, LLR +0.42 (-2.94, +2.94); what is known of it so far."""
+    parts = [f"{view.played}/{view.games}" + (f" {view.score:.1%}" if view.played else "")]
+    if any(view.pairs):
+        parts.append(f"pairs {'-'.join(map(str, view.pairs))}")
+    if test := llr(view.llr, view.llr_low, view.llr_high):
+        parts.append(test)
+    return ", ".join(parts)
+
+
+def llr(value: float | None, low: float | None, high: float | None) -> str:
+    """LLR +0.42 (-2.94, +2.94); empty without a test."""
+    if value is None or low is None or high is None:
+        return ""
+    return f"LLR {value:+z.2f} ({low:+.2f}, {high:+.2f})"
 
 
 def network(name: str) -> str:

@@ -53,7 +53,7 @@ def main() -> None:
         waits.clear()
         rows = [
             Row(
-                what=f"training, batch {config.training.batch_size}, {trainer.precision}, five SSL tasks",
+                what=f"training, batch {config.training.batch_size}, {trainer.precision}, all tasks",
                 value=rate(step, seconds=15),
                 unit="samples/s",
             ),

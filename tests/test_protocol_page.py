@@ -42,6 +42,8 @@ TYPES = {
     tuple[float, ...]: "numbers",
     tuple[float, float, float]: "3 numbers",
     tuple[int, int, int, int, int]: "5 integers",
+    tuple[int, int, int, int, int, int, int, int, int]: "9 integers",
+    events.MatchFinished: "MatchFinished",
     tuple[events.MoveSeen, ...]: "list of MoveSeen",
     events.Role: "role",
     events.Level: "level",

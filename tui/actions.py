@@ -95,6 +95,17 @@ def _no_promotion_now(context: Context) -> str:
     return ""
 
 
+def _no_rollback_now(context: Context) -> str:
+    return _unreachable(context) or ("" if context.state.best else "there is no best network yet")
+
+
+def _ask_rollback(context: Context) -> str:
+    return (
+        f"Make the best network what it was before {fmt.network(context.state.best)}?\n"
+        "Self-play will use it from its next move on. Again, and it goes one further back."
+    )
+
+
 def _pause_or_resume(context: Context) -> c.ClientCommand:
     return c.ResumeRun() if context.state.phase == "paused" else c.PauseRun()
 
@@ -172,6 +183,15 @@ ACTIONS: tuple[Action, ...] = (
         refused=_no_promotion_now,
         command=_promote,
         confirm=_ask_promotion,
+    ),
+    Action(
+        id="rollback",
+        key="R",
+        title="Roll back the last promotion",
+        help="The best network before this one becomes the best again; asks first.",
+        refused=_no_rollback_now,
+        command=lambda context: c.Rollback(reason=""),
+        confirm=_ask_rollback,
     ),
     *(
         Action(

@@ -78,6 +78,19 @@ def bar(frac: float, width: int, glyphs: Glyphs = UNICODE) -> str:
     return text + glyphs.bar_empty * (width - len(text))
 
 
+def balance(value: float, low: float, high: float, width: int, glyphs: Glyphs = UNICODE) -> str:
+    """A bar from 0, in the middle of `width` cells, towards the end that is nearer; `low` < 0."""
+    half = width // 2
+    share = value / high if value >= 0 else value / low
+    filled = min(half, round(share * half))
+    empty = glyphs.bar_empty * (half - filled)
+    full = glyphs.bar_full * filled
+    left, right = (glyphs.bar_empty * half, full + empty)
+    if value < 0:
+        left, right = empty + full, glyphs.bar_empty * half
+    return f"{left}{glyphs.axis}{right}"
+
+
 def spark(values: list[float], width: int, glyphs: Glyphs = UNICODE) -> str:
     """The last shape of a curve in `width` cells: the mean of each share of the points."""
     values = [v for v in values if math.isfinite(v)]

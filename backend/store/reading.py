@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -69,6 +70,33 @@ def matches(database: Path) -> list[MatchFinished]:
     with read_only(database) as connection:
         rows = connection.execute("SELECT body FROM matches ORDER BY at").fetchall()
         return [msgspec.json.decode(body, type=MatchFinished) for (body,) in rows]
+
+
+class PoolRow(NamedTuple):
+    """The pairs of one match."""
+
+    player: str
+    budget: str
+    opponent: str
+    opponent_budget: str
+    results: list[int]
+    """Nine counts, as in `MatchFinished.results`."""
+
+
+def pool(database: Path) -> list[PoolRow]:
+    """All matches whose pairs are recorded by colour; none of before version 2."""
+    rows: dict[str, PoolRow] = {}
+    with read_only(database) as connection:
+        if connection.execute("PRAGMA user_version").fetchone()[0] < 2:
+            return []
+        query = (
+            "SELECT match, player, budget, opponent, opponent_budget, as_white, as_black, pairs"
+            " FROM pairs"
+        )
+        for match, one, budget, other, spent, white, black, pairs in connection.execute(query):
+            row = rows.setdefault(match, PoolRow(one, budget, other, spent, [0] * 9))
+            row.results[3 * white + black] += pairs
+    return list(rows.values())
 
 
 def training_steps(rows: list[tuple[str, int, float]]) -> list[TrainingStep]:

@@ -9,7 +9,7 @@ from typing import Final
 
 _ELO: Final = {"elo": "REAL", "elo_low": "REAL", "elo_high": "REAL"}
 
-FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+_FIELDS_1: Final[Mapping[str, Mapping[str, str]]] = {
     "checkpoints": {"step": "INTEGER", "sha256": "TEXT", "size_mib": "REAL", "reason": "TEXT"},
     "matches": {
         "candidate": "TEXT",
@@ -44,12 +44,20 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "greedy_score": "REAL",
     },
 }
+_FIELDS_2: Final[Mapping[str, Mapping[str, str]]] = {
+    "decisions": {"llr": "REAL", "promotes_anyway": "INTEGER"},
+    "promotions": {"is_rollback": "INTEGER"},
+    "cycles": {"promotes_anyway": "INTEGER"},
+}
+FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+    table: {**fields, **_FIELDS_2.get(table, {})} for table, fields in _FIELDS_1.items()
+}
 """Table -> fields of its event that are columns, with their type; all may be NULL."""
 
 
 def _record(table: str, *own: str) -> str:
     columns = [*own, "at REAL NOT NULL", "body TEXT NOT NULL"]
-    columns += [f"{name} {kind}" for name, kind in FIELDS[table].items()]
+    columns += [f"{name} {kind}" for name, kind in _FIELDS_1[table].items()]
     return f"CREATE TABLE {table} ({', '.join(columns)}, UNIQUE (at, body)) STRICT"
 
 
@@ -102,5 +110,25 @@ VERSION_1: Final = (
     ) STRICT""",
 )
 
-MIGRATIONS: Final = (VERSION_1,)
+VERSION_2: Final = (
+    *(
+        f"ALTER TABLE {table} ADD COLUMN {name} {kind}"
+        for table, fields in _FIELDS_2.items()
+        for name, kind in fields.items()
+    ),
+    """CREATE TABLE pairs (
+        match TEXT NOT NULL REFERENCES matches (match),
+        player TEXT NOT NULL,
+        budget TEXT NOT NULL,
+        opponent TEXT NOT NULL,
+        opponent_budget TEXT NOT NULL,
+        as_white INTEGER NOT NULL CHECK (as_white IN (0, 1, 2)),
+        as_black INTEGER NOT NULL CHECK (as_black IN (0, 1, 2)),
+        pairs INTEGER NOT NULL,
+        PRIMARY KEY (match, as_white, as_black)
+    ) STRICT, WITHOUT ROWID""",
+)
+"""The gate's test, rollbacks, and the pool that ratings are made of."""
+
+MIGRATIONS: Final = (VERSION_1, VERSION_2)
 """Statements that lead from version n to n + 1; a step that was ever released never changes."""

@@ -292,6 +292,7 @@ class Store:
                 await self._insert_record("REPLACE", "checkpoints", own, fact)
             case MatchFinished():
                 await self._insert_record("IGNORE", "matches", {"match": fact.match}, fact)
+                await self._insert_pairs(fact)
             case GateDecided():
                 await self._insert_record("IGNORE", "decisions", {"cycle": fact.cycle}, fact)
             case CycleFinished():
@@ -320,6 +321,19 @@ class Store:
         await self._db.execute(
             f"INSERT OR {conflict} INTO {table} ({', '.join(row)}) VALUES ({places})",
             tuple(row.values()),
+        )
+
+    async def _insert_pairs(self, match: MatchFinished) -> None:
+        names = (match.candidate, match.candidate_budget, match.opponent, match.opponent_budget)
+        rows = [
+            (match.match, *names, *divmod(kind, 3), pairs)
+            for kind, pairs in enumerate(match.results)
+            if pairs
+        ]
+        await self._db.executemany(
+            "INSERT OR IGNORE INTO pairs (match, player, budget, opponent, opponent_budget,"
+            " as_white, as_black, pairs) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
         )
 
     async def _put(self, key: str, value: str) -> None:

@@ -20,9 +20,12 @@ from backend.commit import commit_file
 from backend.config import Config
 from backend.device import Device, choose_device
 from backend.errors import WorkerError
+from backend.evaluation.gate import gate_test
 from backend.evaluation.lineup import make_player, match_batch
-from backend.evaluation.match import MatchGame, play_match, score_of, to_pgn
+from backend.evaluation.match import MatchGame, play_match, to_pgn
 from backend.evaluation.openings import random_openings
+from backend.evaluation.record import budget_of, facts_of
+from backend.evaluation.trial import Trial
 from backend.events import InferenceChosen, MatchFinished, MatchProgress, MatchStarted
 from backend.inference.choose import Choice, Chooser
 from backend.inference.front import Inference
@@ -102,6 +105,7 @@ class _EvaluatorWorker:
             )
             for side, name in enumerate(players)
         )
+        test = gate_test(self._config.evaluation) if order.decides else None
         self._io.emit(
             MatchStarted(
                 match=order.match,
@@ -109,9 +113,12 @@ class _EvaluatorWorker:
                 opponent=order.opponent,
                 games=order.games,
                 simulations=order.simulations,
+                llr_low=None if test is None else test.bounds.low,
+                llr_high=None if test is None else test.bounds.high,
             )
         )
         self._io.set_phase("evaluating", f"against {order.opponent}")
+        trial = Trial(test)
         plies = self._config.evaluation.opening_plies
         games = play_match(
             candidate,
@@ -119,12 +126,12 @@ class _EvaluatorWorker:
             random_openings(order.games // 2, plies, order.seed),
             max_plies=self._config.evaluation.max_plies,
             slots=slots,
-            on_game=lambda finished: self._progress(order, finished),
-            on_step=self._may_go_on,
+            on_game=lambda finished: self._progress(order, trial, finished),
+            on_step=lambda: self._may_go_on() and not trial.decision,
         )
-        if games is None:
+        if games is None and not trial.decision:
             return
-        self._finish(order, games, time.monotonic() - began)
+        self._finish(order, trial.counted, time.monotonic() - began)
 
     def _load(self, name: str) -> Inference:
         """The network as self-play would play with it: what is measured is what makes the games."""
@@ -148,7 +155,8 @@ class _EvaluatorWorker:
         self._io.set_phase("evaluating")
         return not self._stopping
 
-    def _progress(self, order: PlayMatch, finished: list[MatchGame]) -> None:
+    def _progress(self, order: PlayMatch, trial: Trial, finished: list[MatchGame]) -> None:
+        trial.hear(finished)
         points = [game.candidate_points for game in finished]
         self._io.emit(
             MatchProgress(
@@ -157,11 +165,12 @@ class _EvaluatorWorker:
                 wins=points.count(1.0),
                 draws=points.count(0.5),
                 losses=points.count(0.0),
+                pairs=trial.pairs,
+                llr=trial.llr,
             )
         )
 
     def _finish(self, order: PlayMatch, games: list[MatchGame], seconds: float) -> None:
-        score = score_of(games)
         event = f"Matrix0 {order.match}, {order.simulations} simulations"
         pgn = to_pgn(games, order.candidate, order.opponent, event)
         path = self._run.games / f"match-{order.match}.pgn"
@@ -171,16 +180,11 @@ class _EvaluatorWorker:
                 match=order.match,
                 candidate=order.candidate,
                 opponent=order.opponent,
-                wins=score.wins,
-                draws=score.draws,
-                losses=score.losses,
-                truncated=score.truncated,
-                pairs=score.pairs,
-                elo=score.elo.elo,
-                elo_low=score.elo.low,
-                elo_high=score.elo.high,
                 simulations=order.simulations,
                 seconds=seconds,
                 pgn=path.name,
+                candidate_budget=budget_of(order.candidate, order.simulations),
+                opponent_budget=budget_of(order.opponent, order.simulations),
+                **facts_of(games),
             )
         )

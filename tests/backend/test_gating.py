@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from backend import checkpoints
+from backend.commands import PlayMatch, RecordMatch, Rollback
 from backend.config import SupervisorConfig
 from backend.events import CheckpointRetired, CheckpointSaved
 from backend.gating import Gating
 from backend.ledger import Ledger
 from backend.recovery import read_checkpoint
 from backend.rundir import RunDirectory
+from tests.backend.test_cycle import result
 from tests.backend.test_recovery import CONFIG as FEW_STEPS
 from tests.backend.test_recovery import started, write_checkpoint
 
@@ -109,3 +111,67 @@ async def test_a_start_shows_the_checkpoints_that_are_on_disk(run: RunDirectory)
     async with started(run, CONFIG) as findings:
         assert [view.step for view in findings.ledger.state.checkpoints] == [0, 20]
     assert checkpoints.list_checkpoints(run.checkpoints) == ["step-00000000", "step-00000020"]
+
+
+async def test_a_rollback_goes_back_one_promotion_at_a_time_and_says_why(stage: Stage) -> None:
+    first = await stage.save(0, "initial")
+    second, third = await stage.save(3, "requested"), await stage.save(4, "requested")
+    gating, store = stage.gating, stage.ledger.store
+    assert gating.best == first
+    assert await gating.roll_back("") == "there was no best network before this one"
+    for name in (second, third):
+        assert await gating.promote(name, "") == ""
+    refused, text = await gating.obey(Rollback(reason="it blunders"))
+    assert (refused, text) == ("", f"{second} is the best network again")
+    last = (await store.promotions())[-1]
+    assert (last.name, last.previous, last.is_rollback) == (second, third, True)
+    assert last.reason == "rolled back by hand: it blunders"
+    assert await gating.roll_back("") == ""
+    assert gating.best == await store.best() == stage.ledger.state.best == first
+    assert await gating.roll_back("") == "there was no best network before this one"
+    assert await gating.promote(third, "") == ""
+    assert await gating.roll_back("") == ""
+    assert gating.best == first
+
+
+async def test_the_best_before_this_one_stays_on_disk(stage: Stage) -> None:
+    await stage.save(0, "initial")
+    for step in (1, 2):
+        assert await stage.gating.promote(await stage.save(step, "stopping"), "") == ""
+    for step in (3, 4, 5):
+        await stage.save(step, "stopping")
+    assert stage.on_disk() == [0, 1, 2, 4, 5]
+    assert await stage.gating.roll_back("") == ""
+    assert stage.gating.best == "step-00000001"
+
+
+async def test_an_undecided_candidate_is_promoted_when_it_led_and_the_verdict_stays(
+    stage: Stage,
+) -> None:
+    first = await stage.save(0, "initial")
+    candidate = await stage.save(10, "cycle")
+    order = stage.gating.match_to_play()
+    assert order is not None
+    assert order.decides
+    await stage.gating.match_finished(result(order))
+    (decision,) = await stage.ledger.store.decisions()
+    assert (decision.candidate, decision.best) == (candidate, first)
+    assert (decision.verdict, decision.promotes_anyway) == ("inconclusive", True)
+    assert decision.llr is not None
+    assert "nothing proven, promoted all the same" in decision.reason
+    assert stage.gating.best == candidate
+    (cycle,) = await stage.ledger.store.cycles()
+    assert (cycle.verdict, cycle.promotes_anyway) == ("inconclusive", True)
+    (view,) = (c for c in stage.ledger.state.checkpoints if c.name == candidate)
+    assert (view.verdict, view.promotes_anyway) == ("inconclusive", True)
+
+
+async def test_a_match_played_elsewhere_joins_the_pool_once(stage: Stage) -> None:
+    played = PlayMatch(match="by-hand", candidate="a", opponent="b", games=4, simulations=8, seed=1)
+    order = RecordMatch(result=result(played))
+    assert await stage.gating.obey(order) == ("", "by-hand is recorded")
+    assert await stage.gating.obey(order) == (
+        "there is a match by-hand already",
+        "by-hand is recorded",
+    )
+    assert len(await stage.ledger.store.matches()) == 1

@@ -1,6 +1,8 @@
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -16,7 +18,7 @@ from backend.events import (
 )
 from backend.store import reading
 from backend.store.journal import Journal, read_journal
-from backend.store.schema import FIELDS
+from backend.store.schema import FIELDS, VERSION_1
 from backend.store.store import DamagedDatabaseError, GameRow, Store
 from tests.backend.test_cycle import decided, result, saved
 from tests.tui.scenario import beginning
@@ -97,6 +99,40 @@ async def test_time_at_work_leaves_out_pauses_and_the_time_between_two_starts(
     assert await store.seconds_at_work(0.0) == 30 + 10 + 5
     assert await store.seconds_at_work(130.0) == 10 + 5
     await store.close()
+
+
+async def test_a_database_of_version_1_is_brought_up_to_date_with_what_it_holds(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "backups").mkdir()
+    path = tmp_path / "m.db"
+    with closing(sqlite3.connect(path)) as old:
+        for statement in VERSION_1:
+            old.execute(statement)
+        old.execute("PRAGMA user_version = 1")
+        body = msgspec.json.encode(decided("a")).decode()
+        old.execute("INSERT INTO decisions (cycle, at, body) VALUES (1, 0.0, ?)", (body,))
+        old.commit()
+    assert reading.pool(path) == []
+    store = await Store.open(path)
+    assert await store.decisions() == [decided("a")]
+    await store.record(replace(decided("b", 2), llr=1.5, promotes_anyway=True))
+    await store.close()
+    with reading.read_only(path) as connection:
+        rows = connection.execute("SELECT llr, promotes_anyway FROM decisions ORDER BY cycle")
+        assert rows.fetchall() == [(None, None), (1.5, 1)]
+    assert (tmp_path / "backups" / "v1.db").exists()
+
+
+async def test_pairs_of_a_match_enter_the_pool_by_colour_and_once(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "m.db")
+    played = replace(MATCH, results=(1, 0, 2, 0, 5, 0, 0, 0, 3), candidate_budget="8 simulations")
+    other = replace(played, match="n", opponent="random")
+    for match in (played, played, other, replace(MATCH, match="of before")):
+        await store.record(match)
+    await store.close()
+    row = reading.PoolRow("a", "8 simulations", "b", "", list(played.results))
+    assert reading.pool(tmp_path / "m.db") == [row, row._replace(opponent="random")]
 
 
 async def test_records_come_back_as_they_were_and_their_fields_are_columns(tmp_path: Path) -> None:

@@ -294,6 +294,32 @@ def story(last_step: int = 2340) -> list[e.Event]:
     return events
 
 
+def running_match(at: float) -> list[e.Event]:
+    """A candidate half-way through its match, its test undecided."""
+    return [
+        e.MatchStarted(
+            at=at - 60,
+            match="m3",
+            candidate="step-00002300",
+            opponent="step-00002000",
+            games=400,
+            simulations=64,
+            llr_low=-2.944,
+            llr_high=2.944,
+        ),
+        e.MatchProgress(
+            at=at,
+            match="m3",
+            played=131,
+            wins=52,
+            draws=41,
+            losses=38,
+            pairs=(5, 12, 21, 14, 9),
+            llr=0.87,
+        ),
+    ]
+
+
 def rich_state(last_step: int = 2340) -> RunState:
     return fold_all(story(last_step))
 

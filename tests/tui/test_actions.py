@@ -95,7 +95,22 @@ def test_promotion_takes_the_selected_checkpoint_and_asks_with_its_rating(rich: 
 
 
 def test_what_is_hard_to_undo_asks_first() -> None:
-    assert {a.id for a in ACTIONS if a.confirm is not None} == {"promote", "stop"}
+    assert {a.id for a in ACTIONS if a.confirm is not None} == {
+        "promote",
+        "rollback",
+        "stop",
+    }
+
+
+def test_a_rollback_needs_a_best_network_and_names_it(rich: RunState) -> None:
+    assert refusal("rollback", replace(rich, best="")) == "there is no best network yet"
+    rollback = BY_ID["rollback"]
+    context = Context(rich, UP)
+    assert rollback.refused(context) == ""
+    assert rollback.command is not None
+    assert rollback.confirm is not None
+    assert rollback.command(context) == c.Rollback(reason="")
+    assert "before 2,000" in rollback.confirm(context)
 
 
 def test_there_is_a_table_of_cycles_only_after_the_first(rich: RunState) -> None:

@@ -89,3 +89,18 @@ def test_sparks_show_the_shape() -> None:
     assert fmt.spark([8.0, 7, 6, 5, 4, 3, 2, 1], 8) == "█▇▆▅▄▃▂▁"
     assert fmt.spark([1.0, 1.0], 8) == "▄▄"
     assert fmt.spark([], 8) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "░░░░│░░░░"),
+        (1.6, "░░░░│██░░"),
+        (9.0, "░░░░│████"),
+        (-0.8, "░░░█│░░░░"),
+        (-3.0, "████│░░░░"),
+    ],
+)
+def test_a_balance_leans_to_the_nearer_bound(value: float, text: str) -> None:
+    assert fmt.balance(value, -2.94, 2.94, 9) == text
+    assert fmt.balance(value, -2.94, 2.94, 9, ASCII).isascii()

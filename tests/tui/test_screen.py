@@ -48,6 +48,12 @@ async def test_the_dashboard_looks_as_it_did(rich: RunState, size: tuple[int, in
         check_golden(f"dashboard-{size[0]}x{size[1]}", plain(app).text)
 
 
+async def test_a_running_match_shows_score_pairs_and_how_far_its_test_is(rich: RunState) -> None:
+    link = FakeLink(scenario.fold_all(scenario.running_match(rich.now), rich))
+    async with screen(link) as (app, _):
+        check_golden("match-120x40", plain(app).text)
+
+
 async def test_the_ascii_dashboard_looks_as_it_did_and_is_ascii(rich: RunState) -> None:
     async with screen(FakeLink(rich), ascii=True) as (app, _):
         text = plain(app).text

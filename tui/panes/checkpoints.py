@@ -3,7 +3,7 @@
 from textual.content import Content
 
 from backend.state import RunState
-from backend.views import CheckpointView
+from backend.views import CheckpointView, MatchView
 from tui import format as fmt
 from tui.glyphs import Glyphs
 from tui.panes.quiet import Titles
@@ -19,6 +19,10 @@ COLUMNS = (
 )
 
 
+BAR_WIDTH = 21
+"""Cells of the bar of a test; odd, so that one of them is 0."""
+
+
 class CheckpointsPane(StateTable):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__("checkpoints", COLUMNS)
@@ -27,9 +31,30 @@ class CheckpointsPane(StateTable):
 
     def show(self, state: RunState) -> None:
         self.show_rows(checkpoint_rows(state, self.glyphs))
-        number = len(state.checkpoints)
-        text = f"  {number} kept" if number else "  none saved yet"
-        self._titles.put(Content.assemble(("checkpoints", "bold"), text))
+        match = state.match if state.phase != "stopped" else None
+        if match is not None:
+            text, test = f"  {running(match, self.glyphs)}", balance(match, self.glyphs)
+        else:
+            number = len(state.checkpoints)
+            text, test = f"  {number} kept" if number else "  none saved yet", ""
+        self._titles.put(Content.assemble(("checkpoints", "bold"), text), test)
+
+
+def running(match: MatchView, glyphs: Glyphs) -> str:
+    """match 62/400 58% · pairs 1-4-9-11-6"""
+    score = f" {fmt.percent(match.score)}" if match.played else ""
+    text = f"match {match.played}/{match.games}{score}"
+    if any(match.pairs):
+        text += f" {glyphs.middle_dot} pairs {'-'.join(map(str, match.pairs))}"
+    return text
+
+
+def balance(match: MatchView, glyphs: Glyphs) -> str:
+    """The test that may end the match between its bounds: LLR +0.42  -2.94 ░░░░░│█░░░░ +2.94"""
+    if match.llr is None or match.llr_low is None or match.llr_high is None:
+        return ""
+    bar = fmt.balance(match.llr, match.llr_low, match.llr_high, BAR_WIDTH, glyphs)
+    return f"LLR {match.llr:+z.2f}  {match.llr_low:+.2f} {bar} {match.llr_high:+.2f}"
 
 
 def checkpoint_rows(state: RunState, glyphs: Glyphs) -> dict[str, tuple[Cell, ...]]:
@@ -62,6 +87,6 @@ def tag(view: CheckpointView, state: RunState, glyphs: Glyphs) -> tuple[str, str
         case "rejected":
             return f"{glyphs.failed} rejected", "muted"
         case "inconclusive":
-            return "? undecided", "muted"
+            return f"{glyphs.done if view.promotes_anyway else '?'} inconclusive", "muted"
         case _:
             return view.reason, "muted"

@@ -1,0 +1,102 @@
+"""The evaluator plays what it is told, and no more than the gate's test needs."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.commands import PlayMatch, Stop, WorkerCommand
+from backend.evaluation.gate import gate_test
+from backend.events import Event, MatchFinished, MatchProgress, MatchStarted
+from backend.rundir import RunDirectory
+from backend.settings import build_config
+from backend.workers.evaluator import main
+
+CONFIG = build_config(
+    "tiny",
+    overrides=[
+        "device.kind=cpu",
+        "evaluation.gate_elo1=150",
+        "evaluation.max_plies=120",
+        "evaluation.parallel_games=6",
+    ],
+)
+
+
+class Desk:
+    """Stands in for the pipes: hands out orders, keeps what is said."""
+
+    def __init__(self, *orders: WorkerCommand) -> None:
+        self.worker = "evaluator"
+        self.said: list[Event] = []
+        self._orders = [*orders, Stop()]
+
+    def emit(self, event: Event) -> None:
+        self.said.append(event)
+
+    def ready(self, device: object) -> None: ...
+
+    def set_phase(self, phase: str, detail: str = "") -> None: ...
+
+    def poll(self) -> list[WorkerCommand]:
+        return []
+
+    def wait(self, timeout: float) -> WorkerCommand | None:
+        return self._orders.pop(0)
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.said if isinstance(event, kind)]
+
+
+def order(*, decides: bool, games: int = 80) -> PlayMatch:
+    return PlayMatch(
+        match="m",
+        candidate="greedy",
+        opponent="random",
+        games=games,
+        simulations=1,
+        seed=5,
+        decides=decides,
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    run = RunDirectory(tmp_path / "run")
+    run.create()
+    return run
+
+
+def test_a_match_that_decides_ends_with_its_test_and_keeps_the_pairs_that_decided(
+    run: RunDirectory,
+) -> None:
+    desk = Desk(order(decides=True))
+    main(desk, run, CONFIG)  # type: ignore[arg-type]
+    (started,) = desk.of(MatchStarted)
+    assert (started.games, started.llr_low, started.llr_high) == (
+        80,
+        pytest.approx(-2.944, abs=1e-3),
+        pytest.approx(2.944, abs=1e-3),
+    )
+    progress = desk.of(MatchProgress)
+    (finished,) = desk.of(MatchFinished)
+    test = gate_test(CONFIG.evaluation)
+    assert test is not None
+    assert [p.llr for p in progress] == [test.llr(p.pairs) for p in progress]
+    assert [test.decide(p.llr) for p in progress].count("elo1") == 1
+    assert progress[-1].pairs == finished.pairs
+    games = finished.wins + finished.draws + finished.losses
+    assert games == 2 * sum(finished.pairs) <= progress[-1].played < 80
+    assert sum(finished.results) == sum(finished.pairs)
+    pgn = (run.games / finished.pgn).read_text()
+    assert pgn.count('[Event "') == games
+
+
+def test_a_match_that_decides_nothing_is_played_whole(run: RunDirectory) -> None:
+    desk = Desk(order(decides=False, games=12))
+    main(desk, run, CONFIG)  # type: ignore[arg-type]
+    (started,) = desk.of(MatchStarted)
+    assert (started.llr_low, started.llr_high) == (None, None)
+    (finished,) = desk.of(MatchFinished)
+    assert sum(finished.pairs) == 6
+    assert (finished.candidate_budget, finished.opponent_budget) == ("", "")
+    assert {p.llr for p in desk.of(MatchProgress)} == {None}
