@@ -14,12 +14,14 @@ from backend.errors import ExitCode, Matrix0Error
 from backend.wire import clean
 from matrix0 import __version__
 from matrix0.commands import (
+    best,
     data,
     inference,
     match,
     network,
     processes,
     profile,
+    ratings,
     rules,
     screen,
     system,
@@ -42,6 +44,9 @@ app.command("model")(network.model)
 app.command("inference")(inference.inference)
 app.command("profile")(profile.profile)
 app.command("match")(match.match)
+app.command("ratings")(ratings.ratings)
+app.command("promote")(best.promote)
+app.command("rollback")(best.rollback)
 app.command("train")(data.train)
 app.command("config")(system.config)
 app.command("doctor")(system.doctor)

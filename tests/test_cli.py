@@ -61,6 +61,9 @@ FLAGS = {
     "matrix0 model": ["--json", "--preset"],
     "matrix0 perft": ["--divide", "DEPTH", "FEN"],
     "matrix0 profile": ["--batch", "--json", "--preset", "--run", "--set", "--steps", "--trace"],
+    "matrix0 promote": ["--reason", "--run", "NAME"],
+    "matrix0 ratings": ["--run"],
+    "matrix0 rollback": ["--reason", "--run"],
     "matrix0 supervise": ["--cycles", "--run"],
     "matrix0 train": ["--config", "--preset", "--run", "--set", "--source", "--steps"],
     "matrix0 worker": ["--run", "--worker", "ROLE"],
@@ -102,6 +105,9 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
         "model",
         "perft",
         "profile",
+        "promote",
+        "ratings",
+        "rollback",
         "train",
     }
 
@@ -278,8 +284,34 @@ def test_a_match_of_baselines_prints_the_score_and_keeps_the_games(
     lines = played.out.splitlines()
     assert lines[0] == "greedy against random: 4 games, 24 simulations a move"
     assert lines[2].startswith("Elo ")
+    assert lines[3].startswith("pairs of 0, 0.5, 1, 1.5, 2 points: ")
+    assert lines[4].startswith("LLR ")
+    assert lines[4].endswith(" (-2.94, +2.94), +0 against +50 normalised Elo")
     (pgn,) = prepared.games.iterdir()
     assert pgn.read_text().count('[Event "') == 4
+    rated = run("ratings", "--run", "prepared")
+    assert rated.code == 0, rated.err
+    heading, first, second, *_ = (line.split() for line in rated.out.splitlines())
+    assert heading == ["rank", "player", "budget", "Elo", "95", "%", "games", "LOS"]
+    assert {first[1], second[1]} == {"greedy", "random"}
+    assert sorted((first[0], second[0])) == ["1", "2"]
+    (anchor,) = (row for row in (first, second) if row[1] == "random")
+    assert anchor[2:6] == ["—", "+0", "anchor", "4"]
+
+
+def test_ratings_and_rollbacks_say_what_is_missing(run: Run, tmp_path: Path) -> None:
+    prepared = RunDirectory(tmp_path / "prepared")
+    prepared.create()
+    prepared.settle(build_config("tiny"), "tiny")
+    refused = run("ratings", "--run", "prepared")
+    assert refused.code == 64
+    assert "no match was recorded yet" in _one_line(refused)
+    refused = run("rollback", "--run", "prepared")
+    assert refused.code == 64
+    assert "no best network before this one" in _one_line(refused)
+    refused = run("promote", "step-9", "--run", "prepared", "--reason", "a test")
+    assert refused.code == 64
+    assert "no checkpoint 'step-9' on disk" in _one_line(refused)
 
 
 def test_a_match_needs_players_that_are_there(run: Run, tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from backend.errors import CheckpointError, ConfigError
-from matrix0.commands.options import RunOption
+from backend.errors import CheckpointError, ConfigError, RunDirectoryError, RunLockedError
+from matrix0.commands.options import RunOption, say
 
 if TYPE_CHECKING:
-    from backend.evaluation.match import MatchGame, MatchScore
+    from backend.config import EvaluationConfig
+    from backend.evaluation.match import MatchGame
+    from backend.events import MatchFinished
     from backend.rundir import RunDirectory
 
 REPORT_EVERY_S: Final = 5.0
@@ -26,7 +28,7 @@ def match(
         int, typer.Option(min=0, help="Leaf evaluations for one move; 0 means as in the run.")
     ] = 0,
 ) -> None:
-    """Play A against B and print the score with its 95 % interval."""
+    """Play A against B; print score, Elo with its 95 % interval, and what the gate's test says."""
     if games % 2:
         raise typer.BadParameter(f"{games} must be even", param_hint="--games")
 
@@ -39,9 +41,10 @@ def match(
     from backend.commit import commit_file
     from backend.device import choose_device
     from backend.evaluation.lineup import make_player, match_batch
-    from backend.evaluation.match import play_match, score_of, to_pgn
+    from backend.evaluation.match import play_match, to_pgn
     from backend.evaluation.openings import random_openings
-    from backend.events import InferenceChosen
+    from backend.evaluation.record import budget_of, facts_of
+    from backend.events import InferenceChosen, MatchFinished
     from backend.inference.choose import Chooser
     from backend.inference.front import Inference
     from backend.inference.words import in_words
@@ -90,10 +93,36 @@ def match(
         on_game=_Progress(games),
     )
     assert played is not None, "nothing breaks this match off"
-    _show(score_of(played), time.monotonic() - began)
     path = directory.games / time.strftime("match-by-hand-%Y%m%d-%H%M%S.pgn")
     commit_file(path, to_pgn(played, names[0], names[1], "Matrix0, by hand").encode())
+    result = MatchFinished(
+        match=path.stem.removeprefix("match-"),
+        candidate=names[0],
+        opponent=names[1],
+        simulations=simulations,
+        seconds=time.monotonic() - began,
+        pgn=path.name,
+        candidate_budget=budget_of(names[0], simulations),
+        opponent_budget=budget_of(names[1], simulations),
+        **facts_of(played),
+    )
+    _show(result, settings)
     typer.echo(f"games: {path}")
+    _record(result, directory)
+
+
+def _record(result: "MatchFinished", directory: "RunDirectory") -> None:
+    """Adds it to the run's pool, unless another command is at work on the run."""
+    from backend.commands import RecordMatch
+    from backend.errand import carry_out
+
+    if result.candidate == result.opponent:
+        say("a match of a player with itself is not recorded: it rates nobody")
+        return
+    try:
+        carry_out(directory, RecordMatch(result=result), "matrix0 match")
+    except (RunDirectoryError, RunLockedError) as error:
+        say(f"the match is not recorded for `matrix0 ratings`: {error}")
 
 
 def player_name(word: str, directory: "RunDirectory") -> str:
@@ -133,10 +162,23 @@ class _Progress:
             typer.echo(f"  {len(finished)}/{self._games} games, {points:g} points", err=True)
 
 
-def _show(score: "MatchScore", seconds: float) -> None:
-    cut = f", {score.truncated} cut at the ply limit" if score.truncated else ""
-    elo = score.elo
+def _show(result: "MatchFinished", settings: "EvaluationConfig") -> None:
+    from backend import wording
+    from backend.evaluation.gate import gate_test
+    from backend.evaluation.rating import los_of_pairs
+
+    games = result.wins + result.draws + result.losses
+    score = (result.wins + result.draws / 2) / games
+    cut = f", {result.truncated} cut at the ply limit" if result.truncated else ""
     typer.echo(
-        f"+{score.wins} ={score.draws} -{score.losses} ({score.score:.1%}){cut} in {seconds:.0f} s"
+        f"+{result.wins} ={result.draws} -{result.losses} ({score:.1%}){cut} "
+        f"in {result.seconds:.0f} s"
     )
-    typer.echo(f"Elo {elo.elo:+z.0f} [{elo.low:+z.0f}, {elo.high:+z.0f}] (95 % interval)")
+    typer.echo(
+        f"Elo {result.elo:+z.0f} [{result.elo_low:+z.0f}, {result.elo_high:+z.0f}] "
+        f"(95 % interval), stronger with {los_of_pairs(result.pairs):.1%} probability"
+    )
+    typer.echo(f"pairs of 0, 0.5, 1, 1.5, 2 points: {', '.join(map(str, result.pairs))}")
+    test = gate_test(settings)
+    if test is not None:
+        typer.echo(f"{wording.llr(test.llr(result.pairs), *test.bounds)}, {test}")

@@ -17,8 +17,10 @@ from backend.commands import (
     PauseRun,
     Promote,
     ResumeRun,
+    Rollback,
     StopRun,
 )
+from backend.errand import carry_out
 from backend.errors import ExitCode
 from backend.events import (
     Alert,
@@ -42,6 +44,7 @@ from backend.events import (
     WorkerReady,
     WorkerStarted,
 )
+from backend.rundir import RunDirectory
 from backend.store.journal import read_journal
 from tests.backend.fakes.process import CONFIG, ROOT, SupervisorProcess, client, prepare
 
@@ -81,7 +84,8 @@ def test_two_cycles_run_from_nothing_to_a_promoted_network(run: Path) -> None:
     promoted = [e.name for e in supervisor.of(Promoted)]
     assert promoted[0] == "step-00000000"
     assert len(promoted) == 3
-    assert [e.verdict for e in supervisor.of(GateDecided)] == ["promoted", "promoted"]
+    decisions = supervisor.of(GateDecided)
+    assert [(e.verdict, e.promotes) for e in decisions] == [("inconclusive", True)] * 2
     assert supervisor.of(RunStopped)[-1].exit_code == ExitCode.DONE
     assert all(e.expected for e in supervisor.of(WorkerExited))
     assert supervisor.of(CheckpointSaved)[-1].reason in ("stopping", "cycle")
@@ -232,6 +236,11 @@ def test_orders_over_the_socket_are_obeyed_or_refused_with_a_reason(run: Path) -
             assert (promoted.name, promoted.reason) == (saved.name, "it looks good")
             answer = screen.ask(EvaluateNow())
             assert answer.refused or answer.text
+            said = carry_out(RunDirectory(run), Rollback(reason="it blunders"), "a test")
+            assert said.endswith("is the best network again")
+            back = screen.wait_for(Promoted, lambda e: e.is_rollback)
+            assert (back.previous, said.split()[0]) == (saved.name, back.name)
+            assert back.reason == "rolled back by hand: it blunders"
             numbers = [message.seq for message in screen.seen]
             assert numbers == list(range(screen.hello.seq + 1, screen.hello.seq + 1 + len(numbers)))
             assert screen.ask(StopRun()).text == "stopping"
@@ -240,7 +249,7 @@ def test_orders_over_the_socket_are_obeyed_or_refused_with_a_reason(run: Path) -
     assert [e.paused for e in supervisor.of(PauseChanged)] == [True, False]
     assert not (run / "socket").exists()
     orders = [type(entry.fact) for entry in read_journal(run / "journal.jsonl").entries]
-    for kind in (PauseRun, ResumeRun, CheckpointNow, Promote):
+    for kind in (PauseRun, ResumeRun, CheckpointNow, Promote, Rollback):
         assert kind in orders
 
 

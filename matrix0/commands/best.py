@@ -1,0 +1,40 @@
+"""`matrix0 promote` and `matrix0 rollback`: another best network, by hand and with a reason."""
+
+from typing import Annotated
+
+import typer
+
+from matrix0.commands.options import RunOption
+
+ReasonOption = Annotated[
+    str, typer.Option("--reason", help="Why; it is kept in the run's journal.", show_default=False)
+]
+
+
+def promote(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Checkpoint: step-00001500.", show_default=False),
+    ],
+    run: RunOption,
+    reason: ReasonOption = "",
+) -> None:
+    """Make a checkpoint the best network, whatever the gate said of it."""
+    from backend.commands import Promote
+    from backend.errand import carry_out
+    from backend.rundir import RunDirectory
+
+    directory = RunDirectory(run)
+    directory.read_config()
+    typer.echo(carry_out(directory, Promote(name=name, reason=reason), "matrix0 promote"))
+
+
+def rollback(run: RunOption, reason: ReasonOption = "") -> None:
+    """Make the best network what it was before the last promotion; again goes further back."""
+    from backend.commands import Rollback
+    from backend.errand import carry_out
+    from backend.rundir import RunDirectory
+
+    directory = RunDirectory(run)
+    directory.read_config()
+    typer.echo(carry_out(directory, Rollback(reason=reason), "matrix0 rollback"))
