@@ -75,7 +75,10 @@ class CheckpointNow(CommandBase, frozen=True, kw_only=True):
 
 
 class EvaluateNow(CommandBase, frozen=True, kw_only=True):
-    """Play the newest checkpoint against the best."""
+    """Play a checkpoint against the best."""
+
+    name: str = ""
+    """Empty: the newest one."""
 
 
 class Promote(CommandBase, frozen=True, kw_only=True):

@@ -127,12 +127,14 @@ class Gating:
 
     # What a person wants --------------------------------------------------------------------------
 
-    async def evaluate_newest(self) -> str:
-        """Starts a match of the newest checkpoint against the best; the reason if it cannot."""
+    async def evaluate(self, name: str = "") -> str:
+        """Starts a match of a checkpoint, or the newest, against the best; or why it cannot."""
         saved = await self._shown()
         if not saved:
             return "there is no checkpoint yet"
-        actions = self._director.evaluate(saved[-1])
+        if name and name not in saved:
+            return f"there is no checkpoint {name!r} on disk"
+        actions = self._director.evaluate(name or saved[-1])
         if isinstance(actions, str):
             return actions
         await self._act(actions)

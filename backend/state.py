@@ -315,6 +315,8 @@ def _match_finished(state: RunState, event: e.MatchFinished) -> RunState:
         finished=event,
     )
     running = None if is_running else state.match
+    if event.opponent == state.best:
+        state = replace(state, checkpoints=_measured(state.checkpoints, event))
     state = replace(state, match=running, matches=(*state.matches[-(MAX_MATCHES - 1) :], view))
     text = (
         f"{event.candidate} against {event.opponent}: "
@@ -322,6 +324,18 @@ def _match_finished(state: RunState, event: e.MatchFinished) -> RunState:
         f"Elo {event.elo:+z.0f} [{event.elo_low:+z.0f}, {event.elo_high:+z.0f}]"
     )
     return _log(state, event.at, "evaluator", "info", text)
+
+
+def _measured(
+    checkpoints: tuple[CheckpointView, ...], match: e.MatchFinished
+) -> tuple[CheckpointView, ...]:
+    elo = {
+        "elo": match.elo,
+        "elo_low": match.elo_low,
+        "elo_high": match.elo_high,
+        "versus": match.opponent,
+    }
+    return tuple(replace(c, **elo) if c.name == match.candidate else c for c in checkpoints)
 
 
 def _gate_decided(state: RunState, event: e.GateDecided) -> RunState:

@@ -306,7 +306,7 @@ class Supervisor:
                 if self._is_paused:
                     refused = "the run is paused: resume it first"
                 else:
-                    refused = await self._gating.evaluate_newest()
+                    refused = await self._gating.evaluate(command.name)
             case Promote() | Rollback() | RecordMatch():
                 refused, text = await self._gating.obey(command)
             case StopRun():

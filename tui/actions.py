@@ -80,8 +80,8 @@ def _no_evaluation_now(context: Context) -> str:
         return f"a match is being played already ({state.match.played}/{state.match.games} games)"
     if not state.checkpoints:
         return "there is no checkpoint yet"
-    if state.checkpoints[-1].name == state.best:
-        return "the newest checkpoint is the best one already"
+    if (context.checkpoint or state.checkpoints[-1].name) == state.best:
+        return f"{fmt.network(state.best)} is the best network itself"
     return ""
 
 
@@ -167,12 +167,12 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="evaluate",
         key="e",
-        title="Evaluate the newest checkpoint",
+        title="Evaluate the selected checkpoint",
         short="Evaluate",
         brief="Eval",
-        help="A match of the newest checkpoint against the best network.",
+        help="A match of the checkpoint under the cursor against the best network.",
         refused=_no_evaluation_now,
-        command=lambda context: c.EvaluateNow(),
+        command=lambda context: c.EvaluateNow(name=context.checkpoint),
     ),
     Action(
         id="promote",

@@ -96,7 +96,8 @@ async def test_of_timed_checkpoints_one_stays_and_none_is_shown_measured_or_prom
     assert stage.on_disk() == [0, 4]
     assert stage.shown() == [0]
     assert [line.text for line in stage.ledger.state.log if "removed" in line.text] == []
-    assert "best network itself" in await stage.gating.evaluate_newest()
+    assert "best network itself" in await stage.gating.evaluate()
+    assert "there is no checkpoint" in await stage.gating.evaluate(timed)
     assert "there is no checkpoint" in await stage.gating.promote(timed, "")
     for step in (5, 6, 7):
         await stage.save(step, "stopping")

@@ -1,8 +1,11 @@
 """What folding events into the state of a run leaves."""
 
+from msgspec.structs import replace
+
 from backend import events as e
 from backend.curves import MAX_POINTS
 from backend.state import RunState, fold
+from tests.tui.scenario import cycle_end, rich_state
 
 
 def folded(*events: e.Event, state: RunState | None = None) -> RunState:
@@ -50,3 +53,17 @@ def test_a_checkpoint_that_is_announced_again_keeps_its_verdict() -> None:
     (view,) = folded(saved, verdict, again).checkpoints
     assert (view.verdict, view.elo, view.versus) == ("promoted", 70.0, "b")
     assert (view.reason, view.saved_at) == ("asked", 9.0)
+
+
+def test_a_match_against_the_best_rates_its_checkpoint_at_once() -> None:
+    state = rich_state()
+    played = cycle_end(1, state.now + 1, 61.0, "rejected")[0]
+    by_hand = replace(played, match="by-hand", candidate="step-00001000", opponent=state.best)
+
+    def shown(after: RunState) -> tuple[float | None, str]:
+        (view,) = (c for c in after.checkpoints if c.name == "step-00001000")
+        return view.elo, view.versus
+
+    assert shown(state) == (127.0, "step-00000000")
+    assert shown(fold(state, by_hand)) == (61.0, "step-00002000")
+    assert shown(fold(state, replace(by_hand, opponent="random"))) == shown(state)

@@ -49,9 +49,16 @@ def test_no_order_is_given_without_a_supervisor(rich: RunState, action: object) 
 
 
 def test_evaluation_needs_a_checkpoint_that_is_not_the_best(rich: RunState) -> None:
-    assert refusal("evaluate", rich) == "the newest checkpoint is the best one already"
+    assert refusal("evaluate", rich) == "2,000 is the best network itself"
     newer = fold(rich, scenario.checkpoint(2300, rich.now))
     assert refusal("evaluate", newer) == ""
+    assert refusal("evaluate", newer, checkpoint="step-00001000") == ""
+    itself = "2,000 is the best network itself"
+    assert refusal("evaluate", newer, checkpoint=rich.best) == itself
+    command = BY_ID["evaluate"].command
+    assert command is not None
+    wanted = c.EvaluateNow(name="step-00001000")
+    assert command(Context(newer, UP, "step-00001000")) == wanted
     none = scenario.fold_all(scenario.beginning())
     assert refusal("evaluate", none) == "there is no checkpoint yet"
 

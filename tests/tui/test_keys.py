@@ -52,7 +52,7 @@ async def test_a_key_that_makes_no_sense_now_says_why(rich: RunState) -> None:
         await pilot.press("e")
         await draw(app, pilot)
         assert link.sent == []
-        assert "the newest checkpoint is the best one already" in toasts(app)[0]
+        assert "2,000 is the best network itself" in toasts(app)[0]
 
 
 @pytest.mark.parametrize(("answer", "sent"), [("y", True), ("n", False), ("enter", False)])
@@ -172,7 +172,7 @@ async def test_help_lists_every_action_and_why_some_are_refused(rich: RunState) 
         seen = plain(app)
         for action in ACTIONS:
             assert action.title in seen, action.id
-        assert "Not now: the newest checkpoint is the best one already." in seen
+        assert "Not now: 2,000 is the best network itself." in seen
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, Dashboard)
