@@ -4,6 +4,8 @@ import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backend.evaluation.rating import MAX_ELO, elo_of_pairs, elo_of_score, los_of_pairs
 
@@ -100,6 +102,16 @@ def test_the_likelihood_of_superiority_is_the_published_one(
 ) -> None:
     assert los_of_pairs(pairs) == pytest.approx(los, abs=1e-3)
     assert los_of_pairs(pairs[::-1]) == pytest.approx(1 - los, abs=1e-3)
+
+
+@given(st.tuples(*[st.integers(0, 300)] * 5).filter(any))
+def test_swapping_the_players_negates_elo_and_turns_superiority_round(
+    pairs: tuple[int, ...],
+) -> None:
+    one, other = elo_of_pairs(pairs), elo_of_pairs(pairs[::-1])
+    assert one == pytest.approx((-other.elo, -other.high, -other.low), abs=1e-6)
+    assert one.low <= one.elo <= one.high
+    assert los_of_pairs(pairs) + los_of_pairs(pairs[::-1]) == pytest.approx(1)
 
 
 def test_a_difference_is_sure_where_its_interval_leaves_0_out() -> None:
