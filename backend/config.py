@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from backend.evaluation.config import AdjudicationConfig
 from backend.ranges import require as _require
+from backend.supervisor_config import SupervisorConfig as SupervisorConfig
 from backend.training.config import TrainingConfig
 from model.config import ModelConfig, SslConfig
 
@@ -339,43 +340,6 @@ class EvaluationConfig:
             "must be even, 0 or more",
         )
         _require(self.parallel_games >= 1, "parallel_games", self.parallel_games, "must be >= 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SupervisorConfig:
-    """How workers are watched, restarted and stopped."""
-
-    heartbeat_s: float = 1.0
-    """Seconds between two signs of life of a worker."""
-    stall_s: float = 60.0
-    """A worker silent for this long is killed and restarted."""
-    startup_s: float = 300.0
-    """The same, while it loads or compiles."""
-    backoff_s: float = 1.0
-    """First delay before a restart; doubles each time, with jitter."""
-    backoff_max_s: float = 60.0
-    """Longest delay before a restart."""
-    max_crashes: int = 5
-    """This many abnormal exits within ten minutes and the worker is given up, aloud."""
-    stop_grace_s: float = 20.0
-    """Seconds between asking a worker to stop and killing it."""
-    keep_checkpoints: int = 5
-    """The last ones; the first, the best and those saved by hand are always kept."""
-
-    def __post_init__(self) -> None:
-        for name in (
-            "heartbeat_s",
-            "stall_s",
-            "startup_s",
-            "backoff_s",
-            "backoff_max_s",
-            "stop_grace_s",
-        ):
-            _require(getattr(self, name) > 0, name, getattr(self, name), "must be > 0")
-        _require(self.max_crashes >= 1, "max_crashes", self.max_crashes, "must be at least 1")
-        _require(
-            self.keep_checkpoints >= 1, "keep_checkpoints", self.keep_checkpoints, "must be >= 1"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,9 +51,10 @@ def main() -> None:
 
         step()
         waits.clear()
+        what = f"training, all tasks, {trainer.precision}, batch {config.training.batch_size}"
         rows = [
             Row(
-                what=f"training, batch {config.training.batch_size}, {trainer.precision}, all tasks",
+                what=what,
                 value=rate(step, seconds=15),
                 unit="samples/s",
             ),

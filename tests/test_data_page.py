@@ -202,7 +202,8 @@ def test_the_files_of_a_checkpoint_are_those_of_the_table(tmp_path: Path) -> Non
 
 def test_names_within_a_checkpoint_are_those_of_the_trainer() -> None:
     # Read, not imported: loading torch takes longer than all else here.
-    source = (BACKEND / "training.py").read_text(encoding="utf-8")
+    files = sorted((BACKEND / "training").glob("*.py"))
+    source = "\n".join(file.read_text(encoding="utf-8") for file in files)
     (optimiser,) = (row[1] for row in PAGE.tables("file", "arrays") if "optimizer" in row[0])
     (moments,) = re.findall(r"^_MOMENTS: Final = \((.*)\)$", source, flags=re.MULTILINE)
     (mask,) = re.findall(r'^_MASK_RNG: Final = "(.*)"$', source, flags=re.MULTILINE)
