@@ -72,7 +72,8 @@ def read_earlier(path: Path, additions: ModelConfig, *, raw: bool) -> EarlierChe
     try:
         weights = take_weights(state, additions)
     except ValueError as error:
-        raise CheckpointError(f"{path}: {source} weights: {error}") from error
+        hint = "; --raw takes those as trained" if source == "averaged" else ""
+        raise CheckpointError(f"{path}: {source} weights: {error}{hint}") from error
     step = container.get("global_step")
     return EarlierCheckpoint(
         weights=weights, source=source, step=step if isinstance(step, int) and step > 0 else 0

@@ -166,8 +166,8 @@ class Attention(nn.Module):
     it no score is written out, and on a CPU training keeps a fifth less for the backward pass.
 
     The earlier program clamped scores to +-50 before the softmax, which fused attention cannot do.
-    Its networks are computed exactly unless a score lies beyond 50, where it says e^50 at most; in
-    its golden outputs none does.
+    A network of its answers otherwise here where a score lies beyond 50, and nowhere else; in its
+    golden outputs none does.
 
     `scale_B` is as in `ResidualBlock`; the LayerNorm is no part of the branch.
     """
