@@ -1,13 +1,14 @@
 """The self-supervised terms, whose heads answer for every square: computed a few boards at a time.
 
-Five heads of 64 squares each would keep more activations than policy and value together. So they
-are computed on chunks of boards, one head after the other, each followed at once by its own
-backward pass down to the trunk's output, where the gradients are collected:
+Together they would keep their activations for all boards until the backward pass. So they are
+computed on chunks of boards, one head after the other, each followed at once by its own backward
+pass down to the trunk's output, where the gradients are collected:
 
     trunk ── policy, value ─────────────────┐
       │ detached                            ├─► one backward pass through the trunk
-      └─ chunk 1: piece ↓↑ threat ↓↑ … ─┐   │
-      └─ chunk 2: piece ↓↑ threat ↓↑ … ─┴───┘ gradient of the trunk's output
+      ├─ boards  1-32: threat ↓↑ pin ↓↑ … ─┐│
+      ├─ boards 33-64: threat ↓↑ pin ↓↑ … ─┤│
+      └─ masked boards: piece ↓↑ … ────────┴┘ gradient of the trunk's output
 
 What is held at any time is one head of one chunk, and one tensor as large as the trunk's output,
 however many tasks there are. Nothing is computed twice, and the gradients are the same.
