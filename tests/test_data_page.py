@@ -218,8 +218,9 @@ def test_names_within_a_checkpoint_are_those_of_the_trainer() -> None:
         EXPIRED_CREDITS,
         checkpoints.SAVED_BECAUSE,
     ]
-    (counters,) = re.findall(r"trainer=\{(.*)\}", source)
-    assert quoted(manifest["trainer"]) == re.findall(r'"(\w+)":', counters)
+    (counters,) = re.findall(r"trainer: dict\[[^\n]*\] = \{\n(.*?)\}", source, flags=re.DOTALL)
+    (measured,) = re.findall(r'trainer\["(\w+)"\] = ', source)
+    assert quoted(manifest["trainer"]) == [*re.findall(r'"(\w+)":', counters), measured]
 
 
 async def test_the_database_has_the_tables_and_columns_of_the_page(tmp_path: Path) -> None:
