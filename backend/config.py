@@ -308,9 +308,13 @@ class EvaluationConfig:
     """Leaf evaluations for one move; 0 means as in [search]."""
     opening_plies: int = 6
     """Random plies of an opening; the same opening is never used for two pairs."""
+    book_path: str = ""
+    """Openings instead: a file of EPD or FEN, PGN or Polyglot (.bin), also .gz or .zst."""
+    book_plies: int = 16
+    """Plies of a game in a PGN book, or along a Polyglot book, that are played from it."""
     max_plies: int = 300
     """A longer game is cut: a draw by adjudication, counted apart."""
-    gate_score: float = 0.5
+    gate_score: float = 0.55
     """Gate sprt, not decided within `games`: promote all the same above this score; 1: never."""
     baseline_games: int = 40
     """Games against each of the random and the greedy mover; 0 leaves the ladder out."""
@@ -322,7 +326,8 @@ class EvaluationConfig:
             self.games >= 2 and self.games % 2 == 0, "games", self.games, "must be even, 2 or more"
         )
         _require(self.simulations >= 0, "simulations", self.simulations, "must not be negative")
-        _require(self.opening_plies >= 1, "opening_plies", self.opening_plies, "must be >= 1")
+        for name in ("opening_plies", "book_plies"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
         _require(self.max_plies >= 1, "max_plies", self.max_plies, "must be at least 1")
         _require(
             -MAX_GATE_ELO <= self.gate_elo0 < self.gate_elo1 <= MAX_GATE_ELO,

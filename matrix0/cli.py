@@ -21,10 +21,13 @@ from matrix0.commands import (
     network,
     processes,
     profile,
+    rate,
     ratings,
     rules,
     screen,
+    suite,
     system,
+    tournament,
 )
 
 PLAIN: dict[str, Any] = {
@@ -44,7 +47,10 @@ app.command("model")(network.model)
 app.command("inference")(inference.inference)
 app.command("profile")(profile.profile)
 app.command("match")(match.match)
+app.command("tournament")(tournament.tournament)
+app.command("rate")(rate.rate)
 app.command("ratings")(ratings.ratings)
+app.command("suite")(suite.suite)
 app.command("promote")(best.promote)
 app.command("rollback")(best.rollback)
 app.command("train")(data.train)

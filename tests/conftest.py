@@ -5,9 +5,15 @@ with everything else: only the first run after an edit compiles.
 """
 
 import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from matrix0 import cli
+from tests.command_line import Outcome, Run
 
 for _library in ("OMP", "MKL", "OPENBLAS"):
     # Before the first import of torch or numpy, and inherited by the processes that tests start.
@@ -15,6 +21,21 @@ for _library in ("OMP", "MKL", "OPENBLAS"):
 
 settings.register_profile("matrix0", deadline=None)  # The first example may compile a kernel.
 settings.load_profile("matrix0")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """`run("perft", "startpos", "3")`: the front door in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str, entry: Callable[[], None] = cli.main) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["matrix0", *words])
+        with pytest.raises(SystemExit) as ended:
+            entry()
+        captured = capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), captured.out, captured.err)
+
+    return call
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

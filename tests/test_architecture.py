@@ -19,6 +19,7 @@ MAY_LOAD_TORCH = {
     "backend.accelerator",
     "backend.device",
     "backend.earlier",
+    "backend.evaluation.fixture",
     "backend.evaluation.lineup",
     "backend.inference.calibration",
     "backend.inference.candidates",

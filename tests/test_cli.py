@@ -1,11 +1,9 @@
 """The command line: what it offers, what it says when it cannot, and what it does not load."""
 
-import dataclasses
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +14,10 @@ from backend.presets import PRESETS
 from backend.rundir import RunDirectory
 from backend.settings import build_config, load_config
 from matrix0 import __version__, cli
+from tests.command_line import Outcome, Run
 from tests.earlier import container
 
 ROOT = Path(__file__).resolve().parents[1]
-
-Run = Callable[..., "Outcome"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """`run("perft", "startpos", "3")`: the front door in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str, entry: Callable[[], None] = cli.main) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["matrix0", *words])
-        with pytest.raises(SystemExit) as ended:
-            entry()
-        captured = capsys.readouterr()
-        return Outcome(int(ended.value.code or 0), captured.out, captured.err)
-
-    return call
 
 
 # What there is ------------------------------------------------------------------------------------
@@ -57,14 +30,23 @@ FLAGS = {
     "matrix0 import checkpoint": ["--config", "--preset", "--raw", "--run", "--set", "FILE"],
     "matrix0 import pgn": ["--run", "FILE"],
     "matrix0 inference": ["--checkpoint", "--json", "--preset"],
-    "matrix0 match": ["--games", "--run", "--simulations", "A", "B"],
+    "matrix0 match": ["--games", "--openings", "--run", "--simulations", "A", "B"],
     "matrix0 model": ["--json", "--preset"],
     "matrix0 perft": ["--divide", "DEPTH", "FEN"],
     "matrix0 profile": ["--batch", "--json", "--preset", "--run", "--set", "--steps", "--trace"],
     "matrix0 promote": ["--reason", "--run", "NAME"],
+    "matrix0 rate": [
+        *("--games", "--movetime", "--probe-games", "--run", "--simulations", "--stockfish"),
+        "PLAYER",
+    ],
     "matrix0 ratings": ["--run"],
     "matrix0 rollback": ["--reason", "--run"],
+    "matrix0 suite": ["--limit", "--player", "--run", "--simulations", "FILE"],
     "matrix0 supervise": ["--cycles", "--run"],
+    "matrix0 tournament": [
+        *("--games", "--kind", "--openings", "--run", "--simulations"),
+        "PLAYER…",
+    ],
     "matrix0 train": ["--config", "--preset", "--run", "--set", "--source", "--steps"],
     "matrix0 worker": ["--run", "--worker", "ROLE"],
     "matrix0-tui": ["--config", "--cycles", "--json", "--no-ui", "--preset", "--run", "--set"],
@@ -106,8 +88,11 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
         "perft",
         "profile",
         "promote",
+        "rate",
         "ratings",
         "rollback",
+        "suite",
+        "tournament",
         "train",
     }
 
@@ -282,7 +267,7 @@ def test_a_match_of_baselines_prints_the_score_and_keeps_the_games(
     played = run("match", "greedy", "random", "--run", "prepared", "--games", "4")
     assert played.code == 0, played.err
     lines = played.out.splitlines()
-    assert lines[0] == "greedy against random: 4 games, 24 simulations a move"
+    assert lines[0] == "greedy against random: 4 games"
     assert lines[2].startswith("Elo ")
     assert lines[3].startswith("pairs of 0, 0.5, 1, 1.5, 2 points: ")
     assert lines[4].startswith("LLR ")

@@ -20,7 +20,6 @@ from typing import Any, Final, NamedTuple
 
 import chess
 import chess.engine
-import psutil
 
 from backend.errors import ConfigError
 from backend.evaluation.engines import EngineSpec
@@ -198,10 +197,14 @@ class _Process:
         """Kill it, its children too."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            pid = engine.transport.get_pid()
             _kill(engine)
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-                psutil.Process(pid).wait(KILL_S)
+            protocol = engine.protocol
+            # Its exit is collected by the loop it was started in; a second waiter would confuse it.
+            gone = threading.Event()
+            with contextlib.suppress(RuntimeError):  # The loop has ended, and the engine before it.
+                tell = protocol.returncode.add_done_callback
+                protocol.loop.call_soon_threadsafe(tell, lambda _: gone.set())
+                gone.wait(KILL_S)
             engine.close()
 
 

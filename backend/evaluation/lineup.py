@@ -1,8 +1,11 @@
-"""From a name to a player: a checkpoint of the run, or a mover that needs no network."""
+"""From a name to a player: a checkpoint of the run, an engine of others, a simple mover."""
 
+import os
 from collections.abc import Callable
 
 from backend.config import BASELINES, SearchConfig
+from backend.evaluation.engines import names_engine, parse_engine
+from backend.evaluation.external import ExternalPlayer
 from backend.evaluation.players import GreedyPlayer, NetworkPlayer, Player, RandomPlayer
 from backend.inference.front import Inference
 
@@ -18,9 +21,11 @@ def make_player(
 ) -> Player:
     """The player called `name`, with room for `slots` boards.
 
-    `name` is random, greedy, or a checkpoint, which `load` makes ready to play. What `load` raises
-    passes through.
+    `name` is random, greedy, an engine as `backend.evaluation.engines` says, or a checkpoint, which
+    `load` makes ready to play. What `load` raises passes through. To be closed.
     """
+    if names_engine(name):
+        return ExternalPlayer(parse_engine(name), processes=min(slots, os.cpu_count() or 1))
     if name in BASELINES:
         return RandomPlayer(seed) if name == "random" else GreedyPlayer(seed)
     inference = load(name)

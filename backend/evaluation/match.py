@@ -201,8 +201,17 @@ def score_of(games: Sequence[MatchGame]) -> MatchScore:
     )
 
 
-def to_pgn(games: Sequence[MatchGame], candidate: str, opponent: str, event: str) -> str:
-    """All games as PGN text, with the players' comments and how each game ended."""
+def to_pgn(
+    games: Sequence[MatchGame],
+    candidate: str,
+    opponent: str,
+    event: str,
+    budgets: tuple[str, str] = ("", ""),
+) -> str:
+    """All games as PGN text, with the players' comments and how each game ended.
+
+    `budgets`: what candidate and opponent may spend on a move.
+    """
     out = io.StringIO()
     date = datetime.datetime.now(datetime.UTC).strftime("%Y.%m.%d")
     for game in games:
@@ -220,6 +229,10 @@ def to_pgn(games: Sequence[MatchGame], candidate: str, opponent: str, event: str
             Result=result,
         )
         pgn.headers["Termination"] = game.termination
+        spent = budgets if game.candidate_is_white else budgets[::-1]
+        for side, budget in zip(("White", "Black"), spent, strict=True):
+            if budget:
+                pgn.headers[f"{side}Budget"] = budget
         node: chess.pgn.GameNode = pgn
         for ply, move in enumerate(game.board.move_stack):
             node = node.add_variation(move)

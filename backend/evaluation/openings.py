@@ -12,10 +12,21 @@ import chess.polyglot
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.config import EvaluationConfig
 from backend.errors import ConfigError
 from backend.evaluation.referee import verdict
 from backend.replay.boards import board_from_position, move_from_code
 from backend.replay.book import read_book
+
+
+def openings_of(config: EvaluationConfig, count: int, seed: int) -> list[chess.Board]:
+    """`count` openings as the settings say. ConfigError when they cannot be had."""
+    if config.book_path:
+        return book_openings(Path(config.book_path), count, config.book_plies, seed)
+    try:
+        return random_openings(count, config.opening_plies, seed)
+    except ValueError as error:
+        raise ConfigError(f"[evaluation] opening_plies: {error}") from error
 
 
 def random_openings(count: int, plies: int, seed: int) -> list[chess.Board]:

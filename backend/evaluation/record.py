@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.config import BASELINES
+from backend.evaluation.engines import names_engine, parse_engine
 from backend.evaluation.match import MatchGame, score_of
 
 Results = tuple[int, int, int, int, int, int, int, int, int]
@@ -27,6 +28,8 @@ def facts_of(games: Sequence[MatchGame]) -> dict[str, Any]:
 
 def budget_of(player: str, simulations: int) -> str:
     """What a player of a run may spend on a move; a baseline spends nothing."""
+    if names_engine(player):
+        return parse_engine(player).budget
     return "" if player in BASELINES else f"{simulations} simulations"
 
 

@@ -1,6 +1,7 @@
 """Evaluation worker: plays the matches it is told to, one at a time, and reports the score.
 
-A match is all or nothing: one that is broken off by a stop is played again from the start.
+A match is announced when it is over. One that was broken off by a stop or a crash goes on with the
+games that had ended.
 """
 
 import time
@@ -20,10 +21,12 @@ from backend.commit import commit_file
 from backend.config import Config
 from backend.device import Device, choose_device
 from backend.errors import WorkerError
+from backend.evaluation.adjudication import Adjudicator
 from backend.evaluation.gate import gate_test
 from backend.evaluation.lineup import make_player, match_batch
 from backend.evaluation.match import MatchGame, play_match, to_pgn
-from backend.evaluation.openings import random_openings
+from backend.evaluation.matchlog import MatchLog
+from backend.evaluation.openings import openings_of
 from backend.evaluation.record import budget_of, facts_of
 from backend.evaluation.trial import Trial
 from backend.events import InferenceChosen, MatchFinished, MatchProgress, MatchStarted
@@ -119,19 +122,33 @@ class _EvaluatorWorker:
         )
         self._io.set_phase("evaluating", f"against {order.opponent}")
         trial = Trial(test)
-        plies = self._config.evaluation.opening_plies
-        games = play_match(
-            candidate,
-            opponent,
-            random_openings(order.games // 2, plies, order.seed),
-            max_plies=self._config.evaluation.max_plies,
-            slots=slots,
-            on_game=lambda finished: self._progress(order, trial, finished),
-            on_step=lambda: self._may_go_on() and not trial.decision,
-        )
+        openings = openings_of(self._config.evaluation, order.games // 2, order.seed)
+        path = self._run.games / f"match-{order.match}.jsonl"
+
+        def hear(finished: list[MatchGame]) -> None:
+            log.hear(finished)
+            self._progress(order, trial, finished)
+
+        with MatchLog(path, self._identity(order), openings) as log:
+            games = play_match(
+                candidate,
+                opponent,
+                openings,
+                max_plies=self._config.evaluation.max_plies,
+                slots=slots,
+                adjudicator=Adjudicator(self._config.adjudication),
+                played=log.finished,
+                on_game=hear,
+                on_step=lambda: self._may_go_on() and not trial.decision,
+            )
         if games is None and not trial.decision:
             return
         self._finish(order, trial.counted, time.monotonic() - began)
+        log.remove()
+
+    def _identity(self, order: PlayMatch) -> str:
+        """What makes this match what it is; the seed draws its openings."""
+        return f"{order} {self._config.evaluation} {self._config.adjudication}"
 
     def _load(self, name: str) -> Inference:
         """The network as self-play would play with it: what is measured is what makes the games."""
@@ -172,7 +189,8 @@ class _EvaluatorWorker:
 
     def _finish(self, order: PlayMatch, games: list[MatchGame], seconds: float) -> None:
         event = f"Matrix0 {order.match}, {order.simulations} simulations"
-        pgn = to_pgn(games, order.candidate, order.opponent, event)
+        budgets = [budget_of(name, order.simulations) for name in (order.candidate, order.opponent)]
+        pgn = to_pgn(games, order.candidate, order.opponent, event, (budgets[0], budgets[1]))
         path = self._run.games / f"match-{order.match}.pgn"
         commit_file(path, pgn.encode())
         self._io.emit(
@@ -183,8 +201,8 @@ class _EvaluatorWorker:
                 simulations=order.simulations,
                 seconds=seconds,
                 pgn=path.name,
-                candidate_budget=budget_of(order.candidate, order.simulations),
-                opponent_budget=budget_of(order.opponent, order.simulations),
+                candidate_budget=budgets[0],
+                opponent_budget=budgets[1],
                 **facts_of(games),
             )
         )

@@ -1,114 +1,102 @@
-"""`matrix0 match`: two players of a run, paired openings with colours swapped, one referee."""
+"""`matrix0 match`: two players, paired openings with colours swapped, one referee."""
 
 import time
-from typing import TYPE_CHECKING, Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend.errors import CheckpointError, ConfigError, RunDirectoryError, RunLockedError
-from matrix0.commands.options import RunOption, say
+from backend.errors import RunDirectoryError, RunLockedError
+from matrix0.commands.options import say
+from matrix0.commands.players import PLAYER_HELP, GamesRunOption, Progress, Venue
 
 if TYPE_CHECKING:
     from backend.config import EvaluationConfig
-    from backend.evaluation.match import MatchGame
     from backend.events import MatchFinished
     from backend.rundir import RunDirectory
-
-REPORT_EVERY_S: Final = 5.0
-"""Seconds between two lines of progress."""
-PLAYER_HELP: Final = "Checkpoint name, best, latest, initial, random or greedy."
 
 
 def match(
     first: Annotated[str, typer.Argument(metavar="A", help=PLAYER_HELP, show_default=False)],
-    second: Annotated[str, typer.Argument(metavar="B", help=PLAYER_HELP, show_default=False)],
-    run: RunOption,
+    second: Annotated[
+        str, typer.Argument(metavar="B", help="The same; or, after `verify`, a PGN file.")
+    ],
+    run: GamesRunOption = None,
     games: Annotated[int, typer.Option(min=2, help="An even number: each opening twice.")] = 200,
     simulations: Annotated[
         int, typer.Option(min=0, help="Leaf evaluations for one move; 0 means as in the run.")
     ] = 0,
+    openings: Annotated[
+        str, typer.Option(help="A book of openings: EPD, PGN, Polyglot; also .gz, .zst.")
+    ] = "",
 ) -> None:
-    """Play A against B; print score, Elo with its 95 % interval, and what the gate's test says."""
+    """Play A against B: score, Elo with its 95 % interval, and what the gate's test says.
+
+    A match that was interrupted goes on when it is ordered again. `matrix0 match verify FILE.pgn`
+    replays the games of a file and derives every result again.
+    """
+    if first == "verify":
+        _verify(Path(second))
+        return
     if games % 2:
         raise typer.BadParameter(f"{games} must be even", param_hint="--games")
-
-    from backend.rundir import RunDirectory
-
-    directory = RunDirectory(run)
-    config = directory.read_config()
-    names = [player_name(word, directory) for word in (first, second)]
+    venue = Venue.at(run, simulations=simulations, openings=openings)
+    names = [venue.name(word) for word in (first, second)]
 
     from backend.commit import commit_file
-    from backend.device import choose_device
-    from backend.evaluation.lineup import make_player, match_batch
-    from backend.evaluation.match import play_match, to_pgn
-    from backend.evaluation.openings import random_openings
+    from backend.evaluation.fixture import Fixture
+    from backend.evaluation.match import to_pgn
     from backend.evaluation.record import budget_of, facts_of
-    from backend.events import InferenceChosen, MatchFinished
-    from backend.inference.choose import Chooser
-    from backend.inference.front import Inference
-    from backend.inference.words import in_words
-    from backend.weights import load_network
+    from backend.events import MatchFinished
 
-    settings = config.evaluation
-    simulations = simulations or settings.simulations or config.search.simulations
-    slots = min(games, settings.parallel_games)
-    chooser = Chooser(
-        config.inference,
-        choose_device(config.device),
-        batch=match_batch(slots),
-        replay=directory.replay,
-        seed=config.seed,
+    club = venue.club(games)
+    fixture = Fixture(
+        first=names[0],
+        second=names[1],
+        games=games,
+        simulations=venue.simulations,
+        seed=venue.config.seed,
     )
-
-    def load(name: str) -> Inference:
-        choice = chooser.choose(load_network(directory.checkpoints / name))
-        chosen = InferenceChosen(worker="match", network=name, **choice.facts())
-        typer.echo(in_words(chosen), err=True)
-        return choice.inference
-
-    players = [
-        make_player(
-            name,
-            load,
-            config.search,
-            simulations=simulations,
-            slots=slots,
-            seed=config.seed + side,
-        )
-        for side, name in enumerate(names)
-    ]
-    try:
-        openings = random_openings(games // 2, settings.opening_plies, config.seed)
-    except ValueError as error:
-        raise ConfigError(f"[evaluation] opening_plies: {error}") from error
-    typer.echo(f"{names[0]} against {names[1]}: {games} games, {simulations} simulations a move")
+    typer.echo(f"{venue.introduce(names[0])} against {venue.introduce(names[1])}: {games} games")
     began = time.monotonic()
-    played = play_match(
-        players[0],
-        players[1],
-        openings,
-        max_plies=settings.max_plies,
-        slots=slots,
-        on_game=_Progress(games),
-    )
-    assert played is not None, "nothing breaks this match off"
-    path = directory.games / time.strftime("match-by-hand-%Y%m%d-%H%M%S.pgn")
-    commit_file(path, to_pgn(played, names[0], names[1], "Matrix0, by hand").encode())
+    played, log = club.play(fixture, venue.games, Progress(games))
+    budgets = budget_of(names[0], venue.simulations), budget_of(names[1], venue.simulations)
+    path = venue.games / time.strftime("match-by-hand-%Y%m%d-%H%M%S.pgn")
+    text = to_pgn(played, names[0], names[1], "Matrix0, by hand", budgets)
+    commit_file(path, text.encode())
+    log.remove()
     result = MatchFinished(
         match=path.stem.removeprefix("match-"),
         candidate=names[0],
         opponent=names[1],
-        simulations=simulations,
+        simulations=venue.simulations,
         seconds=time.monotonic() - began,
         pgn=path.name,
-        candidate_budget=budget_of(names[0], simulations),
-        opponent_budget=budget_of(names[1], simulations),
+        candidate_budget=budgets[0],
+        opponent_budget=budgets[1],
         **facts_of(played),
     )
-    _show(result, settings)
+    _show(result, venue.config.evaluation)
     typer.echo(f"games: {path}")
-    _record(result, directory)
+    if venue.directory is not None:
+        _record(result, venue.directory)
+
+
+def _verify(path: Path) -> None:
+    """Exit code 65 when a result does not follow from its game."""
+    from backend.errors import ReplayError
+    from backend.evaluation.verify import verify_pgn
+
+    found = verify_pgn(path)
+    if not found.games:
+        raise ReplayError(f"{path}: there is no game in it")
+    for fault in found.faults:
+        typer.echo(fault)
+    kinds = ", ".join(f"{count} {name}" for name, count in found.terminations.most_common())
+    typer.echo(f"{found.games} games: {kinds}")
+    if found.faults:
+        raise ReplayError(f"{path}: {len(found.faults)} of {found.games} games are not as they say")
+    typer.echo("every move is legal, and every result follows from its game")
 
 
 def _record(result: "MatchFinished", directory: "RunDirectory") -> None:
@@ -123,43 +111,6 @@ def _record(result: "MatchFinished", directory: "RunDirectory") -> None:
         carry_out(directory, RecordMatch(result=result), "matrix0 match")
     except (RunDirectoryError, RunLockedError) as error:
         say(f"the match is not recorded for `matrix0 ratings`: {error}")
-
-
-def player_name(word: str, directory: "RunDirectory") -> str:
-    """`word` as the name of a baseline or of a checkpoint that is there."""
-    from backend.checkpoints import list_checkpoints
-    from backend.config import BASELINES
-    from backend.store.reading import best_network
-
-    if word in BASELINES:
-        return word
-    names = list_checkpoints(directory.checkpoints)
-    if not names:
-        raise CheckpointError(f"{directory.checkpoints}: no checkpoint yet")
-    name = word
-    if word == "best":
-        name = best_network(directory.database)
-    elif word in ("initial", "latest"):
-        name = names[0 if word == "initial" else -1]
-    if name not in names:
-        raise CheckpointError(
-            f"{directory.checkpoints}: no checkpoint {name!r}; there are {', '.join(names)}"
-        )
-    return name
-
-
-class _Progress:
-    """A line now and then while the games are played."""
-
-    def __init__(self, games: int) -> None:
-        self._games = games
-        self._due = time.monotonic() + REPORT_EVERY_S
-
-    def __call__(self, finished: "list[MatchGame]") -> None:
-        if time.monotonic() >= self._due:
-            self._due = time.monotonic() + REPORT_EVERY_S
-            points = sum(game.candidate_points for game in finished)
-            typer.echo(f"  {len(finished)}/{self._games} games, {points:g} points", err=True)
 
 
 def _show(result: "MatchFinished", settings: "EvaluationConfig") -> None:

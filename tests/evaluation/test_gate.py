@@ -60,7 +60,8 @@ def test_a_gate_says_what_is_proven_and_what_follows(
     promotes: bool,
     said: str,
 ) -> None:
-    decision = decide(match(pairs), EvaluationConfig(gate=gate, gate_elo1=30.0))
+    config = EvaluationConfig(gate=gate, gate_elo1=30.0, gate_score=0.5)
+    decision = decide(match(pairs), config)
     assert (decision.verdict, decision.promotes) == (verdict, promotes)
     assert said in decision.reason
     for part in (f"{decision.score:.1%}", f"{2 * sum(pairs)} games", "step-00000050", "+35 [-5"):

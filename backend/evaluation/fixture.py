@@ -1,0 +1,121 @@
+"""Matches that a person orders: players by name, games that go on where they stopped.
+
+The games of a match in progress are kept under a name made from all that determines it, so that the
+same order, given again, finds them.
+"""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.config import Config
+from backend.device import choose_device
+from backend.evaluation.adjudication import Adjudicator
+from backend.evaluation.lineup import make_player, match_batch
+from backend.evaluation.match import MatchGame, play_match
+from backend.evaluation.matchlog import MatchLog
+from backend.evaluation.openings import openings_of
+from backend.evaluation.players import Player
+from backend.events import InferenceChosen
+from backend.inference.choose import Chooser
+from backend.inference.front import Inference
+from backend.inference.words import in_words
+from backend.weights import load_network
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixture:
+    """A match, before it is played."""
+
+    first: str
+    second: str
+    games: int
+    simulations: int
+    seed: int
+
+    def identity(self, config: Config) -> str:
+        """All that determines it."""
+        return f"{self} {config.search} {config.evaluation} {config.adjudication}"
+
+
+class Club:
+    """Players of a run, or of none, and the matches between them; networks are made ready once."""
+
+    def __init__(self, config: Config, checkpoints: Path, *, slots: int, say: Say) -> None:
+        """`checkpoints` is where networks are; `say` hears how each is computed."""
+        self._config = config
+        self._checkpoints = checkpoints
+        self.slots = slots
+        self._say = say
+        self._chooser: Chooser | None = None
+        self._ready: dict[str, Inference] = {}
+
+    def player(self, name: str, simulations: int, seed: int) -> Player:
+        """To be closed. Raises what `make_player` does."""
+        return make_player(
+            name,
+            self._load,
+            self._config.search,
+            simulations=simulations,
+            slots=self.slots,
+            seed=seed,
+        )
+
+    def play(
+        self, fixture: Fixture, folder: Path, on_game: Callable[[list[MatchGame]], None]
+    ) -> tuple[list[MatchGame], MatchLog]:
+        """All games of a match, of which some may have been played before.
+
+        Remove the log when the games are kept elsewhere.
+        """
+        settings = self._config.evaluation
+        openings = openings_of(settings, fixture.games // 2, fixture.seed)
+        identity = fixture.identity(self._config)
+        path = folder / f"match-in-progress-{zlib.crc32(identity.encode()):08x}.jsonl"
+        players = []
+        try:
+            for side, name in enumerate((fixture.first, fixture.second)):
+                players.append(self.player(name, fixture.simulations, fixture.seed + side))
+            with MatchLog(path, identity, openings) as log:
+                if log.finished:
+                    self._say(f"goes on after {len(log.finished)} of {fixture.games} games")
+
+                def hear(finished: list[MatchGame]) -> None:
+                    log.hear(finished)
+                    on_game(finished)
+
+                games = play_match(
+                    players[0],
+                    players[1],
+                    openings,
+                    max_plies=settings.max_plies,
+                    slots=self.slots,
+                    adjudicator=Adjudicator(self._config.adjudication),
+                    played=log.finished,
+                    on_game=hear,
+                )
+        finally:
+            for player in players:
+                player.close()
+        assert games is not None, "nothing breaks this match off"
+        return games, log
+
+    def _load(self, name: str) -> Inference:
+        """As self-play would compute it."""
+        if name not in self._ready:
+            if self._chooser is None:
+                self._chooser = Chooser(
+                    self._config.inference,
+                    choose_device(self._config.device),
+                    batch=match_batch(self.slots),
+                    replay=self._checkpoints.parent / "replay",
+                    seed=self._config.seed,
+                )
+            choice = self._chooser.choose(load_network(self._checkpoints / name))
+            chosen = InferenceChosen(worker="match", network=name, **choice.facts())
+            self._say(in_words(chosen))
+            self._ready[name] = choice.inference
+        return self._ready[name]
