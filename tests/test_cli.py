@@ -30,7 +30,10 @@ FLAGS = {
     "matrix0 import checkpoint": ["--config", "--preset", "--raw", "--run", "--set", "FILE"],
     "matrix0 import pgn": ["--run", "FILE"],
     "matrix0 inference": ["--checkpoint", "--json", "--preset"],
-    "matrix0 match": ["--games", "--openings", "--run", "--simulations", "A", "B"],
+    "matrix0 match": [
+        *("--games", "--openings", "--run", "--second-simulations", "--simulations", "--sprt"),
+        *("A", "B"),
+    ],
     "matrix0 model": ["--json", "--preset"],
     "matrix0 perft": ["--divide", "DEPTH", "FEN"],
     "matrix0 profile": ["--batch", "--json", "--preset", "--run", "--set", "--steps", "--trace"],

@@ -17,6 +17,8 @@ from backend.evaluation.match import MatchGame, play_match
 from backend.evaluation.matchlog import MatchLog
 from backend.evaluation.openings import openings_of
 from backend.evaluation.players import Player
+from backend.evaluation.sprt import Sprt
+from backend.evaluation.trial import Trial
 from backend.events import InferenceChosen
 from backend.inference.choose import Chooser
 from backend.inference.front import Inference
@@ -34,6 +36,9 @@ class Fixture:
     second: str
     games: int
     simulations: int
+    """Leaf evaluations for one move of a network."""
+    second_simulations: int = 0
+    """Of the second player, if it is another number."""
     seed: int
 
     def identity(self, config: Config) -> str:
@@ -65,29 +70,37 @@ class Club:
         )
 
     def play(
-        self, fixture: Fixture, folder: Path, on_game: Callable[[list[MatchGame]], None]
+        self,
+        fixture: Fixture,
+        folder: Path,
+        on_game: Callable[[list[MatchGame]], None],
+        test: Sprt | None = None,
     ) -> tuple[list[MatchGame], MatchLog]:
         """All games of a match, of which some may have been played before.
 
-        Remove the log when the games are kept elsewhere.
+        With a test only those that it counts, up to the pair that decides. Remove the log when the
+        games are kept elsewhere.
         """
+        trial = Trial(test)
         settings = self._config.evaluation
         openings = openings_of(settings, fixture.games // 2, fixture.seed)
         identity = fixture.identity(self._config)
         path = folder / f"match-in-progress-{zlib.crc32(identity.encode()):08x}.jsonl"
         players = []
         try:
+            spent = (fixture.simulations, fixture.second_simulations or fixture.simulations)
             for side, name in enumerate((fixture.first, fixture.second)):
-                players.append(self.player(name, fixture.simulations, fixture.seed + side))
+                players.append(self.player(name, spent[side], fixture.seed + side))
             with MatchLog(path, identity, openings) as log:
                 if log.finished:
                     self._say(f"goes on after {len(log.finished)} of {fixture.games} games")
 
                 def hear(finished: list[MatchGame]) -> None:
                     log.hear(finished)
+                    trial.hear(finished)
                     on_game(finished)
 
-                games = play_match(
+                play_match(
                     players[0],
                     players[1],
                     openings,
@@ -96,12 +109,12 @@ class Club:
                     adjudicator=Adjudicator(self._config.adjudication),
                     played=log.finished,
                     on_game=hear,
+                    on_step=lambda: not trial.decision,
                 )
         finally:
             for player in players:
                 player.close()
-        assert games is not None, "nothing breaks this match off"
-        return games, log
+        return trial.counted, log
 
     def _load(self, name: str) -> Inference:
         """As self-play would compute it."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend.errors import RunDirectoryError, RunLockedError
+from backend.errors import ConfigError, RunDirectoryError, RunLockedError
 from matrix0.commands.options import say
 from matrix0.commands.players import PLAYER_HELP, GamesRunOption, Progress, Venue
 
@@ -26,6 +26,12 @@ def match(
     simulations: Annotated[
         int, typer.Option(min=0, help="Leaf evaluations for one move; 0 means as in the run.")
     ] = 0,
+    second_simulations: Annotated[
+        int, typer.Option(min=0, help="Of B, where it shall have another budget than A.")
+    ] = 0,
+    sprt: Annotated[
+        bool, typer.Option("--sprt", help="Stop as soon as the gate's test is decided.")
+    ] = False,
     openings: Annotated[
         str, typer.Option(help="A book of openings: EPD, PGN, Polyglot; also .gz, .zst.")
     ] = "",
@@ -45,6 +51,7 @@ def match(
 
     from backend.commit import commit_file
     from backend.evaluation.fixture import Fixture
+    from backend.evaluation.gate import gate_test
     from backend.evaluation.match import to_pgn
     from backend.evaluation.record import budget_of, facts_of
     from backend.events import MatchFinished
@@ -55,12 +62,18 @@ def match(
         second=names[1],
         games=games,
         simulations=venue.simulations,
+        second_simulations=second_simulations,
         seed=venue.config.seed,
     )
-    typer.echo(f"{venue.introduce(names[0])} against {venue.introduce(names[1])}: {games} games")
+    spent = (venue.simulations, second_simulations or venue.simulations)
+    first, second = (venue.introduce(n, budget) for n, budget in zip(names, spent, strict=True))
+    test = gate_test(venue.config.evaluation) if sprt else None
+    if sprt and test is None:
+        raise ConfigError("--sprt: [evaluation] gate = 'none' has no test")
+    typer.echo(f"{first} against {second}: {'at most ' if test else ''}{games} games")
     began = time.monotonic()
-    played, log = club.play(fixture, venue.games, Progress(games))
-    budgets = budget_of(names[0], venue.simulations), budget_of(names[1], venue.simulations)
+    played, log = club.play(fixture, venue.games, Progress(games), test)
+    budgets = budget_of(names[0], spent[0]), budget_of(names[1], spent[1])
     path = venue.games / time.strftime("match-by-hand-%Y%m%d-%H%M%S.pgn")
     text = to_pgn(played, names[0], names[1], "Matrix0, by hand", budgets)
     commit_file(path, text.encode())
@@ -104,7 +117,8 @@ def _record(result: "MatchFinished", directory: "RunDirectory") -> None:
     from backend.commands import RecordMatch
     from backend.errand import carry_out
 
-    if result.candidate == result.opponent:
+    same = (result.candidate, result.candidate_budget) == (result.opponent, result.opponent_budget)
+    if same:
         say("a match of a player with itself is not recorded: it rates nobody")
         return
     try:
@@ -115,7 +129,7 @@ def _record(result: "MatchFinished", directory: "RunDirectory") -> None:
 
 def _show(result: "MatchFinished", settings: "EvaluationConfig") -> None:
     from backend import wording
-    from backend.evaluation.gate import gate_test
+    from backend.evaluation.gate import decide, gate_test
     from backend.evaluation.rating import los_of_pairs
 
     games = result.wins + result.draws + result.losses
@@ -133,3 +147,6 @@ def _show(result: "MatchFinished", settings: "EvaluationConfig") -> None:
     test = gate_test(settings)
     if test is not None:
         typer.echo(f"{wording.llr(test.llr(result.pairs), *test.bounds)}, {test}")
+        decision = decide(result, settings)
+        passes = "promoted" if decision.promotes else "not promoted"
+        typer.echo(f"by the gate: {decision.verdict} after {games} games, {passes}")

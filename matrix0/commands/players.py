@@ -69,12 +69,12 @@ class Venue:
             raise ConfigError(f"{word!r} is a network: say which run it is of by --run")
         return _checkpoint(word, self.directory)
 
-    def introduce(self, name: str) -> str:
+    def introduce(self, name: str, simulations: int = 0) -> str:
         """'step-00000300 (64 simulations)'; an engine's name says what it spends."""
         from backend.evaluation.engines import names_engine
         from backend.evaluation.record import budget_of
 
-        budget = budget_of(name, self.simulations)
+        budget = budget_of(name, simulations or self.simulations)
         return f"{name} ({budget})" if budget and not names_engine(name) else name
 
     def club(self, games: int) -> "Club":
