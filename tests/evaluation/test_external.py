@@ -63,6 +63,27 @@ def test_who_does_not_answer_with_a_legal_move_loses_the_game(mode: str, reason:
     assert not _left_behind()
 
 
+def test_an_engine_may_speak_xboard() -> None:
+    spec = EngineSpec(
+        word="first-mover",
+        command=(sys.executable, str(BAD_ENGINE.with_name("xboard_engine.py"))),
+        protocol="xboard",
+        limit=chess.engine.Limit(depth=1),
+        options={},
+    )
+    games = _played(spec)
+    for game in games:
+        found = verdict(game.board)
+        assert game.termination == (found.termination if found else PLY_LIMIT)
+        own = chess.WHITE if game.candidate_is_white else chess.BLACK
+        board = game.board.root()
+        for ply, move in enumerate(game.board.move_stack):
+            if ply >= len(game.opening) and board.turn == own:
+                assert move == min(board.legal_moves, key=lambda move: move.uci())
+            board.push(move)
+    assert not _left_behind()
+
+
 def test_a_late_move_loses_on_time() -> None:
     games = _played(_bad("late", time=0.05))
     assert {game.termination for game in games} == {external.OVERTIME}
@@ -124,5 +145,5 @@ def _left_behind() -> list[psutil.Process]:
         process
         for process in psutil.Process().children(recursive=True)
         if process.status() != psutil.STATUS_ZOMBIE
-        and (str(BAD_ENGINE) in process.cmdline() or "sleep" in process.cmdline())
+        and (str(BAD_ENGINE.parent) in " ".join(process.cmdline()) or "sleep" in process.cmdline())
     ]
