@@ -1,4 +1,4 @@
-"""The two command lines, `matrix0` and `matrix0-tui`, and the outermost frame of their processes.
+"""The command lines (`matrix0`, `matrix0-tui`, `matrix0-uci`), the outermost frames of processes.
 
 The commands themselves are in `matrix0/commands/`, one file a subject. Libraries are imported where
 a command needs them: `--help` must not wait for torch, and the screen's process never loads it.
@@ -28,6 +28,7 @@ from matrix0.commands import (
     suite,
     system,
     tournament,
+    uci,
 )
 
 PLAIN: dict[str, Any] = {
@@ -70,6 +71,9 @@ app.add_typer(import_app, name="import")
 tui_app = typer.Typer(**PLAIN)
 tui_app.command()(screen.control_centre)
 
+uci_app = typer.Typer(**PLAIN)
+uci_app.command()(uci.uci)
+
 
 def _show_version(asked: bool) -> None:
     if asked:
@@ -94,6 +98,11 @@ def main() -> None:
 def tui_main() -> None:
     """`matrix0-tui …`; ends the process."""
     _run(tui_app, "matrix0-tui")
+
+
+def uci_main() -> None:
+    """`matrix0-uci …`; ends the process."""
+    _run(uci_app, "matrix0-uci")
 
 
 def _run(command_line: typer.Typer, name: str) -> None:
