@@ -27,7 +27,6 @@ MAY_LOAD_TORCH = {
     "backend.inference.folding",
     "backend.inference.front",
     "backend.inference.openvino_graph",
-    "backend.inference.openvino_runtime",
     "backend.inference.torch_runtime",
     "backend.selfplay.tuning",
     "backend.supervised",

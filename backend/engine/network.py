@@ -1,28 +1,37 @@
 """Which network plays, and making it ready to judge.
 
 On a CPU it is computed by OpenVINO in float32 where that is installed: several times as fast as
-torch, with the same answers, and ready without measuring anything.
+torch, with the same answers, and ready without measuring anything. From the second start on torch
+is not even loaded (shelf.py).
 """
 
 import sqlite3
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from backend.checkpoints import MANIFEST, list_checkpoints
+from backend.checkpoints import MANIFEST, list_checkpoints, read_manifest
 from backend.config import DeviceConfig
+from backend.engine.shelf import place_for, put, take
 from backend.errors import CheckpointError, RunDirectoryError
 from backend.rundir import RunDirectory
 from backend.search.evaluator import MOVE_SLOTS, Evaluate
 from backend.store.reading import best_network
-from model.config import Orientation
+from model.config import ModelConfig, Orientation
+from model.encoding import encode_planes
 from model.encoding.moves import policy_indices
 from model.rules import MAX_LEGAL_MOVES, legal_moves, start_position
 
 RUNS: Final = Path("runs")
 """Where runs are looked for when no network is named."""
+_NVIDIA: Final = Path("/proc/driver/nvidia/version")
+"""Where it is there, torch has to say whether a GPU can be used."""
+_MIDDLE: Final = 8
+"""Between single positions and full batches: small trees ask for few at a time."""
 
 
 @dataclass(frozen=True)
@@ -58,42 +67,100 @@ def find_network(asked: Path | None, runs: Path = RUNS) -> Found:
 
 
 def make_ready(checkpoint: Path, *, threads: int, leaves: int) -> Ready:
-    """Load the network that plays and judge one position, so that the next one is fast."""
+    """The network that plays; the next position is judged at full speed.
+
+    CheckpointError when the checkpoint is unfit, DeviceError when it cannot be computed here.
+    """
+    manifest = read_manifest(checkpoint)
+    sizes = sorted({1, min(_MIDDLE, leaves), leaves})
+    place = (
+        None if find_spec("openvino") is None or _NVIDIA.exists() else place_for(manifest, sizes)
+    )
+    if place is not None and not place.is_dir():
+        place = _shelve(checkpoint, place, sizes)
+    if place is None:
+        return _by_torch(checkpoint, threads)
+    evaluate = _Shelved(place, sizes, manifest.model, threads)
+    _judge_once(evaluate, manifest.model.orientation, sizes)
+    return Ready(evaluate, manifest.model.orientation, "OpenVINO float32 on the CPU")
+
+
+class _Shelved:
+    """An evaluator from graphs on disk; see `backend.search.evaluator.Evaluate`."""
+
+    def __init__(self, place: Path, sizes: list[int], config: ModelConfig, threads: int) -> None:
+        from backend.inference.openvino_runtime import OpenVinoRuntime
+
+        self._orientation = config.orientation
+        self._runtimes = [
+            (
+                size,
+                OpenVinoRuntime(
+                    lambda size: take(place, size),
+                    config,
+                    batch=size,
+                    floats="float32",
+                    threads=threads,
+                ),
+            )
+            for size in sizes
+        ]
+
+    def __call__(
+        self,
+        positions: NDArray[np.uint64],
+        move_index: NDArray[np.int16],
+        num_moves: NDArray[np.int16],
+        /,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        count = len(positions)
+        size, runtime = next(pair for pair in self._runtimes if pair[0] >= count)
+        encode_planes(positions, self._orientation, runtime.planes(size)[:count])
+        logits = np.zeros(move_index.shape, np.float32)
+        wdl = runtime.run(move_index, num_moves, logits)
+        return logits, wdl
+
+
+def _shelve(checkpoint: Path, place: Path, sizes: list[int]) -> Path | None:
+    """Build the graphs, with torch, for this start and all later ones; None on a GPU."""
     from backend.device import choose_device
-    from backend.inference.candidates import Candidate, Workshop, has_openvino
+    from backend.inference.folding import fold_batch_norm
+    from backend.inference.openvino_graph import build_graph
+    from backend.weights import load_network
+
+    if choose_device(DeviceConfig()).kind != "cpu":
+        return None
+    folded = fold_batch_norm(load_network(checkpoint))
+    put(place, sizes, lambda size: build_graph(folded, size))
+    return place
+
+
+def _by_torch(checkpoint: Path, threads: int) -> Ready:
+    from backend.device import choose_device
     from backend.inference.front import Inference
     from backend.weights import load_network
 
     net = load_network(checkpoint)
     device = choose_device(DeviceConfig(threads=threads))
-    runtime = None
+    inference = Inference(net, device)
+    _judge_once(inference, net.config.orientation, [1])
     words = f"torch {device.inference_precision} on {device.kind}"
-    if device.kind == "cpu" and has_openvino():
-        none = np.zeros((0, 8), np.uint64)
-        workshop = Workshop(net, device, batch=leaves, calibration=none)
-        runtime = workshop.make(Candidate("openvino", "float32"))
-        words = "openvino float32 on cpu"
-    inference = Inference(net, device, runtime)
-    orientation = net.config.orientation
-    _judge_once(inference, orientation, leaves)
-    return Ready(inference, orientation, words)
+    return Ready(inference, net.config.orientation, words)
 
 
-def _judge_once(evaluate: Evaluate, orientation: Orientation, leaves: int) -> None:
-    """One batch of each size that a small tree asks for first: some are compiled when needed."""
+def _judge_once(evaluate: Evaluate, orientation: Orientation, sizes: list[int]) -> None:
+    """A batch of each size: what is compiled when it is first needed is compiled now."""
     position = start_position()
     moves = np.zeros(MAX_LEGAL_MOVES, np.uint16)
     count = int(legal_moves(position, moves))
     index = np.zeros(MOVE_SLOTS, np.int16)
     policy_indices(position, moves[:count], count, orientation == "mover", index)
-    size = leaves
-    while size >= 1:
+    for size in sizes:
         evaluate(
             np.repeat(position[None], size, 0),
             np.repeat(index[None], size, 0),
             np.full(size, count, np.int16),
         )
-        size //= 2
 
 
 def _newest_best(runs: Path) -> Found:

@@ -95,6 +95,7 @@ class Workshop:
             assert candidate.precision != "int8"
             return TorchRuntime(self.net, self.device, candidate.precision)
         from backend.inference.calibration import observe_ranges
+        from backend.inference.openvino_graph import build_graph
         from backend.inference.openvino_runtime import OpenVinoRuntime, half_type
 
         ranges = None
@@ -107,10 +108,10 @@ class Workshop:
             ranges = observe_ranges(self._folded, torch.from_numpy(planes))
             floats = half_type() or "float32"
         return OpenVinoRuntime(
-            self._folded,
+            lambda size: build_graph(self._folded, size, ranges),
+            self.net.config,
             batch=self.batch,
             floats=floats,
-            ranges=ranges,
             threads=torch.get_num_threads(),
         )
 

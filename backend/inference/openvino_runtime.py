@@ -2,11 +2,12 @@
 
 Each graph has a fixed batch, for which it is twice as fast as with a free one. Other batches run in
 the smallest of a ladder of graphs (…, a quarter, half, the batch, twice the batch, …) that holds
-them; each is compiled when it is first needed.
+them; each is compiled when it is first needed. Where graphs come from is not known here, nor torch.
 
 Shapes: N positions, K move slots, F numbers of the policy output of one position.
 """
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Final, Literal
 
@@ -15,14 +16,13 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from backend.errors import DeviceError
-from backend.inference.openvino_graph import Ranges, build_graph
+from model.config import ModelConfig
 from model.encoding import NUM_MOVES, encode_planes
-from model.heads import MOVE_PLANES
-from model.net import ChessNet
 from model.rules.kernel import kernel
 
 FloatType = Literal["float32", "bfloat16", "float16"]
 
+_MOVE_PLANES: Final = NUM_MOVES // 64
 _HINTS: Final = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 _CAPABILITIES: Final[dict[str, FloatType]] = {"BF16": "bfloat16", "FP16": "float16"}
 
@@ -39,21 +39,24 @@ def half_type() -> FloatType | None:
 
 
 class OpenVinoRuntime:
-    """A folded network, compiled; see `backend.inference.runtime.Runtime`."""
+    """A network, compiled; see `backend.inference.runtime.Runtime`."""
 
     def __init__(
         self,
-        folded: ChessNet,
+        graph: Callable[[int], ov.Model],
+        config: ModelConfig,
         *,
         batch: int,
         floats: FloatType,
-        ranges: Ranges | None = None,
         threads: int = 1,
+        sizes: Sequence[int] = (),
     ) -> None:
-        """`floats` is the type of all that is not int8; with `ranges` convolutions are int8."""
-        self._net = folded
+        """`graph` makes the network of `config` for a batch size; what it does not have in int8 is
+        computed in `floats`. Where there are graphs of certain sizes only, `sizes` are those."""
+        self._graph = graph
+        self._config = config
         self._batch = batch
-        self._ranges = ranges
+        self._sizes = sorted(sizes)
         self._settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[floats],
             "INFERENCE_NUM_THREADS": threads,
@@ -63,18 +66,13 @@ class OpenVinoRuntime:
         }
         self._requests: dict[int, ov.InferRequest] = {}
         self._request = self._ready(batch)
-        self._place_M = _places(folded)
+        self._place_M = _places(config)
 
     def load(self, positions_N8: NDArray[np.uint64]) -> None:
         count = len(positions_N8)
-        size = self._batch
-        while size >= 2 * count:
-            size = (size + 1) // 2
-        while size < count:
-            size *= 2
-        self._request = self._ready(size)
+        self._request = self._ready(self._size_for(count))
         planes: NDArray[np.float32] = self._request.get_input_tensor(0).data
-        config = self._net.config
+        config = self._config
         encode_planes(
             positions_N8, config.orientation, planes[:count], knowledge=config.knowledge_planes
         )
@@ -100,11 +98,22 @@ class OpenVinoRuntime:
         win = (1 + value) / 2
         return np.concatenate((win, np.zeros_like(win), 1 - win), axis=1)
 
+    def _size_for(self, count: int) -> int:
+        """The smallest batch of the ladder that holds `count` positions."""
+        if self._sizes:
+            return next(size for size in self._sizes if size >= count)
+        size = self._batch
+        while size >= 2 * count:
+            size = (size + 1) // 2
+        while size < count:
+            size *= 2
+        return size
+
     def _ready(self, size: int) -> ov.InferRequest:
         """The request for batches of `size`, compiled when it is asked for the first time."""
         request = self._requests.get(size)
         if request is None:
-            graph = build_graph(self._net, size, self._ranges)
+            graph = self._graph(size)
             try:
                 compiled = _core().compile_model(graph, "CPU", self._settings)
             except RuntimeError as error:
@@ -128,14 +137,14 @@ def gather_logits(
             logits_NK[n, k] = policy_NF[n, place_M[move_index_NK[n, k]]]
 
 
-def _places(net: ChessNet) -> NDArray[np.int32]:
+def _places(config: ModelConfig) -> NDArray[np.int32]:
     """int32[4672]: where in the policy output each move's logit lies.
 
     The conv head's rows are left as they are, with rank 8 in row 0: turning them over would cost a
     pass over all 4672 numbers of each position.
     """
     move = np.arange(NUM_MOVES, dtype=np.int32)
-    if net.config.policy_head == "lowrank":
+    if config.policy_head == "lowrank":
         return move
-    square, plane = np.divmod(move, np.int32(MOVE_PLANES))
-    return (square ^ np.int32(56)) * np.int32(MOVE_PLANES) + plane
+    square, plane = np.divmod(move, np.int32(_MOVE_PLANES))
+    return (square ^ np.int32(56)) * np.int32(_MOVE_PLANES) + plane

@@ -51,8 +51,6 @@ class Desk:
 
     def warm_up(self) -> None:
         """Load the libraries and the kernels; a first start compiles them."""
-        import torch  # noqa: F401
-
         from backend.engine.course import Game, play_through
         from backend.engine.limits import Limits
         from backend.engine.thinker import Thinker
@@ -60,7 +58,7 @@ class Desk:
 
         thinker = Thinker(uniform, orientation="mover", max_nodes=64, max_leaves=2)
         for game in (Game(), Game(moves=("e2e4",)), Game(_MATE_IN_ONE)):
-            thinker.think(game, Limits(nodes=8))
+            thinker.think(game, Limits(nodes=60))
         self._course = play_through(START_FEN, ())
 
     def get_ready(self, options: Options) -> None:

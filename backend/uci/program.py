@@ -74,7 +74,10 @@ class Program:
         self._debug = False
 
     def run(self, stdin: int, stdout: TextIO) -> None:
-        """Until `quit` or the end of the file descriptor `stdin`; then the process may be ended here."""
+        """Until `quit` or the end of the file descriptor `stdin`.
+
+        The second thread may then still be loading or compiling: the process is to be ended.
+        """
         self._out = stdout
         self._hand_over(self._desk.warm_up)
         threading.Thread(target=self._read, args=(stdin,), name="reader", daemon=True).start()
@@ -85,8 +88,7 @@ class Program:
             if self._search is not None:
                 self._search.stop.set()
             self._worker.shutdown(wait=False, cancel_futures=True)
-        if wait(self._pending, _FAREWELL_S).not_done:
-            os._exit(0)
+        wait(self._pending, _FAREWELL_S)
 
     def _serve(self) -> bool:
         """Deal with one thing that has happened; False at the end."""
@@ -189,7 +191,7 @@ class Program:
         future.add_done_callback(lambda done: self._inbox.put(_Done(job, done)))
 
     def _read(self, stdin: int) -> None:
-        """Without a buffered reader: at the end one that waits in this thread would abort Python."""
+        """Not by a buffered reader: one that still waits at the exit makes Python abort."""
         rest = b""
         while chunk := os.read(stdin, LONGEST_LINE):
             *lines, rest = (rest + chunk).split(b"\n")

@@ -1,9 +1,12 @@
 """`matrix0-uci`: the engine for chess interfaces, over standard input and output."""
 
+import os
 import sys
 from typing import Annotated
 
 import typer
+
+from backend.errors import ExitCode
 
 
 def uci(
@@ -24,3 +27,5 @@ def uci(
 
     program = Program(version=__version__, options=Options(network=network))
     program.run(sys.stdin.fileno(), sys.stdout)
+    # There is nothing to save, and what may still be loading or compiling cannot be stopped.
+    os._exit(ExitCode.DONE)
