@@ -53,6 +53,7 @@ FLAGS = {
     "matrix0 train": ["--config", "--preset", "--run", "--set", "--source", "--steps"],
     "matrix0 worker": ["--run", "--worker", "ROLE"],
     "matrix0-tui": ["--config", "--cycles", "--json", "--no-ui", "--preset", "--run", "--set"],
+    "matrix0-uci": ["--network"],
 }
 """Every command with its flags and arguments. A new line or word here is a decision: the command
 line stays small, and what stands here stays."""
@@ -72,6 +73,7 @@ def _flags(command: Any, name: str) -> dict[str, list[str]]:
 def test_the_command_line_has_these_flags_and_no_others() -> None:
     found = _flags(typer.main.get_command(cli.app), "matrix0")
     found |= _flags(typer.main.get_command(cli.tui_app), "matrix0-tui")
+    found |= _flags(typer.main.get_command(cli.uci_app), "matrix0-uci")
     assert found == FLAGS
 
 
@@ -103,7 +105,7 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
 @pytest.mark.parametrize("name", FLAGS)
 def test_every_command_explains_itself(name: str, run: Run) -> None:
     program, *words = name.split()
-    entry = cli.tui_main if program == "matrix0-tui" else cli.main
+    entry = {"matrix0-tui": cli.tui_main, "matrix0-uci": cli.uci_main}.get(program, cli.main)
     shown = run(*words, "--help", entry=entry)
     assert shown.code == 0
     assert "Usage:" in shown.out

@@ -79,6 +79,7 @@ def test_the_installed_commands_start_beside_strangers(
 ) -> None:
     assert "perft" in _run(strangers_venv, "matrix0", "--help", cwd=tmp_path).stdout
     assert "--no-ui" in _run(strangers_venv, "matrix0-tui", "--help", cwd=tmp_path).stdout
+    assert "--network" in _run(strangers_venv, "matrix0-uci", "--help", cwd=tmp_path).stdout
     counted = _run(strangers_venv, "matrix0", "perft", "startpos", "4", cwd=tmp_path)
     assert counted.stdout.startswith("197281 nodes")
 

@@ -102,8 +102,6 @@ class Desk:
 
         options = search.options
         self.get_ready(options)
-        for remark in search.go.remarks:
-            self._remark(remark)
         if self._thinker is None:
             self._remark("no network to think with; set the option Network")
             return NO_MOVE

@@ -163,6 +163,8 @@ class Program:
         if self._search is not None:
             self._remark("go: already thinking; stop comes first")
             return
+        for remark in command.remarks:
+            self._remark(remark)
         self._search = Search(
             go=command,
             options=self._options,
