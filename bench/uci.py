@@ -29,7 +29,7 @@ PROGRAM = [sys.executable, "-c", "from matrix0.cli import uci_main; uci_main()"]
 def make_network(folder: Path) -> Path:
     """A checkpoint of an untrained network of preset tiny."""
     from backend.device import choose_device
-    from backend.training import Trainer
+    from backend.training.trainer import Trainer
 
     config = build_config("tiny")
     device = choose_device(DeviceConfig(kind="cpu"))

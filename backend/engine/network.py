@@ -22,7 +22,6 @@ from backend.rundir import RunDirectory
 from backend.search.evaluator import MOVE_SLOTS, Evaluate
 from backend.store.reading import best_network
 from model.config import ModelConfig, Orientation
-from model.encoding import encode_planes
 from model.encoding.moves import policy_indices
 from model.rules import MAX_LEGAL_MOVES, legal_moves, start_position
 
@@ -91,20 +90,14 @@ class _Shelved:
     def __init__(self, place: Path, sizes: list[int], config: ModelConfig, threads: int) -> None:
         from backend.inference.openvino_runtime import OpenVinoRuntime
 
-        self._orientation = config.orientation
-        self._runtimes = [
-            (
-                size,
-                OpenVinoRuntime(
-                    lambda size: take(place, size),
-                    config,
-                    batch=size,
-                    floats="float32",
-                    threads=threads,
-                ),
-            )
-            for size in sizes
-        ]
+        self._runtime = OpenVinoRuntime(
+            lambda size: take(place, size),
+            config,
+            batch=sizes[-1],
+            floats="float32",
+            threads=threads,
+            sizes=sizes,
+        )
 
     def __call__(
         self,
@@ -113,12 +106,9 @@ class _Shelved:
         num_moves: NDArray[np.int16],
         /,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        count = len(positions)
-        size, runtime = next(pair for pair in self._runtimes if pair[0] >= count)
-        encode_planes(positions, self._orientation, runtime.planes(size)[:count])
+        self._runtime.load(positions)
         logits = np.zeros(move_index.shape, np.float32)
-        wdl = runtime.run(move_index, num_moves, logits)
-        return logits, wdl
+        return logits, self._runtime.run(move_index, num_moves, logits)
 
 
 def _shelve(checkpoint: Path, place: Path, sizes: list[int]) -> Path | None:

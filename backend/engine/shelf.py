@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from backend.checkpoints import Manifest
-from backend.commit import AddFile, commit_directory
+from backend.commit import AddFile, NotCommittedError, commit_directory
+from backend.errors import CheckpointError
 from model.rules import cache_folder
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def place_for(manifest: Manifest, sizes: Sequence[int]) -> Path | None:
     if kernels is None:
         return None
     digest = hashlib.sha256(manifest.files["ema.safetensors"].sha256.encode())
-    digest.update(f"{version('openvino')} {sorted(sizes)}".encode())
+    digest.update(f"{version('openvino')} {sorted(sizes)} {manifest.model!r}".encode())
     for name in _SOURCES:
         digest.update((_INFERENCE / name).read_bytes())
     return kernels.parent / "networks" / digest.hexdigest()[:24]
@@ -52,14 +53,22 @@ def put(place: Path, sizes: Sequence[int], graph: "Callable[[int], ov.Model]") -
         for name, content in files.items():
             add(name, content)
 
-    commit_directory(place, fill)
+    try:
+        commit_directory(place, fill)
+    except NotCommittedError:
+        if not place.is_dir():  # Another process has just put it there.
+            raise
     shelved = sorted(place.parent.iterdir(), key=lambda path: path.stat().st_mtime)
     for old in shelved[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
 
 
 def take(place: Path, size: int) -> "ov.Model":
-    """The graph for batches of `size`."""
+    """The graph for batches of `size`. CheckpointError when it cannot be read."""
     import openvino as ov
 
-    return ov.Core().read_model(place / f"{size}.xml")
+    file = place / f"{size}.xml"
+    try:
+        return ov.Core().read_model(file)
+    except RuntimeError as error:
+        raise CheckpointError(f"{file}: damaged; delete its folder, it is made again") from error

@@ -3,6 +3,7 @@
 It knows no protocol and no process. One thread thinks; others stop it through events.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 REPORT_EVERY_S: Final = 1.0
 """A report is made at least so often, if the search goes on."""
+_REPORT_AT_MOST_EVERY_S: Final = 0.05
 _POLL_S: Final = 0.02
 """How often a search that has nothing left to do looks whether the awaited move was played."""
 _IDLE_FACTOR: Final = 16
@@ -189,7 +191,7 @@ class _Run:
         self._pondering = False
         self._step_s = 0.0
         self._reported: tuple[int, int] = (-1, -1)
-        self._reported_s = began_s
+        self._reported_s = -math.inf
 
     def go(self, stop: threading.Event, hit: threading.Event | None) -> None:
         search = self._search
@@ -300,7 +302,8 @@ class _Run:
         visits = np.where(self._search.allowed, root_visits(self._search), -1)
         state = int(visits.argmax()), depth
         now_s = time.monotonic()
-        if state == self._reported and now_s - self._reported_s < REPORT_EVERY_S:
+        least_s = REPORT_EVERY_S if state == self._reported else _REPORT_AT_MOST_EVERY_S
+        if now_s - self._reported_s < least_s:
             return
         self._reported, self._reported_s = state, now_s
         self._on_report(self._report())

@@ -73,7 +73,7 @@ class Talk:
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory with one checkpoint of an untrained network with two blocks."""
     from backend.device import choose_device
-    from backend.training import Trainer
+    from backend.training.trainer import Trainer
 
     run = tmp_path_factory.mktemp("home") / "runs" / "small"
     device = choose_device(DeviceConfig(kind="cpu"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import chess
 import pytest
 
+from backend.uci.protocol import IsReady, ProtocolError, parse
 from tests.uci.conftest import LIMIT_S, Talk
 
 VOCABULARY = """
@@ -17,6 +18,7 @@ UCI_Chess960 true false e2e4 e7e5 g1f3 a7a8q 0000 e1e1 -1 0 1 2 30 9999999999999
 """
 """Not `quit`, and not `Network` and `Batch`, whose change may take seconds each time."""
 WORDS = VOCABULARY.split()
+UNKNOWN = "info string unknown command:"
 FENS = (
     chess.STARTING_FEN,
     "8/8/8/8/8/2k5/1r6/K7 w - - 0 1",
@@ -67,16 +69,30 @@ def test_random_lines_never_end_it(
 ) -> None:
     rng = random.Random(num_lines)
     talk = start("--network", str(network))
+    heard: list[str] = []
+    num_readies = 0
     for number in range(num_lines):
-        talk.send(_line(rng))
+        line = _line(rng)
+        num_readies += _asks_whether_it_is_ready(line)
+        talk.send(line)
         if number % 100 == 99:
-            talk.send("stop")
-            talk.synchronize()
-    talk.send("stop", "setoption name MultiPV value 1", "position startpos")
-    talk.synchronize()
-    talk.ask("stop", "go nodes 5", until="bestmove")  # Perhaps that of the last search.
-    talk.ask("isready", until="readyok")
-    move = talk.ask("go nodes 5", "go nodes 5", until="bestmove")[-1].split()[1]
-    assert chess.Move.from_uci(move) in chess.Board().legal_moves
-    talk.send("stop", "quit")
+            heard += talk.ask("stop", f"mark-{number}", until=f"{UNKNOWN} mark-{number}")
+    talk.send("position startpos")
+    for number in range(1000):  # A search that was stopped may still be at its last batch.
+        order = "go nodes 1 searchmoves b1a3"
+        answer = talk.ask("stop", order, f"end-{number}", until=f"{UNKNOWN} end-{number}")
+        heard += answer
+        if not any("stop comes first" in line for line in answer):
+            break
+    if not any(line.startswith("bestmove b1a3") for line in answer):
+        heard += talk.until("bestmove b1a3")
+    assert heard.count("readyok") == num_readies
+    talk.send("quit")
     assert talk.process.wait(LIMIT_S) == 0
+
+
+def _asks_whether_it_is_ready(line: str) -> bool:
+    try:
+        return isinstance(parse(line), IsReady)
+    except ProtocolError:
+        return False
