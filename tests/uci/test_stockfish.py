@@ -31,9 +31,7 @@ def test_twenty_games_against_stockfish_are_legal_and_end_by_the_rules(network: 
         ours.ping()
         theirs.configure({"Skill Level": 0})
         for number, opening in enumerate(random_openings(GAMES // 2, 4, seed=1) * 2):
-            board = chess.Board()
-            for move in opening:
-                board.push(move)
+            board = opening.copy()
             ours_is_white = number < GAMES // 2
             while board.outcome(claim_draw=True) is None and board.ply() < MAX_PLIES:
                 is_ours = (board.turn == chess.WHITE) == ours_is_white
