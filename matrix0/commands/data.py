@@ -1,19 +1,12 @@
 """`matrix0 import pgn` and `matrix0 train`: learning from games of others, without a supervisor."""
 
-import signal
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from backend import ssl_readings
 from backend.errors import ReplayError
-from backend.wire import clean
 from matrix0.commands.options import (
     ConfigOption,
     PresetOption,
@@ -23,16 +16,12 @@ from matrix0.commands.options import (
     say,
     say_differences,
 )
+from matrix0.commands.progress import Meter, interruptible
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from backend.events import TrainingStep
     from backend.replay.imports import ImportTally
     from backend.supervised import Measurement
-
-REPORT_EVERY_S: Final = 5.0
-"""Seconds between two lines of progress."""
 
 
 def import_pgn(
@@ -53,7 +42,7 @@ def import_pgn(
     directory = RunDirectory(run)
     config = directory.read_config() if directory.exists else Config()
     directory.create()
-    with directory.lock("matrix0 import pgn"), _interruptible() as should_stop, _Meter() as meter:
+    with directory.lock("matrix0 import pgn"), interruptible() as should_stop, Meter() as meter:
         tally = import_games(
             files,
             directory.imported,
@@ -112,7 +101,7 @@ def train(
             for sentence in dead_heads.found(point.step, point.metrics):
                 say(sentence)
 
-        with _interruptible() as should_stop, _Meter() as meter:
+        with interruptible() as should_stop, Meter() as meter:
             measured = training.train(
                 steps,
                 on_metrics=on_metrics,
@@ -134,7 +123,7 @@ def _show_measurement(measured: "Measurement") -> None:
     )
 
 
-def _show_import(meter: "_Meter", tally: "ImportTally") -> None:
+def _show_import(meter: Meter, tally: "ImportTally") -> None:
     meter.show(
         Path(tally.file).name,
         tally.share_read,
@@ -142,7 +131,7 @@ def _show_import(meter: "_Meter", tally: "ImportTally") -> None:
     )
 
 
-def _show_training(meter: "_Meter", point: "TrainingStep", end: int, steps: int) -> None:
+def _show_training(meter: Meter, point: "TrainingStep", end: int, steps: int) -> None:
     shown = (
         *("policy_loss", "policy_top1", "value_loss"),
         *("plies_left_error", "short_value_loss", "reply_top1", "samples_per_s"),
@@ -150,65 +139,3 @@ def _show_training(meter: "_Meter", point: "TrainingStep", end: int, steps: int)
     readings = [f"{name} {point.metrics[name]:.4g}" for name in shown if name in point.metrics]
     readings += filter(None, [ssl_readings.in_words(point.metrics.get)])
     meter.show(f"step {point.step:,}", 1 - (end - point.step) / steps, ", ".join(readings))
-
-
-class _Meter:
-    """How far it is: a bar on a terminal, a line now and then elsewhere; both beside the output."""
-
-    def __init__(self) -> None:
-        self._due = time.monotonic() + REPORT_EVERY_S
-        self._bar: Progress | None = None
-
-    def __enter__(self) -> "_Meter":
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-            self._bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=24),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[readings]}", markup=False),
-                console=Console(stderr=True),
-                transient=True,
-                redirect_stdout=sys.stdout.isatty(),
-            )
-            self._bar.add_task("", total=1.0, readings="")
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def show(self, what: str, share: float | None, readings: str) -> None:
-        """`share` is 0 to 1, or None where nobody knows the whole."""
-        if self._bar is not None:
-            total = None if share is None else 1.0
-            task = self._bar.task_ids[0]
-            self._bar.update(
-                task,
-                description=clean(what),
-                total=total,
-                completed=share or 0.0,
-                readings=readings,
-            )
-        elif time.monotonic() >= self._due:
-            self._due = time.monotonic() + REPORT_EVERY_S
-            part = "" if share is None else f" {share:.0%}"
-            typer.echo(f"  {clean(what)}{part}: {readings}", err=True)
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM came: what is at work then ends in order."""
-    stop = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: stop.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield stop.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
