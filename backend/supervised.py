@@ -19,14 +19,13 @@ from backend import checkpoints
 from backend.commit import commit_file, remove_directory
 from backend.config import Config
 from backend.device import choose_device
-from backend.errors import CheckpointError, ReplayError, WorkerError
+from backend.errors import CheckpointError, WorkerError
 from backend.events import TrainingStep
 from backend.inference.front import Inference
 from backend.means import MetricMeans
 from backend.replay.imports import HELD_OUT, LEARNED
 from backend.replay.sampler import Sampler
-from backend.replay.shards import list_shards, read_metadata
-from backend.replay.window import Window
+from backend.replay.sources import window_of_shards
 from backend.rundir import RunDirectory
 from backend.store.reading import best_network
 from backend.training.loader import Loader
@@ -71,8 +70,8 @@ class SupervisedTraining:
         """Raises ReplayError when there is not enough to learn from and to hold out."""
         self._run = run
         self._config = config
-        self._window, self.num_left_out = _fill(run.imported, LEARNED, config)
-        unseen, _ = _fill(run.imported, HELD_OUT, config)
+        self._window, self.num_left_out = window_of_shards(run.imported, LEARNED, config)
+        unseen, _ = window_of_shards(run.imported, HELD_OUT, config)
         rng = np.random.default_rng([config.seed, 2])
         self._rows = rng.permutation(unseen.num_positions)[:MEASURED_POSITIONS]
         self._unseen = Sampler(unseen, rng, 0.0)
@@ -253,24 +252,3 @@ def _step_of(line: bytes) -> float:
     except WorkerError:
         return math.inf
     return event.step if isinstance(event, TrainingStep) else math.inf
-
-
-def _fill(directory: Path, prefix: str, config: Config) -> tuple[Window, int]:
-    """A window of all shards with this prefix, and how many positions were more than it holds."""
-    paths = list_shards(directory, prefix)
-    if not paths:
-        raise ReplayError(
-            f"{directory}: no shard {prefix}-…; bring in more games: "
-            "matrix0 import pgn FILE… --run DIR"
-        )
-    window = Window(directory, config.replay.window_positions)
-    added = 0
-    for path in paths:
-        orientation = read_metadata(path).orientation
-        if orientation != config.model.orientation:
-            raise ReplayError(
-                f"{path}: written in orientation {orientation!r}, this run has "
-                f"{config.model.orientation!r}; import the games into a run of their own"
-            )
-        added += window.add(path.name)
-    return window, added - window.num_positions

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from backend.errors import RunDirectoryError
+
 if TYPE_CHECKING:
     from backend.config import Config
     from backend.rundir import RunDirectory
@@ -40,6 +42,24 @@ def asked_settings(
         say(f"a new run without --preset or --config: taking preset {FIRST_PRESET}")
         preset = FIRST_PRESET
     return build_config(preset, file, overrides), preset or ""
+
+
+def measured_settings(
+    run: Path | None, preset: str | None, overrides: list[str]
+) -> "tuple[Config, RunDirectory | None]":
+    """Settings of something that is only measured; of a run, or without one of a preset.
+
+    Nothing is saved. RunDirectoryError when there is no such run.
+    """
+    from backend.rundir import RunDirectory
+    from backend.settings import build_config
+
+    if run is None:
+        return build_config(preset or FIRST_PRESET, overrides=overrides), None
+    directory = RunDirectory(run)
+    if not directory.path.is_dir():
+        raise RunDirectoryError(f"{directory.path}: there is no such run")
+    return asked_settings(directory, preset, None, overrides)[0], directory
 
 
 def say_differences(directory: "RunDirectory", differences: list[str]) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend.errors import ReplayError
-from matrix0.commands.options import JsonOption, PresetOption, SetOption, say
+from matrix0.commands.options import JsonOption, PresetOption, SetOption, measured_settings, say
 
 if TYPE_CHECKING:
     from backend.config import Config
@@ -35,14 +34,7 @@ def profile(
     as_json: JsonOption = False,
 ) -> None:
     """Show where the time and the memory of a training step go."""
-    from backend.rundir import RunDirectory
-    from backend.settings import build_config
-
-    directory = RunDirectory(run) if run is not None else None
-    if directory is not None:
-        config = directory.read_config()
-    else:
-        config = build_config(preset or "tiny", overrides=overrides or [])
+    config, directory = measured_settings(run, preset, overrides or [])
     if batch is not None:
         training = dataclasses.replace(config.training, batch_size=batch)
         config = dataclasses.replace(config, training=training)
@@ -60,51 +52,26 @@ def profile(
         seed=config.seed,
         say=lambda text, level: say(text),
     )
-    draw = _made_up(config) if directory is None else _of_run(directory, config)
-    measured = profile_step(trainer, draw, steps=steps, trace=trace)
+    measured = profile_step(trainer, _draw(config, directory), steps=steps, trace=trace)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(measured)))
     else:
         _show(measured, device.reason)
 
 
-def _made_up(config: "Config") -> "Callable[[], Batch]":
+def _draw(config: "Config", run: "RunDirectory | None") -> "Callable[[], Batch]":
+    """Batches of the run's games; without a run always the same one, made up."""
     import numpy as np
 
+    from backend.replay.sources import sampler_of, window_of_run
     from backend.training.synthetic import synthetic_batch
 
-    rng = np.random.default_rng(config.seed)
-    batch = synthetic_batch(config.training.batch_size, config.model.orientation, rng)
-    return lambda: batch
-
-
-def _of_run(directory: "RunDirectory", config: "Config") -> "Callable[[], Batch]":
-    """Batches of the run's own games, else of those it imported."""
-    import numpy as np
-
-    from backend.replay.imports import LEARNED
-    from backend.replay.sampler import Sampler
-    from backend.replay.shards import list_shards
-    from backend.replay.window import Window
-
-    for folder, paths in (
-        (directory.replay, list_shards(directory.replay)),
-        (directory.imported, list_shards(directory.imported, LEARNED)),
-    ):
-        if paths:
-            window = Window(folder, config.replay.window_positions)
-            for path in paths:
-                window.add(path.name)
-            training = config.training
-            sampler = Sampler(
-                window,
-                np.random.default_rng(config.seed),
-                training.search_value_frac,
-                training.mirror_frac,
-                looks_ahead=config.model.looks_ahead,
-            )
-            return lambda: sampler.sample(training.batch_size)
-    raise ReplayError(f"{directory.path}: no games yet; leave --run out to use made-up positions")
+    size, rng = config.training.batch_size, np.random.default_rng(config.seed)
+    if run is None:
+        batch = synthetic_batch(size, config.model.orientation, rng)
+        return lambda: batch
+    sampler = sampler_of(window_of_run(run, config), config, rng)
+    return lambda: sampler.sample(size)
 
 
 def _show(measured: "StepProfile", device: str) -> None:
