@@ -19,6 +19,7 @@ from matrix0.commands import (
     inference,
     match,
     network,
+    overfit,
     processes,
     profile,
     rate,
@@ -47,6 +48,7 @@ app.command("perft")(rules.perft)
 app.command("model")(network.model)
 app.command("inference")(inference.inference)
 app.command("profile")(profile.profile)
+app.command("overfit")(overfit.overfit)
 app.command("match")(match.match)
 app.command("tournament")(tournament.tournament)
 app.command("rate")(rate.rate)

@@ -38,6 +38,7 @@ MAY_LOAD_TORCH = {
     "backend.training.lookahead",
     "backend.training.objective",
     "backend.training.optimizer",
+    "backend.training.overfit",
     "backend.training.precision",
     "backend.training.profile",
     "backend.training.squares",

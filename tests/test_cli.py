@@ -35,6 +35,7 @@ FLAGS = {
         *("A", "B"),
     ],
     "matrix0 model": ["--json", "--preset"],
+    "matrix0 overfit": ["--batch", "--json", "--preset", "--run", "--set", "--steps"],
     "matrix0 perft": ["--divide", "DEPTH", "FEN"],
     "matrix0 profile": ["--batch", "--json", "--preset", "--run", "--set", "--steps", "--trace"],
     "matrix0 promote": ["--reason", "--run", "NAME"],
@@ -90,6 +91,7 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
         "inference",
         "match",
         "model",
+        "overfit",
         "perft",
         "profile",
         "promote",
@@ -198,6 +200,15 @@ def test_profile_accounts_for_a_step_of_the_preset(run: Run, tmp_path: Path) -> 
     assert data["batch_size"] == 16
     refused = run("profile", "--run", str(tmp_path / "none"))
     assert refused.code == 64
+
+
+def test_overfit_says_what_does_not_learn_and_ends_with_1(run: Run) -> None:
+    words = ("overfit", "--batch", "8", "--steps", "2", "--set", "model.blocks=1")
+    shown = run(*words, "--set", "training.value_weight=0")
+    assert shown.code == 1
+    assert "value does not learn: no gradient reaches its weights" in shown.out
+    lessons = json.loads(run(*words, "--json").out)
+    assert {"head", "first", "last", "floor", "guess", "way", "fault"} <= set(lessons[0])
 
 
 # Games of others ----------------------------------------------------------------------------------
