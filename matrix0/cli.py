@@ -17,6 +17,7 @@ from matrix0.commands import (
     best,
     data,
     inference,
+    lr_find,
     match,
     network,
     overfit,
@@ -49,6 +50,7 @@ app.command("model")(network.model)
 app.command("inference")(inference.inference)
 app.command("profile")(profile.profile)
 app.command("overfit")(overfit.overfit)
+app.command("lr-find")(lr_find.lr_find)
 app.command("match")(match.match)
 app.command("tournament")(tournament.tournament)
 app.command("rate")(rate.rate)

@@ -41,6 +41,7 @@ MAY_LOAD_TORCH = {
     "backend.training.overfit",
     "backend.training.precision",
     "backend.training.profile",
+    "backend.training.range_test",
     "backend.training.squares",
     "backend.training.terms",
     "backend.training.trainer",

@@ -30,6 +30,7 @@ FLAGS = {
     "matrix0 import checkpoint": ["--config", "--preset", "--raw", "--run", "--set", "FILE"],
     "matrix0 import pgn": ["--run", "FILE"],
     "matrix0 inference": ["--checkpoint", "--json", "--preset"],
+    "matrix0 lr-find": ["--from", "--json", "--preset", "--run", "--set", "--steps", "--to"],
     "matrix0 match": [
         *("--games", "--openings", "--run", "--second-simulations", "--simulations", "--sprt"),
         *("A", "B"),
@@ -89,6 +90,7 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
         "doctor",
         "import",
         "inference",
+        "lr-find",
         "match",
         "model",
         "overfit",
@@ -200,15 +202,6 @@ def test_profile_accounts_for_a_step_of_the_preset(run: Run, tmp_path: Path) -> 
     assert data["batch_size"] == 16
     refused = run("profile", "--run", str(tmp_path / "none"))
     assert refused.code == 64
-
-
-def test_overfit_says_what_does_not_learn_and_ends_with_1(run: Run) -> None:
-    words = ("overfit", "--batch", "8", "--steps", "2", "--set", "model.blocks=1")
-    shown = run(*words, "--set", "training.value_weight=0")
-    assert shown.code == 1
-    assert "value does not learn: no gradient reaches its weights" in shown.out
-    lessons = json.loads(run(*words, "--json").out)
-    assert {"head", "first", "last", "floor", "guess", "way", "fault"} <= set(lessons[0])
 
 
 # Games of others ----------------------------------------------------------------------------------

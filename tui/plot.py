@@ -61,8 +61,8 @@ class Figure:
     """A horizontal line that the curves should stay under."""
     limit_label: str = ""
     from_zero: bool = False
-    x_unit: Literal["step", "time"] = "step"
-    """time: seconds since 1970."""
+    x_unit: Literal["step", "time", "rate"] = "step"
+    """time: seconds since 1970. rate: the logarithm to base 10 of a learning rate."""
     empty: str = "no data yet"
     """What is said while no curve has a finite point."""
 
@@ -205,6 +205,8 @@ class _Plotter:
     def _x_labels(self) -> tuple[str, str]:
         if self.figure.x_unit == "time":
             return f"{fmt.duration(self.x_high - self.x_low)} ago", "now"
+        if self.figure.x_unit == "rate":
+            return f"{10**self.x_low:.0e}", f"rate {10**self.x_high:.0e}"
         return fmt.count(self.x_low), f"step {fmt.count(self.x_high)}"
 
     def _limit(self, limit: float) -> None:
