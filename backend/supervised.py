@@ -36,6 +36,9 @@ from backend.wire import decode_event, encode
 MEASURED_POSITIONS: Final = 8192
 """Held-out positions that one measurement looks at, always the same ones."""
 MEASURE_BATCH: Final = 512
+HELD_OUT_SEED: Final = 2
+TRAINED_S: Final = "trained_s"
+"""In a checkpoint's data position: seconds spent in its steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,8 @@ class SupervisedTraining:
         self._config = config
         self._window, self.num_left_out = window_of_shards(run.imported, LEARNED, config)
         unseen, _ = window_of_shards(run.imported, HELD_OUT, config)
-        rng = np.random.default_rng([config.seed, 2])
+        # Not the run's seed: runs are compared on the same positions.
+        rng = np.random.default_rng(HELD_OUT_SEED)
         self._rows = rng.permutation(unseen.num_positions)[:MEASURED_POSITIONS]
         self._unseen = Sampler(unseen, rng, 0.0)
         self._device = choose_device(config.device)
@@ -91,6 +95,8 @@ class SupervisedTraining:
         self._means = MetricMeans()
         self._imported_samples = 0
         """Of all samples this network has seen, those from imported games."""
+        self.trained_s = 0.0
+        """Seconds spent in the steps so far, measuring and saving left out."""
         self._clock = SaveClock(config.training)
         self._timed = ""
         """A checkpoint that only resumes; it goes when there is a newer one."""
@@ -121,7 +127,9 @@ class SupervisedTraining:
         measured = self._measure()
         on_measured(measured)
         while self.step < end and not should_stop():
+            start_s = time.perf_counter()
             self._means.add(self._loader.step())
+            self.trained_s += time.perf_counter() - start_s
             self._imported_samples += settings.batch_size
             if self.step % settings.metrics_every == 0:
                 point = TrainingStep(step=self.step, metrics=self._means.take(), at=time.time())
@@ -133,10 +141,11 @@ class SupervisedTraining:
                 self._save(measured)
             elif self._clock.is_due(self.step):
                 self._commit("timed", {})
-        if self._saved != checkpoints.checkpoint_name(self.step):
+        if measured.step != self.step:
             measured = self._measure()
             on_measured(measured)
-            self._save(measured)
+            if self._saved != checkpoints.checkpoint_name(self.step):
+                self._save(measured)
         return measured
 
     def _restore(self) -> str:
@@ -151,6 +160,7 @@ class SupervisedTraining:
         if "imported" in position:
             self._loader.restore(position["imported"])
         self._imported_samples = int(position.get(IMPORTED_SAMPLES, 0))
+        self.trained_s = float(position.get(TRAINED_S, 0.0))
         if position.get(checkpoints.SAVED_BECAUSE) == "timed":
             self._timed = path.name
         return path.name
@@ -175,6 +185,7 @@ class SupervisedTraining:
             data_position={
                 "imported": self._loader.state(),
                 IMPORTED_SAMPLES: self._imported_samples,
+                TRAINED_S: self.trained_s,
                 checkpoints.SAVED_BECAUSE: reason,
             },
             metrics=metrics,

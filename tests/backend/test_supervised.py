@@ -150,6 +150,17 @@ def test_a_stop_saves_what_was_learned(run: RunDirectory) -> None:
     assert list_checkpoints(run.checkpoints)[-1] == "step-00000003"
 
 
+def test_a_stop_right_after_a_checkpoint_between_cycles_is_measured_too(
+    run: RunDirectory,
+) -> None:
+    brief = replace(CONFIG.training, steps_per_cycle=100, checkpoint_every_steps=1)
+    asked = iter([False, False, True])
+    training = SupervisedTraining(run, replace(CONFIG, training=brief))
+    measured, _ = _train(training, 100, lambda: next(asked))
+    assert [m.step for m in measured] == [0, 2]
+    assert 0 < training.trained_s == SupervisedTraining(run, CONFIG).trained_s
+
+
 def test_the_same_held_out_positions_are_measured_each_time(run: RunDirectory) -> None:
     first, _ = _train(SupervisedTraining(run, CONFIG), 4)
     again, _ = _train(SupervisedTraining(run, CONFIG), 4)
