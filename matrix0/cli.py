@@ -14,6 +14,7 @@ from backend.errors import ExitCode, Matrix0Error
 from backend.wire import clean
 from matrix0 import __version__
 from matrix0.commands import (
+    ablate,
     best,
     data,
     inference,
@@ -50,6 +51,7 @@ app.command("model")(network.model)
 app.command("inference")(inference.inference)
 app.command("profile")(profile.profile)
 app.command("overfit")(overfit.overfit)
+app.command("ablate")(ablate.ablate)
 app.command("lr-find")(lr_find.lr_find)
 app.command("match")(match.match)
 app.command("tournament")(tournament.tournament)

@@ -16,6 +16,8 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 ALL_FILES = sorted([*SOURCES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")])
 
 MAY_LOAD_TORCH = {
+    "backend.ablation.experiment",
+    "backend.ablation.play",
     "backend.accelerator",
     "backend.device",
     "backend.earlier",

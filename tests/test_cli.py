@@ -24,6 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLAGS = {
     "matrix0": ["--version"],
+    "matrix0 ablate": [
+        *("--arm", "--games", "--json", "--minutes", "--out", "--preset", "--puzzles", "--run"),
+        *("--seeds", "--set", "--simulations", "--steps", "--vary"),
+    ],
     "matrix0 config": ["--config", "--preset", "--set"],
     "matrix0 doctor": [],
     "matrix0 import": [],
@@ -86,6 +90,7 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
         line.split()[0] for line in shown.out.split("Commands:")[1].splitlines() if line.strip()
     }
     assert listed == {
+        "ablate",
         "config",
         "doctor",
         "import",
