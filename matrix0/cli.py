@@ -30,6 +30,7 @@ from matrix0.commands import (
     screen,
     suite,
     system,
+    tensorboard,
     tournament,
     uci,
 )
@@ -60,6 +61,7 @@ app.command("ratings")(ratings.ratings)
 app.command("suite")(suite.suite)
 app.command("promote")(best.promote)
 app.command("rollback")(best.rollback)
+app.command("tensorboard")(tensorboard.tensorboard)
 app.command("train")(data.train)
 app.command("config")(system.config)
 app.command("doctor")(system.doctor)

@@ -56,6 +56,7 @@ FLAGS = {
         *("--games", "--kind", "--openings", "--run", "--simulations"),
         "PLAYER…",
     ],
+    "matrix0 tensorboard": ["--out", "RUN"],
     "matrix0 train": ["--config", "--preset", "--run", "--set", "--source", "--steps"],
     "matrix0 worker": ["--run", "--worker", "ROLE"],
     "matrix0-tui": ["--config", "--cycles", "--json", "--no-ui", "--preset", "--run", "--set"],
@@ -107,6 +108,7 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
         "rollback",
         "suite",
         "tournament",
+        "tensorboard",
         "train",
     }
 

@@ -202,7 +202,7 @@ def test_the_files_of_a_checkpoint_are_those_of_the_table(tmp_path: Path) -> Non
 
 def test_names_within_a_checkpoint_are_those_of_the_trainer() -> None:
     # Read, not imported: loading torch takes longer than all else here.
-    files = sorted((BACKEND / "training").glob("*.py"))
+    files = [*sorted((BACKEND / "training").glob("*.py")), BACKEND / "supervised.py"]
     source = "\n".join(file.read_text(encoding="utf-8") for file in files)
     (optimiser,) = (row[1] for row in PAGE.tables("file", "arrays") if "optimizer" in row[0])
     (moments,) = re.findall(r"^_MOMENTS: Final = \((.*)\)$", source, flags=re.MULTILINE)
@@ -211,10 +211,12 @@ def test_names_within_a_checkpoint_are_those_of_the_trainer() -> None:
     assert quoted(optimiser) == [*names, mask]
     manifest = {quoted(row[0])[0]: row[2] for row in PAGE.tables("manifest", "type", "meaning")}
     (imported,) = re.findall(r'^IMPORTED_SAMPLES: Final = "(.*)"$', source, flags=re.MULTILINE)
+    (trained,) = re.findall(r'^TRAINED_S: Final = "(.*)"$', source, flags=re.MULTILINE)
     assert quoted(manifest["data_position"]) == [
         "sampler",
         "imported",
         imported,
+        trained,
         EXPIRED_CREDITS,
         checkpoints.SAVED_BECAUSE,
     ]

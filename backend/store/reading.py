@@ -65,6 +65,23 @@ def curve(database: Path, name: str) -> list[tuple[int, float]]:
         return [(step, value) for step, value in connection.execute(query, (name,))]
 
 
+class Reading(NamedTuple):
+    """A point of a curve."""
+
+    name: str
+    step: int
+    value: float
+    at: float
+    """Seconds since 1970."""
+
+
+def readings(database: Path) -> list[Reading]:
+    """Every point of every curve, by name and step."""
+    with read_only(database) as connection:
+        query = "SELECT name, step, value, at FROM metrics ORDER BY name, step"
+        return [Reading(*row) for row in connection.execute(query)]
+
+
 def matches(database: Path) -> list[MatchFinished]:
     """All finished matches, oldest first."""
     with read_only(database) as connection:
