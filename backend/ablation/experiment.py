@@ -89,6 +89,7 @@ class Experiment:
         self.results = Results(out / "results.jsonl")
 
     def config(self, arm: Arm, seed: int) -> Config:
+        """The settings of an arm in one repetition."""
         return arm.config(self.base, seed)
 
     def directory(self, arm: Arm, seed: int) -> RunDirectory:
@@ -222,8 +223,14 @@ def _with_precision(base: Config) -> Config:
 
 
 def _digest(source: RunDirectory) -> str:
-    """Of the games of a run, learned from and held out."""
-    names = [
-        path.name for prefix in (LEARNED, HELD_OUT) for path in list_shards(source.imported, prefix)
-    ]
+    """Of the games of a run, learned from and held out. ReplayError when either is missing."""
+    names = []
+    for prefix in (LEARNED, HELD_OUT):
+        shards = list_shards(source.imported, prefix)
+        if not shards:
+            raise ReplayError(
+                f"{source.imported}: no shard {prefix}-…; bring in more games: "
+                "matrix0 import pgn FILE… --run DIR"
+            )
+        names += [path.name for path in shards]
     return hashlib.sha256("\n".join(names).encode()).hexdigest()

@@ -160,7 +160,8 @@ def _show(summaries: "list[Summary]") -> None:
         if one.encounter is not None:
             typer.echo(f"{one.arm.name} against {first}: {_score(one.encounter)}")
     counts = {len(found.values) for one in summaries for found in one.measures.values()}
-    typer.echo(f"The last column is the difference from {first}, seed by seed.")
+    if any(one.differences for one in summaries):
+        typer.echo(f"The last column is the difference from {first}, seed by seed.")
     if max(counts) > 1:
         typer.echo("±: 95 % interval over seeds (Student's t); * it leaves 0 out.")
     if min(counts) == 1:

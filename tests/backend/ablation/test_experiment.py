@@ -127,6 +127,11 @@ def test_other_games_and_other_settings_are_refused(source: RunDirectory, tmp_pa
 
     other = RunDirectory(tmp_path / "other")
     other.create()
+    with pytest.raises(ReplayError, match="matrix0 import pgn FILE"):
+        experiment(other, tmp_path, arms)
+    for shard in source.imported.glob("*.safetensors"):
+        name = shard.name.replace(shard.name[-28:-12], "0" * 16)
+        (other.imported / name).symlink_to(shard)
     with pytest.raises(ConfigError, match="other games"):
         experiment(other, tmp_path, arms)
 
