@@ -1,6 +1,6 @@
 """Orders: from the supervisor to its workers, and from a front end to the supervisor."""
 
-from typing import get_args
+from typing import Final, get_args
 
 import msgspec
 
@@ -26,8 +26,12 @@ class AddShard(CommandBase, frozen=True, kw_only=True):
     name: str
 
 
+SAVED_ALREADY: Final = "is saved already"
+"""How the trainer's log line ends when there is nothing left to save."""
+
+
 class SaveCheckpoint(CommandBase, frozen=True, kw_only=True):
-    """Trainer: finish the step and save."""
+    """Trainer: finish the step and save; answered by CheckpointSaved or SAVED_ALREADY."""
 
     reason: str
 

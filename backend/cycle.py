@@ -10,6 +10,7 @@ it is made again from there and goes on at the same point: finished matches are 
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from backend.commands import PlayMatch
 from backend.config import BASELINES, EvaluationConfig
@@ -135,7 +136,7 @@ class Director:
             candidate=name,
             best=self.best,
             opponents=(self.best,),
-            by_hand=f"-by-hand-{len(self._finished)}",
+            by_hand=f"{BY_HAND}{len(self._finished)}",
         )
         return self._go_on(self._evaluation)
 
@@ -197,6 +198,10 @@ class Director:
             seed=(self._seed + zlib.crc32(match.encode())) % 2**31,
             decides=opponent == running.best and not running.by_hand,
         )
+
+
+BY_HAND: Final = "-by-hand-"
+"""Follows the name of a match that a person wanted; then comes a number."""
 
 
 def match_name(candidate: str, opponent: str) -> str:

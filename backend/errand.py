@@ -5,18 +5,16 @@ lock, by the same code; either way it is in the journal.
 """
 
 import asyncio
-import socket
 
 from backend.commands import Promote, RecordMatch, Rollback
 from backend.cycle import Director
-from backend.errors import RunDirectoryError, WorkerError
+from backend.dialogue import Dialogue
+from backend.errors import RunDirectoryError
 from backend.events import Role
 from backend.gating import Gating
 from backend.recovery import open_ledger
 from backend.rundir import RunDirectory
-from backend.wire import PROTOCOL, Hello, Reply, Request, decode_server_message, encode
-
-ANSWER_S = 30.0
+from backend.wire import Reply
 
 Order = Promote | Rollback | RecordMatch
 
@@ -29,33 +27,14 @@ def carry_out(run: RunDirectory, order: Order, role: str) -> str:
     """
     holder = run.holder()
     if holder is not None and holder.is_supervisor:
-        answer = _ask(run, order)
+        with Dialogue(run) as supervisor:
+            answer = supervisor.ask(order)
     else:
         with run.lock(role):
             answer = asyncio.run(_obey(run, order))
     if answer.refused:
         raise RunDirectoryError(f"{run.path}: {answer.refused}")
     return answer.text
-
-
-def _ask(run: RunDirectory, order: Order) -> Reply:
-    try:
-        with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(ANSWER_S)
-            link.connect(run.socket_file.read_text().strip())
-            with link.makefile("rwb") as lines:
-                hello = decode_server_message(lines.readline())
-                if not isinstance(hello, Hello) or hello.protocol != PROTOCOL:
-                    raise WorkerError("it is of another version of Matrix0")
-                lines.write(encode(Request(id=1, command=order)))
-                lines.flush()
-                for line in lines:
-                    message = decode_server_message(line)
-                    if isinstance(message, Reply):
-                        return message
-    except (OSError, WorkerError) as error:
-        raise RunDirectoryError(f"{run.path}: its supervisor cannot be asked: {error}") from error
-    raise RunDirectoryError(f"{run.path}: its supervisor has ended")
 
 
 async def _obey(run: RunDirectory, order: Order) -> Reply:

@@ -8,6 +8,8 @@ class ExitCode(IntEnum):
 
     DONE = 0
     """The work was finished, or stopped cleanly on request."""
+    NO = 1
+    """The answer is no: an order was refused or came to nothing, or something will not work."""
     USAGE = 2
     """The command line could not be understood."""
     CONFIG = 64
@@ -40,6 +42,12 @@ class RunDirectoryError(Matrix0Error):
     """The run directory cannot be created, read or written."""
 
     exit_code = ExitCode.CONFIG
+
+
+class OrderError(Matrix0Error):
+    """An order was refused, or it came to nothing."""
+
+    exit_code = ExitCode.NO
 
 
 class RunLockedError(Matrix0Error):

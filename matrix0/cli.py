@@ -16,6 +16,7 @@ from matrix0 import __version__
 from matrix0.commands import (
     ablate,
     best,
+    ctl,
     data,
     inference,
     lr_find,
@@ -75,6 +76,21 @@ import_app = typer.Typer(
 import_app.command("pgn")(data.import_pgn)
 import_app.command("checkpoint")(network.import_checkpoint)
 app.add_typer(import_app, name="import")
+
+ctl_app = typer.Typer(
+    help="Order a run that is at work, from a shell script. Exit code 1: refused, with the reason.",
+    no_args_is_help=True,
+    **PLAIN,
+)
+ctl_app.command("pause")(ctl.pause)
+ctl_app.command("resume")(ctl.resume)
+ctl_app.command("checkpoint")(ctl.checkpoint)
+ctl_app.command("evaluate")(ctl.evaluate)
+ctl_app.command("promote")(ctl.promote)
+ctl_app.command("rollback")(ctl.rollback)
+ctl_app.command("stop")(ctl.stop)
+ctl_app.command("status")(ctl.status)
+app.add_typer(ctl_app, name="ctl")
 
 tui_app = typer.Typer(**PLAIN)
 tui_app.command()(screen.control_centre)

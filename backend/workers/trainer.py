@@ -11,6 +11,7 @@ import numpy as np
 
 from backend import checkpoints
 from backend.commands import (
+    SAVED_ALREADY,
     AddShard,
     Pause,
     PlayMatch,
@@ -217,7 +218,7 @@ class _TrainerWorker:
                 # A person wants to keep what would have gone with time.
                 self._announce(reason)
             else:
-                self._io.log(f"{self._saved} is saved already")
+                self._io.log(f"{self._saved} {SAVED_ALREADY}")
             return
         self._io.set_phase("saving", self._name)
         position: dict[str, Any] = {

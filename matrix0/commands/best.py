@@ -4,11 +4,7 @@ from typing import Annotated
 
 import typer
 
-from matrix0.commands.options import RunOption
-
-ReasonOption = Annotated[
-    str, typer.Option("--reason", help="Why; it is kept in the run's journal.", show_default=False)
-]
+from matrix0.commands.options import ReasonOption, RunOption
 
 
 def promote(

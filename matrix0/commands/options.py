@@ -27,6 +27,9 @@ SetOption = Annotated[
         "--set", metavar="K=V", help="One setting, as in search.simulations=32; may be repeated."
     ),
 ]
+ReasonOption = Annotated[
+    str, typer.Option("--reason", help="Why; it is kept in the run's journal.", show_default=False)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Output for machines.")]
 
 

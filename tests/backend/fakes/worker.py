@@ -11,6 +11,7 @@ Faults, for the worker NAME only: `exit` ends at once, `config` says its configu
 import argparse
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import chess
@@ -18,6 +19,7 @@ import numpy as np
 
 from backend import checkpoints
 from backend.commands import (
+    SAVED_ALREADY,
     AddShard,
     Pause,
     PlayMatch,
@@ -69,6 +71,8 @@ class Orders:
         self._io = io
         self._deaf = deaf
         self.stopped = False
+        self.save: Callable[[str], None] | None = None
+        """The trainer's: also while it is paused."""
 
     def take(self, timeout: float) -> list[WorkerCommand]:
         """Orders of this role that came within `timeout` seconds; waits while paused."""
@@ -88,13 +92,15 @@ class Orders:
         return rest
 
     def _pause(self, rest: list[WorkerCommand]) -> None:
-        self._io.set_phase("paused")
         while True:
+            self._io.set_phase("paused")
             command = self._io.wait(1.0)
             if isinstance(command, Resume | Stop):
                 self.stopped = isinstance(command, Stop) and not self._deaf
                 return
-            if command is not None:
+            if isinstance(command, SaveCheckpoint) and self.save is not None:
+                self.save(command.reason)
+            elif command is not None:
                 rest.append(command)
 
 
@@ -196,7 +202,10 @@ def trainer(io: WorkerIO, run: RunDirectory, config: Config, orders: Orders) -> 
         io.set_phase("saving")
         if checkpoints.checkpoint_name(step) != parent:
             parent = save_checkpoint(io, run, config, step, parent, reason)
+        else:
+            io.log(f"{parent} {SAVED_ALREADY}")
 
+    orders.save = save
     if not names:
         save("initial")
     wanted = config.replay.min_positions

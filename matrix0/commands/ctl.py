@@ -1,0 +1,146 @@
+"""`matrix0 ctl …`: what the keys of the screen do, for a shell script."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.errors import OrderError
+from matrix0.commands.options import JsonOption, ReasonOption, RunOption
+
+if TYPE_CHECKING:
+    from backend.commands import ClientCommand
+    from backend.rundir import RunDirectory
+    from backend.state import RunState
+
+WaitOption = Annotated[
+    bool, typer.Option("--wait", help="Come back when it is carried out, not when it is begun.")
+]
+
+NUM_ALERTS = 3
+"""So many are shown, the newest."""
+
+
+def pause(run: RunOption, wait: WaitOption = False, as_json: JsonOption = False) -> None:
+    """Let all workers finish their step or move, then rest."""
+    from backend.commands import PauseRun
+
+    _order(run, PauseRun(), wait, as_json)
+
+
+def resume(run: RunOption, wait: WaitOption = False, as_json: JsonOption = False) -> None:
+    """Let all workers go on."""
+    from backend.commands import ResumeRun
+
+    _order(run, ResumeRun(), wait, as_json)
+
+
+def checkpoint(run: RunOption, wait: WaitOption = False, as_json: JsonOption = False) -> None:
+    """Save a checkpoint after this step."""
+    from backend.commands import CheckpointNow
+
+    _order(run, CheckpointNow(), wait, as_json)
+
+
+def evaluate(
+    run: RunOption,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[NAME]", help="Checkpoint; without it the newest.", show_default=False
+        ),
+    ] = "",
+    wait: WaitOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Play a checkpoint against the best network; it decides nothing."""
+    from backend.commands import EvaluateNow
+
+    _order(run, EvaluateNow(name=name), wait, as_json)
+
+
+def promote(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Checkpoint: step-00001500.", show_default=False),
+    ],
+    run: RunOption,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a checkpoint the best network, whatever the gate said of it."""
+    from backend.commands import Promote
+
+    _order(run, Promote(name=name, reason=reason), False, as_json)
+
+
+def rollback(run: RunOption, reason: ReasonOption = "", as_json: JsonOption = False) -> None:
+    """Make the best network what it was before the last promotion; again goes further back."""
+    from backend.commands import Rollback
+
+    _order(run, Rollback(reason=reason), False, as_json)
+
+
+def stop(run: RunOption, wait: WaitOption = False, as_json: JsonOption = False) -> None:
+    """End the run in order: finished games and steps are saved."""
+    from backend.commands import StopRun
+
+    _order(run, StopRun(), wait, as_json)
+
+
+def status(run: RunOption, as_json: JsonOption = False) -> None:
+    """Say how the run stands; with --json, all that the screen shows, as in docs/protocol.md."""
+    import msgspec
+
+    from backend.control import attend
+
+    with attend(_directory(run)) as supervisor:
+        state = supervisor.state
+    if as_json:
+        typer.echo(msgspec.json.encode(state))
+        return
+    for line in standing(state):
+        typer.echo(line)
+
+
+def _order(run: Path, command: "ClientCommand", wait: bool, as_json: bool) -> None:
+    import msgspec
+
+    from backend.control import carry_through
+    from backend.wire import clean
+
+    outcome = carry_through(_directory(run), command, wait=wait)
+    if as_json:
+        typer.echo(msgspec.json.encode(outcome))
+        raise typer.Exit(OrderError.exit_code if outcome.refused else 0)
+    if outcome.refused:
+        raise OrderError(outcome.refused)
+    typer.echo(clean(outcome.text))
+
+
+def _directory(run: Path) -> "RunDirectory":
+    from backend.rundir import RunDirectory
+
+    return RunDirectory(run)
+
+
+def standing(state: "RunState") -> list[str]:
+    """The run, its workers and its newest alerts, a line each."""
+    from backend import wording
+    from backend.headless import progress_line
+
+    preset = f", preset {state.preset}" if state.preset else ""
+    lines = [
+        f"{state.run}: {state.phase}, process {state.pid}{preset}, in {state.directory}",
+        progress_line(state),
+        f"best network {wording.network(state.best) if state.best else wording.DASH}",
+    ]
+    for worker in state.workers.values():
+        at = ", ".join(filter(None, (worker.phase, worker.detail)))
+        beat = wording.duration(state.now - worker.beat_at) if worker.beat_at else wording.DASH
+        lines.append(
+            f"{worker.worker:<10} {worker.state:<9} {at or wording.DASH}; heard {beat} ago, "
+            f"{worker.rss_mib:.0f} MiB, restarts {worker.restarts}"
+        )
+    lines += [f"{alert.level}: {alert.text}" for alert in state.alerts[-NUM_ALERTS:]]
+    return [wording.line(line) for line in lines]
