@@ -68,7 +68,10 @@ FLAGS = {
     "matrix0 tensorboard": ["--out", "RUN"],
     "matrix0 train": ["--config", "--preset", "--run", "--set", "--source", "--steps"],
     "matrix0 worker": ["--run", "--worker", "ROLE"],
-    "matrix0-tui": ["--config", "--cycles", "--json", "--no-ui", "--preset", "--run", "--set"],
+    "matrix0-tui": [
+        *("--config", "--cycles", "--json", "--list", "--no-ui", "--preset", "--read-only"),
+        *("--run", "--set", "[DIR]"),
+    ],
     "matrix0-uci": ["--network"],
 }
 """Every command with its flags and arguments. A new line or word here is a decision: the command
@@ -395,7 +398,7 @@ def test_a_screen_cannot_join_what_is_not_a_supervisor(
 def test_json_without_headless_is_refused(run: Run) -> None:
     refused = run("--json", entry=cli.tui_main)
     assert refused.code == 2
-    assert _one_line(refused) == "matrix0-tui: --json goes with --no-ui"
+    assert _one_line(refused) == "matrix0-tui: --json goes with --no-ui or --list"
 
 
 def test_a_run_that_is_no_run_is_refused(run: Run, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from backend import commands as c
 from backend.state import RunState
 from tui import format as fmt
-from tui.client import LinkView
+from tui.client import READ_ONLY, LinkView
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Action:
 
 def _unreachable(context: Context) -> str:
     state, link = context.state, context.link
+    if link.read_only:
+        return READ_ONLY
     if state.phase == "stopped":
         return "the run has ended"
     if link.status != "connected":

@@ -247,6 +247,7 @@ def run_app(
     run_dir: Path,
     *,
     ascii: bool = False,
+    read_only: bool = False,
     supervisor_exit: Callable[[], int | None] = lambda: None,
 ) -> int:
     """Attach to the run's supervisor until the user leaves; the exit code for the shell.
@@ -254,7 +255,7 @@ def run_app(
     `supervisor_exit` is for a caller that has started the supervisor itself: its exit status, None
     while it lives. With it a supervisor that dies before it opens its socket is seen as such.
     """
-    client = Client(run_dir / "socket", supervisor_exit=supervisor_exit)
+    client = Client(run_dir / "socket", supervisor_exit=supervisor_exit, read_only=read_only)
     code = ControlCentre(client, run_dir=run_dir, ascii=ascii).run()
     for line in farewell(client.state, run_dir):
         print(line)

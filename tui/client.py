@@ -32,6 +32,7 @@ from backend.wire import (
 LinkStatus = Literal["waiting", "connected", "lost", "died", "refused", "ended"]
 """waiting: no supervisor heard yet. died: its process is gone. refused: another protocol."""
 
+READ_ONLY: Final = "this screen only watches (--read-only)"
 CONNECT_S: Final = 5.0
 REPLY_S: Final = 30.0
 FIRST_DELAY_S: Final = 0.1
@@ -45,6 +46,8 @@ class LinkView:
     status: LinkStatus
     detail: str
     """What is waited for, or why the link is down; empty when connected."""
+    read_only: bool = False
+    """It only listens."""
 
 
 class Link(Protocol):
@@ -72,14 +75,16 @@ class Client:
         socket_file: Path,
         *,
         supervisor_exit: Callable[[], int | None] = lambda: None,
+        read_only: bool = False,
         first_delay_s: float = FIRST_DELAY_S,
         longest_delay_s: float = LONGEST_DELAY_S,
         reply_s: float = REPLY_S,
     ) -> None:
         """`socket_file` holds the path of the socket. `supervisor_exit` gives the exit status of a
-        supervisor that our own process has started, None while it lives or if it is not ours."""
+        supervisor that our own process has started, None while it lives or if it is not ours. With
+        `read_only` every order is refused here, before it is sent."""
         self.state = RunState()
-        self.view = LinkView("waiting", "no socket yet")
+        self.view = LinkView("waiting", "no socket yet", read_only)
         self.version = 0
         self._socket_file = socket_file
         self._supervisor_exit = supervisor_exit
@@ -112,6 +117,8 @@ class Client:
 
     async def request(self, command: ClientCommand) -> Reply:
         """The supervisor's answer; a refusal of our own when it cannot be reached or is silent."""
+        if self.view.read_only:
+            return Reply(id=0, refused=READ_ONLY)
         if self._writer is None:
             return Reply(id=0, refused="not connected to the supervisor")
         self._next_id += 1
@@ -204,7 +211,7 @@ class Client:
     # What the screen is told ---------------------------------------------------------------------
 
     def _see(self, status: LinkStatus, detail: str) -> None:
-        view = LinkView(status, detail)
+        view = LinkView(status, detail, self.view.read_only)
         if view != self.view or status == "connected":
             self.view = view
             self.version += 1

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ LIMIT_S = 5.0
 
 
 @asynccontextmanager
-async def attached(run_dir: Path, **options: float) -> AsyncIterator[Client]:
+async def attached(run_dir: Path, **options: Any) -> AsyncIterator[Client]:
     """A client that runs until the test is over."""
     client = Client(run_dir / "socket", first_delay_s=0.01, longest_delay_s=0.02, **options)
     task = asyncio.create_task(client.run())
