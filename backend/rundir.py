@@ -193,22 +193,25 @@ class RunLock:
 
 def config_differences(kept: Config, asked: Config) -> list[str]:
     """One line for each setting in which they differ, for example `training.batch_size: …`."""
-    lines = []
+    return [
+        f"{name}: the run keeps {ours!r}, asked was {theirs!r}"
+        for name, ours, theirs in differing(kept, asked)
+    ]
+
+
+def differing(kept: Config, asked: Config) -> list[tuple[str, object, object]]:
+    """Name and both values of each setting in which they differ."""
+    found: list[tuple[str, object, object]] = []
     for table in fields(kept):
         ours, theirs = getattr(kept, table.name), getattr(asked, table.name)
         if not is_dataclass(ours):
-            if ours != theirs:
-                lines.append(_difference(table.name, ours, theirs))
+            found.append((table.name, ours, theirs))
             continue
-        for key in fields(ours):
-            mine, wanted = getattr(ours, key.name), getattr(theirs, key.name)
-            if mine != wanted:
-                lines.append(_difference(f"{table.name}.{key.name}", mine, wanted))
-    return lines
-
-
-def _difference(name: str, kept: object, asked: object) -> str:
-    return f"{name}: the run keeps {kept!r}, asked was {asked!r}"
+        found += [
+            (f"{table.name}.{key.name}", getattr(ours, key.name), getattr(theirs, key.name))
+            for key in fields(ours)
+        ]
+    return [row for row in found if row[1] != row[2]]
 
 
 def _uncreatable(path: Path, error: OSError) -> RunDirectoryError:

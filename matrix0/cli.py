@@ -27,6 +27,7 @@ from matrix0.commands import (
     profile,
     rate,
     ratings,
+    report,
     rules,
     screen,
     suite,
@@ -60,6 +61,7 @@ app.command("tournament")(tournament.tournament)
 app.command("rate")(rate.rate)
 app.command("ratings")(ratings.ratings)
 app.command("suite")(suite.suite)
+app.command("report")(report.report)
 app.command("promote")(best.promote)
 app.command("rollback")(best.rollback)
 app.command("tensorboard")(tensorboard.tensorboard)

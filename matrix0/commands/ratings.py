@@ -8,36 +8,21 @@ from backend.errors import ConfigError
 from matrix0.commands.options import RunOption
 
 if TYPE_CHECKING:
-    from backend.evaluation.standings import Contestant, Pairing, Standings
+    from backend.evaluation.standings import Standings
 
 
 def ratings(run: RunOption) -> None:
     """Rate everybody who played in a run; the random mover, else the first network, is 0."""
-    from backend.evaluation.standings import Contestant, Pairing, rate
+    from backend.evaluation.pool import rate_run
     from backend.rundir import RunDirectory
-    from backend.store.reading import pool
 
     directory = RunDirectory(run)
     directory.read_config()
-    pairings = [
-        Pairing(
-            Contestant(row.player, row.budget),
-            Contestant(row.opponent, row.opponent_budget),
-            row.results,
-        )
-        for row in (pool(directory.database) if directory.database.exists() else [])
-    ]
-    if not pairings:
+    standings = rate_run(directory.database)
+    if standings is None:
         raise ConfigError(f"{directory.path}: no match was recorded yet; `matrix0 match` plays one")
-    for line in table(rate(pairings, _anchor(pairings))):
+    for line in table(standings):
         typer.echo(line)
-
-
-def _anchor(pairings: "list[Pairing]") -> "Contestant":
-    """The random mover, else the earliest checkpoint, else whoever comes first."""
-    players = sorted({player for pairing in pairings for player in pairing[:2]})
-    by_rank = sorted(players, key=lambda p: (p.name != "random", not p.name.startswith("step-")))
-    return by_rank[0]
 
 
 def table(standings: "Standings") -> list[str]:

@@ -1,0 +1,1 @@
+"""A run as one page that anybody can open: charts, ratings, games, settings, and where from."""
