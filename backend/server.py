@@ -66,7 +66,7 @@ class Server:
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Listens from now on. The run's lock is ours, so a socket that is there is a leftover."""
-        _prepare_folder(self._path.parent)
+        prepare_folder(self._path.parent)
         self._path.unlink(missing_ok=True)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         old_mask = os.umask(0o177)
@@ -162,7 +162,7 @@ def _is_our_user(writer: asyncio.StreamWriter) -> bool:
     return bool(uid == os.getuid())
 
 
-def _prepare_folder(folder: Path) -> None:
+def prepare_folder(folder: Path) -> None:
     """Makes the folder; raises RunDirectoryError when it is not ours alone."""
     folder.mkdir(mode=0o700, exist_ok=True)
     status = os.lstat(folder)

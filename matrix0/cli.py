@@ -18,6 +18,7 @@ from matrix0.commands import (
     best,
     ctl,
     data,
+    doctor,
     inference,
     lr_find,
     match,
@@ -30,8 +31,8 @@ from matrix0.commands import (
     report,
     rules,
     screen,
+    settings,
     suite,
-    system,
     tensorboard,
     tournament,
     uci,
@@ -66,8 +67,8 @@ app.command("promote")(best.promote)
 app.command("rollback")(best.rollback)
 app.command("tensorboard")(tensorboard.tensorboard)
 app.command("train")(data.train)
-app.command("config")(system.config)
-app.command("doctor")(system.doctor)
+app.command("config")(settings.config)
+app.command("doctor")(doctor.doctor)
 app.command("worker", hidden=True)(processes.worker)
 app.command("supervise", hidden=True)(processes.supervise)
 

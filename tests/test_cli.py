@@ -38,7 +38,7 @@ FLAGS = {
     "matrix0 ctl rollback": ["--json", "--reason", "--run"],
     "matrix0 ctl status": ["--json", "--run"],
     "matrix0 ctl stop": ["--json", "--run", "--wait"],
-    "matrix0 doctor": [],
+    "matrix0 doctor": ["--json"],
     "matrix0 import": [],
     "matrix0 import checkpoint": ["--config", "--preset", "--raw", "--run", "--set", "FILE"],
     "matrix0 import pgn": ["--run", "FILE"],

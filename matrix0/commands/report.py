@@ -39,7 +39,7 @@ def _versions() -> list[tuple[str, str]]:
     from importlib.metadata import version
 
     from matrix0 import __version__
-    from matrix0.commands.system import LIBRARIES
+    from matrix0.commands.doctor import LIBRARIES
 
     here = [("Matrix0, for this report", __version__), ("Python", platform.python_version())]
     return [*here, ("SQLite", sqlite3.sqlite_version), *((n, version(n)) for n in LIBRARIES)]

@@ -1,0 +1,14 @@
+"""`matrix0 config`: the settings."""
+
+import typer
+
+from matrix0.commands.options import ConfigOption, PresetOption, SetOption
+
+
+def config(
+    preset: PresetOption = None, file: ConfigOption = None, overrides: SetOption = None
+) -> None:
+    """Print every setting as TOML, each with its sentence."""
+    from backend.settings import build_config, dump_config
+
+    typer.echo(dump_config(build_config(preset, file, overrides or ())), nl=False)
