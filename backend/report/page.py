@@ -59,7 +59,7 @@ def page(facts: Facts, versions: Iterable[tuple[str, str]], now: float) -> str:
         ("Ratings", _ratings(facts), f"matrix0 ratings --run {where}"),
         ("Cycles", _cycles(facts), f'{query} "SELECT body FROM cycles ORDER BY cycle"'),
         ("Promotions", _promotions(facts), f'{query} "SELECT body FROM promotions ORDER BY seq"'),
-        ("Matches", _matches(facts), f'{query} "SELECT body FROM matches ORDER BY at"'),
+        ("Matches", _matches(facts), f"matrix0 match verify {where}/games/FILE"),
         ("Games", _games(facts), f"ls {where}/games"),
         ("Settings", _settings(facts), f"cat {where}/config.toml"),
         ("Versions", _table(("", "version"), versions), "matrix0 doctor"),
