@@ -71,6 +71,7 @@ app.command("config")(settings.config)
 app.command("doctor")(doctor.doctor)
 app.command("worker", hidden=True)(processes.worker)
 app.command("supervise", hidden=True)(processes.supervise)
+app.command("think", hidden=True)(processes.think)
 
 
 import_app = typer.Typer(

@@ -1,4 +1,4 @@
-"""Hidden commands by which Matrix0 starts its own processes: `worker` and `supervise`."""
+"""Hidden commands by which Matrix0 starts its own processes: `worker`, `supervise`, `think`."""
 
 from typing import Annotated, get_args
 
@@ -30,3 +30,10 @@ def supervise(
     from backend.supervisor import supervise as conduct_run
 
     raise typer.Exit(conduct_run(run, cycles))
+
+
+def think() -> None:
+    """The engine process of a person's game: orders on stdin, thoughts on stdout."""
+    from backend.play.thinker import main
+
+    main()
