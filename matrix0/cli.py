@@ -24,6 +24,7 @@ from matrix0.commands import (
     match,
     network,
     overfit,
+    play,
     processes,
     profile,
     rate,
@@ -60,6 +61,7 @@ app.command("lr-find")(lr_find.lr_find)
 app.command("match")(match.match)
 app.command("tournament")(tournament.tournament)
 app.command("rate")(rate.rate)
+app.command("play")(play.play)
 app.command("ratings")(ratings.ratings)
 app.command("suite")(suite.suite)
 app.command("report")(report.report)

@@ -7,6 +7,7 @@ from backend import commands as c
 from backend.state import RunState
 from tui import format as fmt
 from tui.client import READ_ONLY, LinkView
+from tui.playing import Playing
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class Context:
     link: LinkView
     checkpoint: str = ""
     """The one under the cursor."""
+    play: Playing | None = None
+    """The game of the play screen, for the actions of that screen."""
 
 
 def _always(context: Context) -> str:
@@ -128,6 +131,10 @@ def _ask_promotion(context: Context) -> str:
         rating = fmt.elo(view.elo, view.elo_low, view.elo_high)
         measured = f"Its match gave {rating} Elo against {fmt.network(view.versus)}."
     return f"{text}?\n{measured} Self-play will use it from its next move on."
+
+
+def _nobody_to_play(context: Context) -> str:
+    return "" if context.state.checkpoints else "there is no checkpoint yet"
 
 
 def _ask_stop(context: Context) -> str:
@@ -257,6 +264,15 @@ ACTIONS: tuple[Action, ...] = (
         title="Table of cycles",
         help="What every cycle took and brought: games, losses, Elo, verdict.",
         refused=lambda context: "" if context.state.cycles_done else "no cycle is finished yet",
+    ),
+    Action(
+        id="play",
+        key="p",
+        title="Play against a network",
+        short="Play",
+        minor=True,
+        help="A board of your own; training goes on meanwhile.",
+        refused=_nobody_to_play,
     ),
     Action(
         id="theme",

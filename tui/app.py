@@ -13,6 +13,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from backend.events import Level
+from backend.play.opponents import opponents
+from backend.rundir import RunDirectory
 from backend.state import RunState
 from backend.summary import conclusion, cycles_table
 from tui import format as fmt
@@ -24,6 +26,7 @@ from tui.panes.bars import Strip
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dashboard import Dashboard
 from tui.screens.pages import cycles_page, help_page
+from tui.screens.play import PlayScreen, new_play
 
 WIDTHS = [(0, "-narrow"), (110, "-wide")]
 HEIGHTS = [(0, "-short"), (34, "-tall")]
@@ -142,6 +145,9 @@ class ControlCentre(App[int]):
     # Actions -------------------------------------------------------------------------------------
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        if isinstance(screen, PlayScreen):
+            yield from screen.commands()
+            return
         for action in ACTIONS:
             yield SystemCommand(action.title, action.help, partial(self.action_act, action.id))
         yield SystemCommand("Theme", "Choose one of all themes", self.action_change_theme)
@@ -199,6 +205,8 @@ class ControlCentre(App[int]):
                 self.dashboard.flip_board()
             case "cycles":
                 self.push_screen(cycles_page(self.link.state, self.size.width, self.glyphs))
+            case "play":
+                self._open_play()
             case "theme":
                 self.theme = "matrix0-light" if self.current_theme.dark else "matrix0-dark"
             case "help":
@@ -207,6 +215,17 @@ class ControlCentre(App[int]):
                 self.exit(leaving_code(self.link))
             case _:
                 raise ValueError(f"no such action: {id!r}")
+
+    def _open_play(self) -> None:
+        """The board of before, or a new one against the best network."""
+        if not self.is_screen_installed("play"):
+            run = RunDirectory(self.run_dir)
+            self.install_screen(new_play(run, self.glyphs, opponents(run)[0]), "play")
+        self.push_screen("play")
+
+    @on(PlayScreen.Left)
+    def _play_left(self) -> None:
+        self.pop_screen()
 
     async def _order(self, action: Action, context: Context) -> None:
         assert action.command is not None

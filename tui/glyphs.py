@@ -45,6 +45,12 @@ class Glyphs:
     corner: str
     shade: str
     """Dark squares where there is no colour."""
+    cursor: str
+    """After what is being typed."""
+    target: str
+    """An empty square that a piece may go to."""
+    capture: str
+    """A piece that may be taken."""
     pieces: str
     """K Q R B N P of White, then of Black."""
 
@@ -80,6 +86,9 @@ UNICODE: Final = Glyphs(
     limit="╌",
     corner="└",
     shade="░",
+    cursor="▏",
+    target="•",
+    capture="x",
     pieces="♚♛♜♝♞♟♚♛♜♝♞♟",
 )
 
@@ -114,5 +123,8 @@ ASCII: Final = Glyphs(
     limit="-",
     corner="+",
     shade=":",
+    cursor="_",
+    target="o",
+    capture="x",
     pieces="KQRBNPkqrbnp",
 )

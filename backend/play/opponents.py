@@ -45,7 +45,9 @@ def opponents(run: RunDirectory | None) -> list[Opponent]:
 
 def engine(word: str) -> Opponent:
     """An engine of others. ConfigError when it is not there or cannot be understood."""
-    return Opponent("engine", word, f"{Path(word.partition(':')[0]).name} {parse_engine(word).budget}")
+    return Opponent(
+        "engine", word, f"{Path(word.partition(':')[0]).name} {parse_engine(word).budget}"
+    )
 
 
 def named(word: str, run: RunDirectory | None) -> Opponent:

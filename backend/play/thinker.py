@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import chess
 import chess.engine
 
-from backend.errors import Matrix0Error
+from backend.errors import ExitCode, Matrix0Error
 from backend.evaluation.engines import EngineSpec, parse_engine
 from backend.evaluation.players import GreedyPlayer, RandomPlayer
 from backend.play.wire import (
@@ -58,6 +58,8 @@ def main() -> None:
     writing = threading.Lock()
     with contextlib.suppress(BrokenPipeError):
         asyncio.run(_serve(Thinker(say)))
+    # Nothing is left to write, and Python takes three seconds to take torch and numba apart.
+    os._exit(ExitCode.DONE)
 
 
 async def _serve(thinker: "Thinker") -> None:
@@ -83,7 +85,10 @@ class Thinker:
 
     def __init__(self, say: Callable[[Answer], None]) -> None:
         self._say = say
-        self._movers = {"random": RandomPlayer(time.time_ns()), "greedy": GreedyPlayer(time.time_ns())}
+        self._movers = {
+            "random": RandomPlayer(time.time_ns()),
+            "greedy": GreedyPlayer(time.time_ns()),
+        }
         self._networks: dict[str, Network] = {}
         self._engine: chess.engine.Protocol | None = None
         self._engine_word = ""
@@ -91,8 +96,8 @@ class Thinker:
     async def answer(self, order: Think) -> None:
         """Think; says Thought or Failed. Cancelled, it says no more."""
         board = chess.Board(order.start)
-        for move in order.moves:
-            board.push_uci(move)
+        for uci in order.moves:
+            board.push_uci(uci)
         try:
             match order.kind:
                 case "baseline":
@@ -174,12 +179,10 @@ class Thinker:
     def _search_here(self, order: Think, board: chess.Board, stop: threading.Event) -> None:
         network = self._networks.get(order.player)
         if network is None:
-            self._say(Busy(f"loading {Path(order.player).name}"))
-            try:
-                from backend.play.network import Network
+            words = f"loading {Path(order.player).name}; a first start compiles for a minute"
+            self._say(Busy(words))
+            from backend.play.network import Network
 
-                network = self._networks[order.player] = Network(Path(order.player))
-            finally:
-                self._say(Busy(""))
+            network = self._networks[order.player] = Network(Path(order.player))
         for thought in network.think(order, board, stop):
             self._say(thought)

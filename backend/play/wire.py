@@ -61,7 +61,7 @@ class Thought(msgspec.Struct, frozen=True, tag="thought", kw_only=True):
 
 
 class Busy(msgspec.Struct, frozen=True, tag="busy"):
-    """What is done before thinking can begin, as in 'loading the network'; empty at its end."""
+    """What is done before thinking can begin; the next answer ends it."""
 
     text: str
 

@@ -1,5 +1,7 @@
 """The one-line strips: keys at the bottom, tabs and the short summary of a small terminal."""
 
+from collections.abc import Sequence
+
 from textual.content import Content
 from textual.events import Click
 from textual.message import Message
@@ -42,16 +44,17 @@ class Strip(QuietStatic):
 
 
 class KeyBar(Strip):
-    def __init__(self) -> None:
+    def __init__(self, actions: Sequence[Action] = ACTIONS) -> None:
         super().__init__("keys")
+        self._actions = actions
 
     def show(self, context: Context) -> None:
-        self.lay(key_pieces(context, self.size.width or 80))
+        self.lay(key_pieces(context, self.size.width or 80, self._actions))
 
 
-def key_pieces(context: Context, width: int) -> list[Piece]:
+def key_pieces(context: Context, width: int, actions: Sequence[Action] = ACTIONS) -> list[Piece]:
     """Keys of the footer; what cannot be done now is dim. Shorter words come before fewer keys."""
-    shown = [a for a in ACTIONS if a.short]
+    shown = [a for a in actions if a.short]
     major = [a for a in shown if not a.minor]
     palette: list[Piece] = [("^p", "bold $accent", "palette"), (" Palette ", "$muted", "palette")]
     layouts: tuple[tuple[list[Piece], list[Piece]], ...] = (

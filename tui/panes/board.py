@@ -13,22 +13,15 @@ from textual.widget import Widget
 from backend.events import BoardSeen, MoveSeen
 from backend.state import RunState
 from tui import format as fmt
-from tui.glyphs import TEXT_STYLE, Glyphs
+from tui import squares
+from tui.glyphs import Glyphs
 from tui.panes.quiet import Titles
+from tui.squares import Line, Look, Marks, checked_king, square_size
 from tui.status import style_of
+from tui.valuebar import LONGEST_BAR, value_bar
 
-SQUARE_SIZES: Final = ((6, 3), (4, 2), (3, 1), (2, 1))
-"""Width and height of a square in cells; the largest that fits is taken."""
-LIGHT, DARK = "#8199ad", "#536a7d"
-LIGHT_MOVED, DARK_MOVED = "#b3984a", "#93792f"
-CHECKED = "#b5533c"
-WHITE_PIECE, BLACK_PIECE = "#ffffff", "#0b0f14"
 BESIDE_WIDTH: Final = 36
 """With this many cells to spare the search is shown beside the board, not under it."""
-LONGEST_BAR: Final = 24
-PIECES: Final = "KQRBNPkqrbnp"
-
-Line = list[tuple[str, Style]]
 
 
 class BoardPane(Widget, can_focus=True):
@@ -96,7 +89,8 @@ class BoardPane(Widget, can_focus=True):
         square = square_size(width, height)
         if square is None:
             return [[(fmt.fit("no room for a board here", width, self.glyphs), self._muted)]]
-        lines = self._board_lines(board, *square)
+        marks = Marks(moved=_moved_squares(self.seen.last_move), checked=checked_king(board))
+        lines = squares.draw(board, *square, marks, self._look, flipped=self.flipped)
         indent = max(0, (width - 3 - 8 * square[0]) // 2)
         room_beside = width - 8 * square[0] - 3 - 5
         if room_beside >= BESIDE_WIDTH:
@@ -116,64 +110,9 @@ class BoardPane(Widget, can_focus=True):
     def _muted(self) -> Style:
         return style_of(self.app.theme_variables, "muted")
 
-    # The squares ---------------------------------------------------------------------------------
-
-    def _board_lines(self, board: chess.Board, width: int, height: int) -> list[Line]:
-        moved = _moved_squares(self.seen.last_move if self.seen else "")
-        in_check = board.king(board.turn) if board.is_check() else None
-        ranks = range(8) if self.flipped else range(7, -1, -1)
-        files = range(7, -1, -1) if self.flipped else range(8)
-        middle = height // 2
-        lines: list[Line] = []
-        for rank in ranks:
-            for row in range(height):
-                label = f" {rank + 1} " if row == middle else "   "
-                line: Line = [(label, self._muted)]
-                for file in files:
-                    square = chess.square(file, rank)
-                    piece = board.piece_at(square) if row == middle else None
-                    line.append(
-                        self._square(square, piece, width, square in moved, square == in_check)
-                        if row == middle
-                        else self._blank(square, width, square in moved, square == in_check)
-                    )
-                lines.append(line)
-        names = "".join("abcdefgh"[f].center(width) for f in files)
-        lines.append([("   " + names, self._muted)])
-        return lines
-
-    def _background(self, square: int, moved: bool, checked: bool) -> str:
-        light = (chess.square_file(square) + chess.square_rank(square)) % 2 == 1
-        if checked:
-            return CHECKED
-        if moved:
-            return LIGHT_MOVED if light else DARK_MOVED
-        return LIGHT if light else DARK
-
-    def _fill(self, square: int, width: int) -> str:
-        dark = (chess.square_file(square) + chess.square_rank(square)) % 2 == 0
-        return (self.glyphs.shade if self.app.no_color and dark else " ") * width
-
-    def _blank(self, square: int, width: int, moved: bool, checked: bool) -> tuple[str, Style]:
-        return self._fill(square, width), Style(bgcolor=self._background(square, moved, checked))
-
-    def _square(
-        self, square: int, piece: chess.Piece | None, width: int, moved: bool, checked: bool
-    ) -> tuple[str, Style]:
-        background = self._background(square, moved, checked)
-        cells = list(self._fill(square, width))
-        colour = WHITE_PIECE
-        if piece is not None:
-            cells[(width - 1) // 2] = piece_sign(piece, self.glyphs, plain=self._plain)
-            colour = WHITE_PIECE if piece.color == chess.WHITE else BLACK_PIECE
-        if moved and self._plain and width >= 3:
-            cells[0], cells[-1] = "[", "]"
-        return "".join(cells), Style(color=colour, bgcolor=background, bold=True)
-
     @property
-    def _plain(self) -> bool:
-        """Where colour may be missing, brackets and outlines (or case) say what it says else."""
-        return self.app.no_color or self.glyphs.ascii
+    def _look(self) -> Look:
+        return Look(self.glyphs, no_color=self.app.no_color, muted=self._muted)
 
     # What the search thought ---------------------------------------------------------------------
 
@@ -184,7 +123,8 @@ class BoardPane(Widget, can_focus=True):
             return []
         white_moved = board.turn == chess.BLACK
         win, draw, loss = seen.wdl if white_moved else seen.wdl[::-1]
-        lines: list[Line] = [self._value_bar(win, draw, loss, width)]
+        dark = self.app.current_theme.dark
+        lines: list[Line] = [value_bar(win, draw, loss, width, self.glyphs, dark=dark)]
         colour = style_of(self.app.theme_variables, "series-1")
         for move in with_played(seen.moves, num_moves):
             sign = self.glyphs.selected if move.is_played else " "
@@ -205,22 +145,6 @@ class BoardPane(Widget, can_focus=True):
         lines.append([(f"  {state}", self._muted)])
         return lines
 
-    def _value_bar(self, win: float, draw: float, loss: float, width: int) -> Line:
-        text = f"W {fmt.percent(win)} D {fmt.percent(draw)} L {fmt.percent(loss)} "
-        room = min(LONGEST_BAR, max(0, width - len(text) - 1))
-        total = max(win + draw + loss, 1e-9)
-        white = round(room * win / total)
-        black = round(room * loss / total)
-        middle = room - white - black
-        dark = self.app.current_theme.dark
-        signs = "#=." if self.glyphs.ascii else "███"
-        return [
-            (text, Style(bold=True)),
-            (signs[0] * white, Style(color="#e8eef4" if dark else "#b4c0cb")),
-            (signs[1] * middle, Style(color="#7f8c99")),
-            (signs[2] * black, Style(color="#3b4652")),
-        ]
-
 
 def with_played(moves: tuple[MoveSeen, ...], number: int) -> tuple[MoveSeen, ...]:
     """The first `number` moves; the last of them gives way to the one that was played."""
@@ -228,25 +152,6 @@ def with_played(moves: tuple[MoveSeen, ...], number: int) -> tuple[MoveSeen, ...
         return ()
     left_out = [move for move in moves[number:] if move.is_played]
     return (*moves[: number - len(left_out)], *left_out)
-
-
-def square_size(width: int, height: int) -> tuple[int, int] | None:
-    """The largest square with which board, labels and value bar fit; None if none does."""
-    for square_width, square_height in SQUARE_SIZES:
-        if 8 * square_width + 3 <= width and 8 * square_height + 1 <= height:
-            spare = height - 8 * square_height - 1
-            if square_height == 1 or spare >= 2 or width - 8 * square_width >= 70:
-                return square_width, square_height
-    return None
-
-
-def piece_sign(piece: chess.Piece, glyphs: Glyphs, *, plain: bool) -> str:
-    """One cell. Pieces are solid and told apart by colour; `plain` takes outlines for White."""
-    if plain and not glyphs.ascii:
-        sign = piece.unicode_symbol()
-    else:
-        sign = glyphs.pieces[PIECES.index(piece.symbol())]
-    return sign + TEXT_STYLE if sign == "♟" else sign
 
 
 def _moved_squares(uci: str) -> frozenset[int]:

@@ -1,5 +1,6 @@
 """Pages above the dashboard that are only read: help, and the table of cycles."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,7 +13,7 @@ from textual.widgets import Static
 from backend.state import RunState
 from backend.summary import conclusion, cycles_table
 from tui import format as fmt
-from tui.actions import ACTIONS, Context
+from tui.actions import ACTIONS, Action, Context
 from tui.glyphs import Glyphs
 
 PAGE_FRAC = 0.96
@@ -56,10 +57,18 @@ class PageScreen(ModalScreen[None]):
         self.query_one(".page", VerticalScroll).scroll_relative(y=1 if direction == "down" else -1)
 
 
-def help_text(context: Context) -> Content:
+APP_KEYS = (
+    ("^p", "Palette: all actions and themes by name"),
+    ("Tab", "Next pane; arrows or j k move in it, G follows the log"),
+)
+
+
+def help_text(
+    context: Context, actions: Sequence[Action], others: Sequence[tuple[str, str]]
+) -> Content:
     """Every action with its key, and why it cannot be done now."""
     parts: list[str | tuple[str, str]] = []
-    for action in ACTIONS:
+    for action in actions:
         reason = action.refused(context)
         parts.append((f"{action.shown_key:>6}  ", "bold $accent"))
         parts.append((action.title, "bold"))
@@ -68,16 +77,18 @@ def help_text(context: Context) -> Content:
         if reason:
             parts.append((f"\n        Not now: {fmt.line(reason)}.", "$attention"))
         parts.append("\n")
-    for key, text in (
-        ("^p", "Palette: all actions and themes by name"),
-        ("Tab", "Next pane; arrows or j k move in it, G follows the log"),
-    ):
+    for key, text in others:
         parts += [(f"{key:>6}  ", "bold $accent"), f"{text}\n"]
     return Content.assemble(*parts)
 
 
-def help_page(context: Context) -> PageScreen:
-    return PageScreen(Content("keys"), help_text(context))
+def help_page(
+    context: Context,
+    actions: Sequence[Action] = ACTIONS,
+    others: Sequence[tuple[str, str]] = APP_KEYS,
+) -> PageScreen:
+    """The keys of `actions` and of `others`, which are no actions."""
+    return PageScreen(Content("keys"), help_text(context, actions, others))
 
 
 def cycles_page(state: RunState, width: int, glyphs: Glyphs) -> PageScreen:

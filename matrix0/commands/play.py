@@ -1,0 +1,50 @@
+"""`matrix0 play`: a game in the terminal against a network, a mover or an engine of others."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.errors import ConfigError
+from matrix0.commands.screen import UsageError
+
+
+def play(
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", help="Run directory whose best network plays.", show_default=False),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            "--network", help="Checkpoint: a directory, or its name in the run.", show_default=False
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            help="Opponent, as in stockfish:nodes=100, or random, greedy.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Play chess here: click, type moves, or use the arrows; ? shows all keys."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("play needs a terminal")
+
+    from backend.play.opponents import named, opponents
+    from backend.rundir import RunDirectory
+    from tui.glyphs import ASCII, UNICODE
+    from tui.playapp import PlayApp
+    from tui.screens.play import new_play
+
+    directory = None if run is None else RunDirectory(run)
+    if directory is not None and not directory.exists:
+        raise ConfigError(f"{directory.path}: there is no run; matrix0-tui begins one")
+    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
+    watcher = None if network is None else named(network, directory)
+    opponent = named(engine, directory) if engine else watcher or opponents(directory)[0]
+    glyphs = ASCII if ascii_only else UNICODE
+    raise typer.Exit(PlayApp(new_play(directory, glyphs, opponent, watcher)).run() or 0)

@@ -1,0 +1,429 @@
+"""Play in the terminal: keys, clicks and typed moves go to the game; the panes show it."""
+
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import chess
+from textual import on
+from textual.app import ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Key
+from textual.message import Message
+from textual.screen import Screen
+
+from backend.commit import commit_file
+from backend.errors import Matrix0Error
+from backend.play.entry import FIRST_SIGNS, EntryError, completions, read_move
+from backend.play.game import MAX_PGN_BYTES, ending_in_words, read_pgn
+from backend.play.opponents import Opponent, opponents
+from backend.play.process import EngineProcess
+from backend.play.wire import Answer
+from backend.rundir import RunDirectory
+from backend.state import RunState
+from tui import format as fmt
+from tui.actions import Context
+from tui.client import LinkView
+from tui.glyphs import Glyphs
+from tui.panes.bars import KeyBar, Strip
+from tui.panes.beside import GraphPane, MovesPane, ViewPane
+from tui.panes.playboard import PlayBoard, targets
+from tui.panes.quiet import QuietStatic
+from tui.play_actions import PLAY_ACTIONS, PLAY_BY_ID
+from tui.playing import Playing, Setup
+from tui.screens.asking import FileScreen, PromotionScreen, SetupScreen
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.pages import help_page
+
+ARROWS = {"left": (-1, 0), "right": (1, 0), "up": (0, 1), "down": (0, -1)}
+SHOWN_COMPLETIONS = 12
+
+
+class PlayScreen(Screen[None]):
+    AUTO_FOCUS: ClassVar[str | None] = "#play-board"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(a.key, f"play('{a.id}')", a.title, id=f"matrix0.{a.id}", show=False)
+        for a in PLAY_ACTIONS
+    ]
+
+    class Left(Message):
+        """The person wants to leave the screen; the game waits."""
+
+    def __init__(
+        self,
+        engine: EngineProcess,
+        playing: Playing,
+        *,
+        run: RunDirectory | None,
+        glyphs: Glyphs,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        super().__init__()
+        self.engine = engine
+        self.playing = playing
+        self.run_directory = run
+        self.glyphs = glyphs
+        self.now = now
+        self.entry = ""
+        """What was typed of a move."""
+
+    def compose(self) -> ComposeResult:
+        yield QuietStatic("header")
+        with Horizontal(id="play-table"):
+            yield PlayBoard(self.glyphs)
+            with Vertical(id="play-side"):
+                yield ViewPane(self.glyphs)
+                yield GraphPane(self.glyphs)
+                yield MovesPane(self.glyphs)
+        yield QuietStatic("play-entry")
+        yield KeyBar(PLAY_ACTIONS)
+
+    def on_mount(self) -> None:
+        self.set_class(self.glyphs.ascii, "-ascii")
+        self.board.flipped = self.playing.setup.human == chess.BLACK
+        self.run_worker(self.engine.run(self.hear), group="engine")
+        self.playing.consider()
+        self.call_after_refresh(self.show)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.show)
+
+    @property
+    def board(self) -> PlayBoard:
+        return self.query_one(PlayBoard)
+
+    @property
+    def context(self) -> Context:
+        return Context(RunState(), LinkView("waiting", ""), play=self.playing)
+
+    def hear(self, answer: Answer) -> None:
+        """The engine has said something."""
+        version, ply = self.playing.version, self.playing.game.ply
+        self.playing.hear(answer)
+        if self.playing.version != version:
+            if self.playing.game.ply != ply and self.playing.game.ending is not None:
+                self._say_ending()
+            self.show()
+
+    def show(self) -> None:
+        """Draw everything that may have changed."""
+        playing = self.playing
+        with self.app.batch_update():
+            self.board.show(playing)
+            for pane in (ViewPane, GraphPane, MovesPane):
+                self.query_one(pane).show(playing)
+            self.query_one("#header", QuietStatic).put(self._header())
+            self.query_one("#play-entry", QuietStatic).put(self._entry_line())
+            self.query_one(KeyBar).show(self.context)
+
+    # What is typed -------------------------------------------------------------------------------
+
+    def on_key(self, event: Key) -> None:
+        """Moves are typed without a mode; single keys are actions where no move can begin."""
+        char = event.character or ""
+        if self.entry and self._edit(event.key, char):
+            pass
+        elif not self.entry and char and char in FIRST_SIGNS:
+            self.entry = char
+        elif event.key in ARROWS:
+            self.board.move_cursor(*ARROWS[event.key])
+        elif event.key in ("enter", "space"):
+            self._enter()
+        elif event.key == "escape":
+            self.board.select(None)
+        elif event.key == "tab" or (char.isprintable() and char and not self._is_bound(event)):
+            pass  # Keys of the dashboard have no business here.
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+        self.show()
+
+    def _is_bound(self, event: Key) -> bool:
+        return event.key in self._bindings.key_to_bindings
+
+    def _edit(self, key: str, char: str) -> bool:
+        """Change what was typed; False for a key that means nothing there."""
+        match key:
+            case "backspace":
+                self.entry = self.entry[:-1]
+            case "escape":
+                self.entry = ""
+            case "tab":
+                self._complete()
+            case "enter":
+                self._submit()
+            case "space":
+                pass
+            case _ if len(char) == 1 and char.isprintable():
+                self.entry += char
+            case _:
+                return False
+        return True
+
+    def _complete(self) -> None:
+        """As far as all legal moves agree."""
+        begun = completions(self.playing.board, self.entry)
+        if begun:
+            common = begun[0]
+            for move in begun:
+                while not move.startswith(common):
+                    common = common[:-1]
+            self.entry = common if len(common) >= len(self.entry) else self.entry
+
+    def _submit(self) -> None:
+        try:
+            move = read_move(self.playing.board, self.entry)
+        except EntryError as error:
+            self.toast(str(error), "warning")
+            return
+        self.entry = ""
+        self._move(move)
+
+    def _enter(self) -> None:
+        if self.playing.error:
+            self.playing.try_again()
+        else:
+            self.board.pick()
+
+    # Squares -------------------------------------------------------------------------------------
+
+    @on(PlayBoard.Picked)
+    def _picked(self, event: PlayBoard.Picked) -> None:
+        board, widget = self.playing.board, self.board
+        origin, square = widget.selected, event.square
+        if square in targets(board, origin):
+            assert origin is not None
+            widget.select(None)
+            self._move_from(origin, square)
+        elif square != origin and targets(board, square):
+            widget.select(square)
+        else:
+            widget.select(None)
+        self.show()
+
+    def _move_from(self, origin: int, target: int) -> None:
+        fits = [
+            move
+            for move in self.playing.board.legal_moves
+            if (move.from_square, move.to_square) == (origin, target)
+        ]
+        if len(fits) == 1:
+            self._move(fits[0])
+            return
+
+        def promote(kind: int | None) -> None:
+            if kind is not None:
+                self._move(chess.Move(origin, target, kind))
+
+        self.app.push_screen(PromotionScreen(), promote)
+
+    def _move(self, move: chess.Move) -> None:
+        if reason := self.playing.move(move):
+            self.toast(reason, "warning")
+        elif self.playing.game.ending is not None:
+            self._say_ending()
+        self.show()
+
+    # Actions -------------------------------------------------------------------------------------
+
+    def commands(self) -> Iterable[SystemCommand]:
+        """The actions for the palette."""
+        for action in PLAY_ACTIONS:
+            yield SystemCommand(action.title, action.help, partial(self.action_play, action.id))
+
+    @on(Strip.Picked)
+    def _key_clicked(self, event: Strip.Picked) -> None:
+        event.stop()
+        if event.action == "palette":
+            self.app.action_command_palette()
+        else:
+            self.action_play(event.action)
+
+    def action_play(self, id: str) -> None:
+        """Do an action, or say why not."""
+        action = PLAY_BY_ID[id]
+        if reason := action.refused(self.context):
+            self.toast(f"{action.title}: {reason}", "warning")
+            return
+        playing = self.playing
+        match id:
+            case "take-back":
+                playing.take_back()
+            case "hints":
+                playing.toggle_hints()
+            case "analyse":
+                playing.toggle_analysis()
+            case "turn-board":
+                self.board.turn(not self.board.flipped)
+            case "new-game":
+                self.run_worker(self._new_game(), group="asking")
+            case "earlier":
+                playing.step(-1)
+            case "later":
+                playing.step(1)
+            case "offer-draw":
+                self._offer_draw()
+            case "resign":
+                self.run_worker(self._resign(), group="asking")
+            case "save-pgn":
+                self._save()
+            case "load-pgn":
+                self.run_worker(self._load(), group="asking")
+            case "board-size":
+                self.board.resize_squares()
+            case "play-theme":
+                dark = self.app.current_theme.dark
+                self.app.theme = "matrix0-light" if dark else "matrix0-dark"
+            case "play-help":
+                self.app.push_screen(help_page(self.context, PLAY_ACTIONS, PLAY_KEYS))
+            case "leave-game":
+                self.post_message(self.Left())
+            case _:
+                raise ValueError(f"no such action: {id!r}")
+        self.show()
+
+    async def _new_game(self) -> None:
+        setup = await self.app.push_screen_wait(
+            SetupScreen(self.playing.setup, opponents(self.run_directory), self.glyphs)
+        )
+        if setup is None:
+            return
+        dropped = self.playing.game.ply > 0 and self.playing.game.ending is None
+        if dropped and not await self.app.push_screen_wait(
+            ConfirmScreen("Drop the game that is being played?")
+        ):
+            return
+        self.playing.set_up(setup)
+        self.board.turn(setup.human == chess.BLACK)
+        self.playing.consider()
+        self.show()
+
+    def _offer_draw(self) -> None:
+        label = self.playing.setup.opponent.label
+        if self.playing.offer_draw():
+            self._say_ending()
+        elif self.playing.opponents_value is None:
+            self.toast(f"{label} has no opinion, and plays on")
+        else:
+            self.toast(f"{label} plays on: it expects {self.playing.opponents_value:+.2f}")
+
+    async def _resign(self) -> None:
+        if await self.app.push_screen_wait(ConfirmScreen("Resign the game?")):
+            self.playing.resign()
+            self._say_ending()
+            self.show()
+
+    @property
+    def _folder(self) -> Path:
+        run = self.run_directory
+        return run.games if run is not None and run.games.is_dir() else Path.cwd()
+
+    def _save(self) -> None:
+        now = self.now()
+        path = self._folder / now.strftime("play-%Y%m%d-%H%M%S.pgn")
+        try:
+            commit_file(path, self.playing.game.to_pgn(date(now.year, now.month, now.day)).encode())
+        except OSError as error:
+            self.toast(f"not saved: {error}", "error")
+        else:
+            self.toast(f"saved as {path}")
+
+    async def _load(self) -> None:
+        path = await self.app.push_screen_wait(FileScreen(self._folder))
+        if path is None:
+            return
+        try:
+            with path.open(encoding="utf-8", errors="replace") as file:
+                game = read_pgn(file.read(MAX_PGN_BYTES), path.name)
+        except (OSError, Matrix0Error) as error:
+            self.toast(f"not loaded: {error}", "error")
+            return
+        setup = self.playing.setup
+        if game.human is not None:
+            setup = Setup(setup.opponent, game.human, setup.simulations)
+        in_analysis = game.human is None
+        self.playing.set_up(setup, game)
+        if in_analysis:
+            self.playing.toggle_analysis()
+        self.playing.consider()
+        self.show()
+
+    # What is said --------------------------------------------------------------------------------
+
+    def toast(self, text: str, severity: str = "information") -> None:
+        kinds = {"warning": "warning", "error": "error"}
+        self.notify(
+            fmt.line(text),
+            severity=kinds.get(severity, "information"),  # type: ignore[arg-type]
+            markup=False,
+        )
+
+    def _say_ending(self) -> None:
+        ending = self.playing.game.ending
+        assert ending is not None
+        self.toast(ending_in_words(ending))
+
+    def _header(self) -> Content:
+        playing, setup = self.playing, self.playing.setup
+        who = fmt.line(setup.opponent.label)
+        if playing.analysing:
+            watcher = "nobody" if playing.watcher is None else fmt.line(playing.watcher.label)
+            text = f"ANALYSIS   {watcher} watches"
+        else:
+            side = "White" if setup.human == chess.WHITE else "Black"
+            text = f"PLAY   you ({side}) against {who}"
+            if setup.opponent.kind == "network":
+                text += f"   {fmt.plural(setup.simulations, 'simulation')}"
+        return Content.assemble((f" {text}   ", "bold"), *self._state())
+
+    def _state(self) -> list[tuple[str, str]]:
+        playing = self.playing
+        if playing.error:
+            return [(f"{self.glyphs.failed} {fmt.line(playing.error)}: Enter tries again", "$bad")]
+        if playing.game.ending is not None:
+            return [(f"{self.glyphs.stopped} {ending_in_words(playing.game.ending)}", "$accent")]
+        if playing.is_opponents_turn:
+            doing = fmt.line(playing.busy) or "is thinking"
+            return [(f"{self.glyphs.waiting} {doing}", "$attention")]
+        side = "White" if playing.game.board.turn == chess.WHITE else "Black"
+        turn = f"{side} to move" if playing.analysing else "your move"
+        check = ", check" if playing.game.board.is_check() else ""
+        return [(f"{self.glyphs.running} {turn}{check}", "$good")]
+
+    def _entry_line(self) -> Content:
+        if not self.entry:
+            hint = "type a move, as in e4 or Nf3; or click; or arrows and Enter"
+            return Content.assemble((" > ", "bold $accent"), (hint, "$muted"))
+        begun = completions(self.playing.board, self.entry)
+        told = "   ".join(begun[:SHOWN_COMPLETIONS]) or "no legal move begins so"
+        return Content.assemble(
+            (" > ", "bold $accent"),
+            (self.entry, "bold"),
+            (self.glyphs.cursor, "$accent"),
+            (f"   {told}", "$muted"),
+        )
+
+
+def new_play(
+    run: RunDirectory | None, glyphs: Glyphs, opponent: Opponent, watcher: Opponent | None = None
+) -> PlayScreen:
+    """The screen of a new game. Without a `watcher` the opponent watches, or the best network."""
+    known = (watcher, opponent, *opponents(run))
+    networks = [o for o in known if o is not None and o.kind == "network"]
+    log = run.log_file("play") if run is not None and run.exists else None
+    engine = EngineProcess(log)
+    playing = Playing(engine, Setup(opponent), networks[0] if networks else None)
+    return PlayScreen(engine, playing, run=run, glyphs=glyphs)
+
+
+PLAY_KEYS = (
+    ("e4 Nf3", "Type a move in SAN or UCI: Tab completes it, Enter makes it, Esc drops it"),
+    ("←↑↓→", "Move the cursor; Enter or space takes up a piece and puts it down"),
+    ("mouse", "Click a piece, then the square it goes to"),
+    ("^p", "Palette: all actions and themes by name"),
+)
