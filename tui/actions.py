@@ -269,8 +269,6 @@ ACTIONS: tuple[Action, ...] = (
         id="play",
         key="p",
         title="Play against a network",
-        short="Play",
-        minor=True,
         help="A board of your own; training goes on meanwhile.",
         refused=_nobody_to_play,
     ),

@@ -4,7 +4,7 @@ last move   tinted; where colour may be missing also ( ♞ )
 selected    tinted, < ♞ >
 cursor      [ ♞ ]
 target      a dot, or x beside a piece that may be taken
-policy      tinted, per cent in the bottom row of the square
+policy      tinted, per cent where the square has no piece row
 check       tinted, and + beside the king
 """
 
@@ -73,6 +73,7 @@ def draw(
     ranks = range(8) if flipped else range(7, -1, -1)
     files = range(7, -1, -1) if flipped else range(8)
     middle = height // 2
+    told = 0 if height == 2 else height - 1
     lines: list[Line] = []
     for rank in ranks:
         for row in range(height):
@@ -83,7 +84,7 @@ def draw(
                 if row == middle:
                     line.append(_piece_row(board, square, width, height, marks, look))
                 else:
-                    line.append(_other_row(square, width, row == height - 1, marks, look))
+                    line.append(_other_row(square, width, row == told, marks, look))
             lines.append(line)
     names = "".join("abcdefgh"[f].center(width) for f in files)
     lines.append([(" " * LABELS + names, look.muted)])
@@ -146,11 +147,11 @@ def _fill(square: int, width: int, look: Look) -> str:
 
 
 def _other_row(
-    square: int, width: int, is_last: bool, marks: Marks, look: Look
+    square: int, width: int, is_told: bool, marks: Marks, look: Look
 ) -> tuple[str, Style]:
     text = _fill(square, width, look)
     share = marks.heat.get(square, 0.0)
-    if is_last and share >= LEAST_HEAT:
+    if is_told and share >= LEAST_HEAT:
         text = f"{share:.0%}".rjust(width - 1)[: width - 1] + text[-1]
     return text, Style(color=WHITE_PIECE, bgcolor=_background(square, marks))
 

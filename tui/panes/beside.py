@@ -116,15 +116,16 @@ class GraphPane(DrawnPane):
         if row == 0:
             sign = " " if value is None else self.glyphs.floor
             return sign, self.style("muted") + cursor
-        filled = 0 if value is None else value * half * (-1 if row > 0 else 1)
-        reached = filled - (abs(row) - 1)
-        if value is None or reached < 0.25:
+        reached = 0.0 if value is None else abs(value) * half - (abs(row) - 1)
+        if value is None or (value > 0) != (row < 0) or reached <= 0:
             return " ", cursor
         style = self.style("series-1" if row < 0 else "series-2")
-        if reached >= 0.75:
-            return self.glyphs.bar_full, style
-        lower, upper = ("▄", "▀") if not self.glyphs.ascii else ("=", "=")
-        return (lower if row < 0 else upper), style
+        spark = self.glyphs.spark
+        steps = max(1, round(min(1.0, reached) * len(spark)))
+        if row < 0 or self.glyphs.ascii or steps == len(spark):
+            return spark[steps - 1], style
+        # There are no blocks that hang: what they leave free stands, in reverse.
+        return spark[len(spark) - steps - 1], style + Style(reverse=True)
 
 
 class MovesPane(DrawnPane):
