@@ -22,19 +22,17 @@ def read_move(board: chess.Board, text: str) -> chess.Move:
     fits = fits or [move for move in board.legal_moves if move.uci() == wanted.lower()]
     if len(fits) == 1:
         return fits[0]
-    try:
-        board.parse_san(wanted)
-    except chess.AmbiguousMoveError as error:
-        raise EntryError(f"{wanted} is ambiguous: {_list(completions(board, wanted))}") from error
-    except chess.IllegalMoveError as error:
-        raise EntryError(f"{wanted} is not legal here") from error
-    except chess.InvalidMoveError:
-        pass
     begun = completions(board, wanted)
     if len(begun) == 1:
         return _completed(board, begun[0])
     if begun:
         raise EntryError(f"{wanted} can become {_list(begun)}")
+    try:
+        board.parse_san(wanted)
+    except chess.IllegalMoveError as error:
+        raise EntryError(f"{wanted} is not legal here") from error
+    except ValueError:
+        pass  # Not even the shape of a move.
     raise EntryError(f"{wanted} is no move: type it as in e4, Nf3, exd5 or e2e4")
 
 
@@ -44,7 +42,8 @@ def completions(board: chess.Board, text: str) -> list[str]:
     if not wanted:
         return []
     sans = sorted(board.san(move) for move in board.legal_moves)
-    begun = [san for san in sans if _key(san).startswith(_key(wanted))]
+    begun = [san for san in sans if san.startswith(wanted)]
+    begun = begun or [san for san in sans if _key(san).startswith(_key(wanted))]
     if not begun and wanted[0] in "NBRQK":
         # An engine's or a book's disambiguation that is not needed here: Nbd2 for Nd2.
         begun = [san for san in sans if san[0] == wanted[0] and _key(san)[-2:] == wanted[-2:]]
