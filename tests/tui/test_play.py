@@ -1,8 +1,7 @@
 """The play screen with a scripted opponent: what is typed, clicked, marked, refused and kept."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +11,11 @@ import pytest
 from textual.pilot import Pilot
 
 from backend.play.opponents import Opponent
-from backend.play.wire import Answer, Busy, Candidate, Failed, Order, Think, Thought
+from backend.play.wire import Busy, Failed, Thought
 from backend.rundir import RunDirectory
 from tests.tui.conftest import FakeLink, draw, screen
 from tests.tui.plain import plain
+from tests.tui.scripted_engine import GREEDY, NETWORK, Script
 from tests.tui.test_screen import check_golden
 from tui.glyphs import ASCII, UNICODE
 from tui.play_actions import PLAY_ACTIONS
@@ -28,59 +28,8 @@ from tui.screens.pages import PageScreen
 from tui.screens.play import PlayScreen
 
 SIZES = [(120, 40), (80, 24)]
-NETWORK = Opponent("network", "/run/checkpoints/step-00002100", "step-00002100 (best)")
-GREEDY = Opponent("baseline", "greedy", "greedy")
 PROMOTION = "7k/P7/8/8/8/8/8/K7 w - - 0 1"
 NOW = datetime(2026, 7, 30, 12, 0, 5)
-
-
-class Script:
-    """An engine process that thinks nothing until the test makes it answer."""
-
-    def __init__(self) -> None:
-        self.orders: list[Order] = []
-        self.hear: Callable[[Answer], None] = lambda answer: None
-
-    def send(self, order: Order) -> None:
-        self.orders.append(order)
-
-    async def run(self, hear: Callable[[Answer], None]) -> None:
-        self.hear = hear
-        await asyncio.Event().wait()
-
-    @property
-    def asked(self) -> Think:
-        """The newest order, which must be to think."""
-        order = self.orders[-1]
-        assert isinstance(order, Think)
-        return order
-
-    def reply(self, move: str, white: float = 0.0, *, final: bool = True) -> None:
-        """Answer the newest order: the best move, and White's expected score."""
-        order = self.asked
-        board = chess.Board(order.start)
-        for uci in order.moves:
-            board.push_uci(uci)
-        others = [m for m in board.legal_moves if m.uci() != move][:5]
-        candidates = tuple(
-            Candidate(
-                uci=m.uci(), san=board.san(m), prior=0.6 / (k + 1), visits=60 - 9 * k, q=0.1 - k / 9
-            )
-            for k, m in enumerate([chess.Move.from_uci(move), *others])
-        )
-        draw = 0.3 * (1 - abs(white))
-        wdl = ((1 - draw + white) / 2, draw, (1 - draw - white) / 2)
-        self.hear(
-            Thought(
-                id=order.id,
-                final=final,
-                move=move,
-                wdl=wdl,
-                candidates=candidates,
-                simulations=order.simulations,
-                seconds=0.5,
-            )
-        )
 
 
 class Table:
@@ -154,8 +103,11 @@ async def opened(place: Table) -> None:
 # How it looks ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
-@pytest.mark.parametrize("ascii", [False, True], ids=["unicode", "ascii"])
+@pytest.mark.parametrize(
+    ("size", "ascii"),
+    [((120, 40), False), ((80, 24), False), ((80, 24), True)],
+    ids=["120x40", "80x24", "80x24-ascii"],
+)
 async def test_the_play_screen_looks_as_it_did(size: tuple[int, int], ascii: bool) -> None:
     async with table(size, ascii=ascii) as place:
         await opened(place)
@@ -233,13 +185,6 @@ async def test_what_is_typed_is_completed_or_refused_with_a_reason() -> None:
         assert "N can become Na3, Nc3, Nf3, Nh3" in place.toasts[-1]
 
 
-async def test_a_move_out_of_turn_is_refused_and_keeps_the_game() -> None:
-    async with table(human=chess.BLACK) as place:
-        await place.type("e4")
-        assert place.toasts == ["step-00002100 (best) is to move"]
-        assert place.playing.game.ply == 0
-
-
 async def test_the_cursor_takes_a_piece_up_and_puts_it_down() -> None:
     async with table() as place:
         await place.press("up", "enter")
@@ -250,18 +195,15 @@ async def test_the_cursor_takes_a_piece_up_and_puts_it_down() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("flipped", [False, True])
-async def test_squares_are_clicked_also_on_a_turned_board(
-    size: tuple[int, int], flipped: bool
-) -> None:
+async def test_squares_are_clicked_also_on_a_turned_board(size: tuple[int, int]) -> None:
     async with table(size) as place:
-        if flipped:
-            await place.press("v")
+        await place.press("w")
         board = place.app.play.board
-        for square in (chess.G1, chess.F3):
-            await place.pilot.click("#play-board", offset=_cell(board, square))
-        await place.pilot.pause()
-        assert place.playing.game.sans() == ["Nf3"]
+        for origin, target in ((chess.G1, chess.F3), (chess.E7, chess.E5)):
+            for square in (origin, target):
+                await place.pilot.click("#play-board", offset=_cell(board, square))
+            await place.press("v")
+        assert place.playing.game.sans() == ["Nf3", "e5"]
 
 
 def _cell(board: object, square: int) -> tuple[int, int]:
@@ -274,21 +216,15 @@ def _cell(board: object, square: int) -> tuple[int, int]:
     return x, 1 + top + (7 - rank) * height + height // 2
 
 
-@pytest.mark.parametrize(("key", "piece"), [("q", "Q"), ("n", "N"), ("escape", "")])
-async def test_a_pawn_that_arrives_asks_what_it_becomes(key: str, piece: str) -> None:
+async def test_a_pawn_that_arrives_asks_what_it_becomes() -> None:
     async with table(fen=PROMOTION) as place:
         place.app.play.board.cursor = chess.A7
-        await place.press("enter", "up", "enter")
-        assert isinstance(place.app.screen, PromotionScreen)
-        await place.press(key)
-        played = [san.rstrip("+") for san in place.playing.game.sans()]
-        assert played == ([f"a8={piece}"] if piece else [])
-
-
-async def test_a_promotion_can_be_typed() -> None:
-    async with table(fen=PROMOTION) as place:
-        await place.type("a8=R")
-        assert place.playing.game.sans() == ["a8=R+"]
+        for key, played in (("escape", []), ("n", ["a8=N"])):
+            await place.press("enter", "up", "enter")
+            assert isinstance(place.app.screen, PromotionScreen)
+            await place.press(key)
+            assert place.playing.game.sans() == played
+            place.app.play.board.cursor = chess.A7
 
 
 # While it thinks ---------------------------------------------------------------------------------
@@ -324,15 +260,6 @@ async def test_loading_and_failure_are_said_and_enter_tries_again() -> None:
         assert place.playing.game.ply == 2
 
 
-async def test_an_illegal_answer_changes_nothing() -> None:
-    async with table() as place:
-        await place.type("e4")
-        place.script.hear(Thought(id=place.script.asked.id, final=True, move="e2e4"))
-        await place.pilot.pause()
-        assert place.playing.game.ply == 1
-        assert "not legal" in place.seen
-
-
 # Endings -----------------------------------------------------------------------------------------
 
 
@@ -349,73 +276,16 @@ async def test_mate_ends_the_game_with_the_result_of_the_board() -> None:
         assert place.toasts[-1] == "Resign: the game is over"
 
 
-@pytest.mark.parametrize(("answer", "result"), [("y", "0-1"), ("n", "*")])
-async def test_resigning_asks_first(answer: str, result: str) -> None:
+async def test_resigning_asks_first() -> None:
     async with table() as place:
-        await place.press("x")
-        assert isinstance(place.app.screen, ConfirmScreen)
-        await place.press(answer)
-        assert place.playing.game.result == result
-
-
-@pytest.mark.parametrize(("white", "result"), [(0.1, "1/2-1/2"), (-0.1, "*")])
-async def test_a_draw_is_accepted_by_who_expects_no_more(white: float, result: str) -> None:
-    async with table() as place:
-        await place.press("o")
-        assert "no opinion" in place.toasts[-1]
-        for mine, theirs in zip(
-            ("a3", "b3", "c3", "d3", "e3", "f3", "g3", "h3", "a4", "b4"),
-            ("a6", "b6", "c6", "d6", "e6", "f6", "g6", "h6", "a5", "b5"),
-            strict=True,
-        ):
-            await place.type(mine)
-            move = place.playing.game.board.parse_san(theirs)
-            await place.reply(move.uci(), white)
-        await place.press("o")
-        assert place.playing.game.result == result
+        for answer, result in (("n", "*"), ("y", "0-1")):
+            await place.press("x")
+            assert isinstance(place.app.screen, ConfirmScreen)
+            await place.press(answer)
+            assert place.playing.game.result == result
 
 
 # Analysis, new games, files ----------------------------------------------------------------------
-
-
-async def test_in_analysis_both_sides_are_moved_and_the_network_watches() -> None:
-    async with table() as place:
-        await place.press("w")
-        await place.type("e4")
-        await place.type("c5")
-        assert place.playing.game.sans() == ["e4", "c5"]
-        assert place.script.asked.steady
-        await place.press("comma")
-        assert place.script.asked.moves == ("e2e4",)
-        await place.type("e5")
-        assert place.playing.game.sans() == ["e4", "e5"]
-        await place.type("Nf3")
-        await place.press("w")
-        assert not place.script.asked.steady, "it is Black's turn, and the opponent plays on"
-
-
-async def test_an_earlier_position_is_looked_at_but_not_played_from() -> None:
-    async with table() as place:
-        await place.type("e4")
-        await place.reply("e7e5")
-        await place.press("comma")
-        assert "after ply 1" in place.seen
-        await place.press("comma")
-        await place.type("d4")
-        assert "earlier position" in place.toasts[-1]
-        await place.press("full_stop", "full_stop", "full_stop")
-        assert "this is the last position" in place.toasts[-1]
-        assert place.playing.viewed is None
-
-
-async def test_hints_are_hidden_until_they_are_asked_for() -> None:
-    async with table() as place:
-        await place.reply("d2d4")
-        assert "moves hidden" in place.seen
-        await place.press("i")
-        await place.reply("d2d4")
-        assert "▸ d4" in place.seen
-        assert "60%" in place.seen
 
 
 async def test_a_new_game_has_another_opponent_and_colour() -> None:
@@ -449,16 +319,6 @@ async def test_a_game_is_saved_into_the_run_and_loaded_again(tmp_path: Path) -> 
         assert place.playing.game.sans() == ["e4", "c5"]
         assert place.playing.game.values == {1: 0.2}
         assert not place.playing.analysing
-
-
-async def test_a_file_that_is_no_game_is_said(tmp_path: Path) -> None:
-    run = RunDirectory(tmp_path / "demo")
-    run.games.mkdir(parents=True)
-    (run.games / "broken.pgn").write_bytes(b"1. e4 e5 2. Ke3 \xff")
-    async with table(run=run) as place:
-        await place.press("l", "enter")
-        await place.pilot.pause()
-        assert "not loaded: broken.pgn: illegal san" in place.toasts[-1]
 
 
 # The registry ------------------------------------------------------------------------------------

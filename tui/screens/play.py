@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import chess
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
@@ -369,31 +370,36 @@ class PlayScreen(Screen[None]):
         self.toast(ending_in_words(ending))
 
     def _header(self) -> Content:
+        """What is waited for comes first: a narrow terminal cuts the end."""
         playing, setup = self.playing, self.playing.setup
-        who = fmt.line(setup.opponent.label)
         if playing.analysing:
             watcher = "nobody" if playing.watcher is None else fmt.line(playing.watcher.label)
-            text = f"ANALYSIS   {watcher} watches"
+            text = f"analysis, {watcher} watches"
         else:
             side = "White" if setup.human == chess.WHITE else "Black"
-            text = f"PLAY   you ({side}) against {who}"
+            text = f"you ({side}) against {fmt.line(setup.opponent.label)}"
             if setup.opponent.kind == "network":
-                text += f"   {fmt.plural(setup.simulations, 'simulation')}"
-        return Content.assemble((f" {text}   ", "bold"), *self._state())
+                text += f", {fmt.plural(setup.simulations, 'simulation')}"
+        state, colour = self._state()
+        room = (self.size.width or 80) - 1
+        state = fmt.fit(state, min(room, cell_len(state)), self.glyphs)
+        rest = fmt.fit(f"   {text}", room - cell_len(state), self.glyphs)
+        return Content.assemble((f" {state}", f"bold {colour}"), (rest, ""))
 
-    def _state(self) -> list[tuple[str, str]]:
-        playing = self.playing
+    def _state(self) -> tuple[str, str]:
+        """Text and colour."""
+        playing, glyphs = self.playing, self.glyphs
         if playing.error:
-            return [(f"{self.glyphs.failed} {fmt.line(playing.error)}: Enter tries again", "$bad")]
+            return f"{glyphs.failed} {fmt.line(playing.error)}: Enter tries again", "$bad"
         if playing.game.ending is not None:
-            return [(f"{self.glyphs.stopped} {ending_in_words(playing.game.ending)}", "$accent")]
+            return f"{glyphs.stopped} {ending_in_words(playing.game.ending)}", "$accent"
         if playing.is_opponents_turn:
-            doing = fmt.line(playing.busy) or "is thinking"
-            return [(f"{self.glyphs.waiting} {doing}", "$attention")]
+            doing = fmt.line(playing.busy) or "the opponent is thinking"
+            return f"{glyphs.waiting} {doing}", "$attention"
         side = "White" if playing.game.board.turn == chess.WHITE else "Black"
         turn = f"{side} to move" if playing.analysing else "your move"
         check = ", check" if playing.game.board.is_check() else ""
-        return [(f"{self.glyphs.running} {turn}{check}", "$good")]
+        return f"{glyphs.running} {turn}{check}", "$good"
 
     def _entry_line(self) -> Content:
         if not self.entry:
