@@ -19,7 +19,7 @@ END_S: Final = 3.0
 
 
 class EngineProcess:
-    """One at a time; `run` owns it."""
+    """One at a time; to be closed."""
 
     def __init__(self, log: Path | None, command: Sequence[str] | None = None) -> None:
         """`log` takes what the process writes on stderr; None throws it away."""
@@ -39,14 +39,27 @@ class EngineProcess:
             process.stdin.write(encode(order))
 
     async def run(self, hear: Callable[[Answer], None]) -> None:
-        """Serve until cancelled; then the process is ended."""
+        """Serve until cancelled; the process then still lives, until `close`."""
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            try:
-                await self._serve(hear)
-            finally:
-                await self._end()
+            await self._serve(hear)
+            await self.close()
+
+    async def close(self) -> None:
+        """End the process: ask, wait, kill."""
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            async with asyncio.timeout(END_S):
+                await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
     async def _serve(self, hear: Callable[[Answer], None]) -> None:
         with contextlib.ExitStack() as stack:
@@ -79,18 +92,3 @@ class EngineProcess:
         code = await process.wait()
         log_words = f"; its log is {self._log}" if self._log else ""
         hear(Failed(0, f"the engine process has ended (exit {code}){log_words}"))
-
-    async def _end(self) -> None:
-        """Ask, wait, kill."""
-        process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            async with asyncio.timeout(END_S):
-                await process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()

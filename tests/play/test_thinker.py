@@ -60,6 +60,7 @@ async def process(command: list[str] | None = None) -> AsyncIterator[Ear]:
     yield ear
     task.cancel()
     await asyncio.wait([task])
+    await engine.close()
 
 
 async def test_movers_move_and_what_is_not_there_is_said() -> None:

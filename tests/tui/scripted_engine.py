@@ -26,6 +26,9 @@ class Script:
         self.hear = hear
         await asyncio.Event().wait()
 
+    async def close(self) -> None:
+        pass
+
     @property
     def asked(self) -> Think:
         """The newest order, which must be to think."""

@@ -1,5 +1,6 @@
 """The play screen with a scripted opponent: what is typed, clicked, marked, refused and kept."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,9 +11,10 @@ import chess
 import pytest
 from textual.pilot import Pilot
 
-from backend.play.opponents import Opponent
+from backend.play.opponents import Opponent, checkpoint
 from backend.play.wire import Busy, Failed, Thought
 from backend.rundir import RunDirectory
+from tests.play.small_network import small_checkpoint
 from tests.tui.conftest import FakeLink, draw, screen
 from tests.tui.plain import plain
 from tests.tui.scripted_engine import GREEDY, NETWORK, Script
@@ -20,12 +22,12 @@ from tests.tui.test_screen import check_golden
 from tui.glyphs import ASCII, UNICODE
 from tui.play_actions import PLAY_ACTIONS
 from tui.playapp import PlayApp
-from tui.playing import Playing, Setup
+from tui.playing import GLANCE, Playing, Setup
 from tui.screens.asking import FileScreen, PromotionScreen, SetupScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dashboard import Dashboard
 from tui.screens.pages import PageScreen
-from tui.screens.play import PlayScreen
+from tui.screens.play import PlayScreen, new_play
 
 SIZES = [(120, 40), (80, 24)]
 PROMOTION = "7k/P7/8/8/8/8/8/K7 w - - 0 1"
@@ -372,3 +374,24 @@ async def test_the_dashboard_opens_the_board_and_keeps_the_game(
         assert isinstance(app.screen, PlayScreen)
         assert app.screen.playing.game.sans() == ["e4"]
         app.pop_screen()
+
+
+@pytest.mark.slow
+async def test_a_real_network_plays_while_keys_are_answered(tmp_path: Path) -> None:
+    best = checkpoint(small_checkpoint(tmp_path))
+    play = new_play(None, UNICODE, best)
+    play.playing.set_up(Setup(best, chess.WHITE, simulations=8))
+    app = PlayApp(play)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("e", "4", "enter", "v")
+        assert play.playing.game.ply == 1, "the process has not even loaded its network"
+        assert play.board.flipped
+        async with asyncio.timeout(240):  # A first start compiles the kernels.
+            while play.playing.game.ply < 2 or play.playing.is_thinking:
+                await pilot.pause(0.05)
+        thought = play.playing.shown_thought
+        assert thought is not None
+        assert thought.simulations == GLANCE
+        assert "W " in plain(app).text
+        await pilot.press("u")
+        assert play.playing.game.ply == 0

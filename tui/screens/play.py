@@ -90,6 +90,9 @@ class PlayScreen(Screen[None]):
         self.playing.consider()
         self.call_after_refresh(self.show)
 
+    async def on_unmount(self) -> None:
+        await self.engine.close()
+
     def on_resize(self) -> None:
         self.call_after_refresh(self.show)
 
@@ -112,6 +115,8 @@ class PlayScreen(Screen[None]):
 
     def show(self) -> None:
         """Draw everything that may have changed."""
+        if not self.query(PlayBoard):
+            return  # The screen is being taken down, and the engine still speaks.
         playing = self.playing
         with self.app.batch_update():
             self.board.show(playing)
