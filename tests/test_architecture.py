@@ -30,6 +30,7 @@ MAY_LOAD_TORCH = {
     "backend.inference.front",
     "backend.inference.openvino_graph",
     "backend.inference.torch_runtime",
+    "backend.play.network",
     "backend.selfplay.tuning",
     "backend.supervised",
     "backend.training.averaging",

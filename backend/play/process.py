@@ -32,11 +32,12 @@ class EngineProcess:
     def send(self, order: Order) -> None:
         """Hand over an order; the process is started if there is none."""
         process = self._process
-        if process is None or process.returncode is not None or process.stdin is None:
+        stdin = None if process is None else process.stdin
+        if process is None or process.returncode is not None or stdin is None or stdin.is_closing():
             self._unsent = order
             self._wanted.set()
         else:
-            process.stdin.write(encode(order))
+            stdin.write(encode(order))
 
     async def run(self, hear: Callable[[Answer], None]) -> None:
         """Serve until cancelled; the process then still lives, until `close`."""
@@ -48,7 +49,7 @@ class EngineProcess:
 
     async def close(self) -> None:
         """End the process: ask, wait, kill."""
-        process, self._process = self._process, None
+        process = self._process
         if process is None or process.returncode is not None:
             return
         assert process.stdin is not None
@@ -83,6 +84,7 @@ class EngineProcess:
         if self._unsent is not None:
             process.stdin.write(encode(self._unsent))
             self._unsent = None
+            self._wanted.clear()
         try:
             async for line in process.stdout:
                 hear(decode_answer(line))
