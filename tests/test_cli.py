@@ -50,6 +50,7 @@ FLAGS = {
     ],
     "matrix0 model": ["--json", "--preset"],
     "matrix0 overfit": ["--batch", "--json", "--preset", "--run", "--set", "--steps"],
+    "matrix0 play": ["--engine", "--network", "--run"],
     "matrix0 perft": ["--divide", "DEPTH", "FEN"],
     "matrix0 profile": ["--batch", "--json", "--preset", "--run", "--set", "--steps", "--trace"],
     "matrix0 promote": ["--reason", "--run", "NAME"],
@@ -62,6 +63,7 @@ FLAGS = {
     "matrix0 rollback": ["--reason", "--run"],
     "matrix0 suite": ["--limit", "--player", "--run", "--simulations", "FILE"],
     "matrix0 supervise": ["--cycles", "--run"],
+    "matrix0 think": [],
     "matrix0 tournament": [
         *("--games", "--kind", "--openings", "--run", "--simulations"),
         "PLAYER…",
@@ -115,6 +117,7 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
         "model",
         "overfit",
         "perft",
+        "play",
         "profile",
         "promote",
         "rate",

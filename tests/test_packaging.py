@@ -62,12 +62,12 @@ def test_the_wheel_adds_one_name_to_site_packages(wheel: Path) -> None:
     assert f"{dist_info}/licenses/LICENSE" in names
 
 
-def test_the_wheel_holds_every_source_and_style_file(wheel: Path) -> None:
+def test_the_wheel_holds_every_source_style_and_data_file(wheel: Path) -> None:
     inside = set(zipfile.ZipFile(wheel).namelist())
     wanted = {
         f"matrix0/{path.relative_to(ROOT).as_posix()}"
         for package in NESTED
-        for pattern in ("*.py", "*.tcss")
+        for pattern in ("*.py", "*.tcss", "*.gz", "NOTICES.md")
         for path in (ROOT / package).rglob(pattern)
     } | {path.relative_to(ROOT).as_posix() for path in (ROOT / "matrix0").rglob("*.py")}
     assert wanted <= inside

@@ -135,7 +135,7 @@ def _background(square: int, marks: Marks) -> str:
     share = marks.heat.get(square, 0.0)
     if share < LEAST_HEAT:
         return base
-    depth = 0.35 + 0.65 * share
+    depth = min(1.0, share) ** 0.5  # Small shares differ most: the square root tells them apart.
     parts = (int(base[i : i + 2], 16) for i in (1, 3, 5))
     mixed = (round(old + (new - old) * depth) for old, new in zip(parts, HEAT, strict=True))
     return "#" + "".join(f"{part:02x}" for part in mixed)

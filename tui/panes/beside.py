@@ -112,13 +112,13 @@ class GraphPane(DrawnPane):
 
     def _cell(self, value: float | None, row: int, half: int, is_shown: bool) -> tuple[str, Style]:
         """One cell of a column; `row` counts down from zero's."""
-        cursor = Style(reverse=is_shown)
         if row == 0:
-            sign = " " if value is None else self.glyphs.floor
-            return sign, self.style("muted") + cursor
+            if is_shown:
+                return self.glyphs.up, Style(bold=True)
+            return " " if value is None else self.glyphs.floor, self.style("muted")
         reached = 0.0 if value is None else abs(value) * half - (abs(row) - 1)
         if value is None or (value > 0) != (row < 0) or reached <= 0:
-            return " ", cursor
+            return " ", Style()
         style = self.style("series-1" if row < 0 else "series-2")
         spark = self.glyphs.spark
         steps = max(1, round(min(1.0, reached) * len(spark)))
