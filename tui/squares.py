@@ -16,6 +16,7 @@ import chess
 from rich.style import Style
 
 from tui.glyphs import TEXT_STYLE, Glyphs
+from tui.sprites import SPRITES
 
 Line = list[tuple[str, Style]]
 
@@ -81,10 +82,13 @@ def draw(
             line: Line = [(label, look.muted)]
             for file in files:
                 square = chess.square(file, rank)
+                piece = board.piece_at(square)
+                art = _art(piece, width, height, marks, look)
                 if row == middle:
-                    line.append(_piece_row(board, square, width, height, marks, look))
+                    line.append(_piece_row(piece, art, square, width, height, marks, look))
                 else:
-                    line.append(_other_row(square, width, row == told, marks, look))
+                    drawn = art[row] if art else ""
+                    line.append(_other_row(piece, drawn, square, width, row == told, marks, look))
             lines.append(line)
     names = "".join("abcdefgh"[f].center(width) for f in files)
     lines.append([(" " * LABELS + names, look.muted)])
@@ -146,26 +150,49 @@ def _fill(square: int, width: int, look: Look) -> str:
     return (look.glyphs.shade if look.no_color and dark else " ") * width
 
 
+def _art(
+    piece: chess.Piece | None, width: int, height: int, marks: Marks, look: Look
+) -> tuple[str, ...]:
+    """The rows of a large piece; none where a glyph is drawn."""
+    if piece is None or look.plain or not marks.spoken or (width, height) != SQUARE_SIZES[0]:
+        return ()
+    return SPRITES[piece.piece_type]
+
+
 def _other_row(
-    square: int, width: int, is_told: bool, marks: Marks, look: Look
+    piece: chess.Piece | None,
+    drawn: str,
+    square: int,
+    width: int,
+    is_told: bool,
+    marks: Marks,
+    look: Look,
 ) -> tuple[str, Style]:
-    text = _fill(square, width, look)
+    text = drawn.center(width) if drawn else _fill(square, width, look)
+    colour = BLACK_PIECE if drawn and piece and piece.color == chess.BLACK else WHITE_PIECE
     share = marks.heat.get(square, 0.0)
     if is_told and share >= LEAST_HEAT:
         text = f"{share:.0%}".rjust(width - 1)[: width - 1] + text[-1]
-    return text, Style(color=WHITE_PIECE, bgcolor=_background(square, marks))
+    return text, Style(color=colour, bgcolor=_background(square, marks))
 
 
 def _piece_row(
-    board: chess.Board, square: int, width: int, height: int, marks: Marks, look: Look
+    piece: chess.Piece | None,
+    art: tuple[str, ...],
+    square: int,
+    width: int,
+    height: int,
+    marks: Marks,
+    look: Look,
 ) -> tuple[str, Style]:
     cells = list(_fill(square, width, look))
-    piece = board.piece_at(square)
     colour = WHITE_PIECE
     at = (width - 1) // 2
     if piece is not None:
         cells[at] = piece_sign(piece, look.glyphs, plain=look.plain)
         colour = WHITE_PIECE if piece.color == chess.WHITE else BLACK_PIECE
+    if art:
+        cells[1:-1] = art[height // 2]
     if marks.spoken:
         _sign(cells, at, square, piece is not None, height, marks, look)
     elif square in marks.moved and look.plain and width >= LABELS:
@@ -180,7 +207,7 @@ def _sign(
     """Put signs around a piece, the most urgent last, as one may cover another."""
     glyphs = look.glyphs
     if square == marks.checked:
-        cells[at + 1] = "+"
+        cells[at + 1 if height < SQUARE_SIZES[0][1] or look.plain else -1] = "+"
     if height == 1 and len(cells) > 2 and not taken and marks.heat.get(square, 0.0) >= LEAST_HEAT:
         cells[0:2] = f"{min(99, round(100 * marks.heat[square])):2d}"
     if square in marks.targets:

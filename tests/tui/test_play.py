@@ -28,6 +28,7 @@ from tui.screens.confirm import ConfirmScreen
 from tui.screens.dashboard import Dashboard
 from tui.screens.pages import PageScreen
 from tui.screens.play import PlayScreen, new_play
+from tui.sprites import SPRITES
 
 SIZES = [(120, 40), (80, 24)]
 PROMOTION = "7k/P7/8/8/8/8/8/K7 w - - 0 1"
@@ -156,6 +157,13 @@ async def test_check_is_said_beside_the_king_and_in_the_header() -> None:
     async with table(fen="4k3/8/8/8/8/8/8/K3R3 b - - 0 1", human=chess.BLACK) as place:
         assert "your move, check" in place.seen
         assert "♚+" in place.seen
+
+
+async def test_the_largest_squares_have_drawn_pieces_where_there_are_colours() -> None:
+    async with table((120, 40)) as place:
+        assert place.seen.count("".join(SPRITES[chess.ROOK][1])) == 4
+        await place.press("z")
+        assert place.seen.count("♜") == 4
 
 
 # Moves -------------------------------------------------------------------------------------------
