@@ -135,7 +135,7 @@ def rows_of(preset: str, device_kind: str) -> list[Row]:
 
     fastest = chosen(config.inference)
     tuned = tune_games(
-        config.selfplay, config.search, fastest.inference, groups, lambda games: None
+        config.selfplay, config.search, fastest.inference, groups, lambda games: True
     )
     config = replace(config, selfplay=replace(config.selfplay, games=tuned.games))
     fastest = chosen(config.inference)

@@ -29,8 +29,8 @@ _MEMORY_SHARE: Final = 0.125
 _SECONDS: Final = 0.4
 _FEWEST_STEPS: Final = 3
 
-Trying = Callable[[int], None]
-"""Told the number of games that is tried next."""
+Trying = Callable[[int], bool]
+"""Told the number of games that would be tried next; False ends the search for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,18 +49,18 @@ def tune_games(
     """Play with `inference` in `groups` groups. Kernels should be compiled before."""
 
     def speed(num_games: int) -> float:
-        trying(num_games)
         return measure(replace(config, games=num_games), search, inference, groups)
 
     first = FIRST_ON_CPU if inference.device.kind == "cpu" else FIRST_ON_GPU
-    return sweep(speed, first=first, most=max(first, affordable_games(search)))
+    return sweep(speed, trying, first=first, most=max(first, affordable_games(search)))
 
 
-def sweep(speed: Callable[[int], float], *, first: int, most: int) -> Tuned:
-    """Double from `first` up to `most` while `speed`, a rate, grows."""
+def sweep(speed: Callable[[int], float], trying: Trying, *, first: int, most: int) -> Tuned:
+    """Double from `first` up to `most` while `speed`, a rate, grows. `first` is always tried."""
+    trying(first)
     tried = [first]
     rates = [speed(first)]
-    while tried[-1] * 2 <= most:
+    while tried[-1] * 2 <= most and trying(tried[-1] * 2):
         tried.append(tried[-1] * 2)
         rates.append(speed(tried[-1]))
         if rates[-1] < rates[-2] * _GAIN_THAT_PAYS:

@@ -188,12 +188,19 @@ class _SelfPlayWorker:
             self._config.search,
             inference,
             self._num_groups,
-            lambda games: self._io.set_phase("tuning", f"{games} games"),
+            self._may_try,
         )
         self._io.emit(GamesTuned(worker=self._io.worker, **asdict(tuned)))
         selfplay = replace(selfplay, games=tuned.games)
         self._chooser.batch = batch_size(selfplay, self._num_groups)
         return selfplay
+
+    def _may_try(self, games: int) -> bool:
+        """Obey what has come in the meantime, a stop above all."""
+        self._io.set_phase("tuning", f"{games} games")
+        for command in self._io.poll():
+            self._obey(command)
+        return not self._stopping
 
     def _show_compiled(self, kernel: str, number: int, total: int) -> None:
         self._io.set_phase("compiling", f"{number}/{total} {kernel}")

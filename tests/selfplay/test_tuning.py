@@ -15,30 +15,45 @@ from model.net import ChessNet
 from tests.backend.inference.networks import CONV, CPU
 
 
+def _any(games: int) -> bool:
+    return True
+
+
+def test_who_must_stop_takes_what_was_measured() -> None:
+    tuned = sweep(float, lambda games: games < 128, first=32, most=1024)
+    assert tuned.tried == (32, 64)
+    assert tuned.games == 64
+
+
 def test_the_number_doubles_while_that_pays_and_the_smallest_good_one_is_taken() -> None:
     rates = {32: 10.0, 64: 14.0, 128: 14.3, 256: 99.0}
-    tuned = sweep(rates.__getitem__, first=32, most=1024)
+    tuned = sweep(rates.__getitem__, _any, first=32, most=1024)
     assert tuned.tried == (32, 64, 128)
     assert tuned.evaluations_per_s == (10.0, 14.0, 14.3)
     assert tuned.games == 64
 
 
 def test_a_device_that_wants_ever_more_gets_as_much_as_there_is_memory_for() -> None:
-    tuned = sweep(float, first=32, most=500)
+    tuned = sweep(float, _any, first=32, most=500)
     assert tuned.tried == (32, 64, 128, 256)
     assert tuned.games == 256
 
 
 def test_a_slower_double_does_not_win() -> None:
-    assert sweep({8: 5.0, 16: 3.0}.__getitem__, first=8, most=64).games == 8
+    assert sweep({8: 5.0, 16: 3.0}.__getitem__, _any, first=8, most=64).games == 8
 
 
 def test_a_worker_measures_with_games_that_it_really_plays() -> None:
     inference = Inference(ChessNet(CONV), CPU)
     search = SearchConfig(simulations=2, gumbel_considered=2)
     asked: list[int] = []
-    tuned = tune_games(SelfPlayConfig(max_plies=8), search, inference, 1, asked.append)
-    assert tuple(asked) == tuned.tried
+
+    def trying(games: int) -> bool:
+        asked.append(games)
+        return games <= 128
+
+    tuned = tune_games(SelfPlayConfig(max_plies=8), search, inference, 1, trying)
+    assert tuple(asked)[: len(tuned.tried)] == tuned.tried
     assert all(b == 2 * a for a, b in itertools.pairwise(tuned.tried))
     assert tuned.games in tuned.tried
     assert all(rate > 0 for rate in tuned.evaluations_per_s)
