@@ -141,6 +141,12 @@ PLAY_ACTIONS: tuple[Action, ...] = (
         help="The next smaller of the sizes that fit; then the largest again.",
     ),
     Action(
+        id="play-signs",
+        key="t",
+        title="Unicode or ASCII",
+        help="Draws board and panes with letters, for terminals and fonts without chess pieces.",
+    ),
+    Action(
         id="play-theme",
         key="T",
         title="Dark or light",

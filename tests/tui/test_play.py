@@ -164,6 +164,8 @@ async def test_the_largest_squares_have_drawn_pieces_where_there_are_colours() -
         assert place.seen.count("".join(SPRITES[chess.ROOK][1])) == 4
         await place.press("z")
         assert place.seen.count("♜") == 4
+        await place.press("t")
+        assert "".join(place.seen.split("\n")).isascii()
 
 
 # Moves -------------------------------------------------------------------------------------------

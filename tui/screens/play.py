@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 import chess
-from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.events import Key
 from textual.message import Message
 from textual.screen import Screen
@@ -29,10 +27,12 @@ from backend.state import RunState
 from tui import format as fmt
 from tui.actions import Context
 from tui.client import LinkView
-from tui.glyphs import Glyphs
+from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.panes.bars import KeyBar, Strip
 from tui.panes.beside import GraphPane, MovesPane, ViewPane
+from tui.panes.drawn import DrawnPane
 from tui.panes.playboard import PlayBoard, targets
+from tui.panes.playlines import entry_line, play_header
 from tui.panes.quiet import QuietStatic
 from tui.play_actions import PLAY_ACTIONS, PLAY_BY_ID
 from tui.playing import Playing, Setup
@@ -41,7 +41,6 @@ from tui.screens.confirm import ConfirmScreen
 from tui.screens.pages import help_page
 
 ARROWS = {"left": (-1, 0), "right": (1, 0), "up": (0, 1), "down": (0, -1)}
-SHOWN_COMPLETIONS = 12
 
 
 class PlayScreen(Screen[None]):
@@ -84,7 +83,7 @@ class PlayScreen(Screen[None]):
         yield KeyBar(PLAY_ACTIONS)
 
     def on_mount(self) -> None:
-        self.set_class(self.glyphs.ascii, "-ascii")
+        self._use(self.glyphs)
         self.board.flipped = self.playing.setup.human == chess.BLACK
         self.run_worker(self.engine.run(self.hear), group="engine")
         self.playing.consider()
@@ -122,8 +121,12 @@ class PlayScreen(Screen[None]):
             self.board.show(playing)
             for pane in (ViewPane, GraphPane, MovesPane):
                 self.query_one(pane).show(playing)
-            self.query_one("#header", QuietStatic).put(self._header())
-            self.query_one("#play-entry", QuietStatic).put(self._entry_line())
+            self.query_one("#header", QuietStatic).put(
+                play_header(playing, self.size.width or 80, self.glyphs)
+            )
+            self.query_one("#play-entry", QuietStatic).put(
+                entry_line(playing, self.entry, self.glyphs)
+            )
             self.query_one(KeyBar).show(self.context)
 
     # What is typed -------------------------------------------------------------------------------
@@ -282,6 +285,8 @@ class PlayScreen(Screen[None]):
                 self.run_worker(self._load(), group="asking")
             case "board-size":
                 self.board.resize_squares()
+            case "play-signs":
+                self._use(UNICODE if self.glyphs.ascii else ASCII)
             case "play-theme":
                 dark = self.app.current_theme.dark
                 self.app.theme = "matrix0-light" if dark else "matrix0-dark"
@@ -292,6 +297,12 @@ class PlayScreen(Screen[None]):
             case _:
                 raise ValueError(f"no such action: {id!r}")
         self.show()
+
+    def _use(self, glyphs: Glyphs) -> None:
+        self.glyphs = glyphs
+        self.set_class(glyphs.ascii, "-ascii")
+        for pane in self.query(DrawnPane):
+            pane.glyphs = glyphs
 
     async def _new_game(self) -> None:
         setup = await self.app.push_screen_wait(
@@ -373,51 +384,6 @@ class PlayScreen(Screen[None]):
         ending = self.playing.game.ending
         assert ending is not None
         self.toast(ending_in_words(ending))
-
-    def _header(self) -> Content:
-        """What is waited for comes first: a narrow terminal cuts the end."""
-        playing, setup = self.playing, self.playing.setup
-        if playing.analysing:
-            watcher = "nobody" if playing.watcher is None else fmt.line(playing.watcher.label)
-            text = f"analysis, {watcher} watches"
-        else:
-            side = "White" if setup.human == chess.WHITE else "Black"
-            text = f"you ({side}) against {fmt.line(setup.opponent.label)}"
-            if setup.opponent.kind == "network":
-                text += f", {fmt.plural(setup.simulations, 'simulation')}"
-        state, colour = self._state()
-        room = (self.size.width or 80) - 1
-        state = fmt.fit(state, min(room, cell_len(state)), self.glyphs)
-        rest = fmt.fit(f"   {text}", room - cell_len(state), self.glyphs)
-        return Content.assemble((f" {state}", f"bold {colour}"), (rest, ""))
-
-    def _state(self) -> tuple[str, str]:
-        """Text and colour."""
-        playing, glyphs = self.playing, self.glyphs
-        if playing.error:
-            return f"{glyphs.failed} {fmt.line(playing.error)}: Enter tries again", "$bad"
-        if playing.game.ending is not None:
-            return f"{glyphs.stopped} {ending_in_words(playing.game.ending)}", "$accent"
-        if playing.is_opponents_turn:
-            doing = fmt.line(playing.busy) or "the opponent is thinking"
-            return f"{glyphs.waiting} {doing}", "$attention"
-        side = "White" if playing.game.board.turn == chess.WHITE else "Black"
-        turn = f"{side} to move" if playing.analysing else "your move"
-        check = ", check" if playing.game.board.is_check() else ""
-        return f"{glyphs.running} {turn}{check}", "$good"
-
-    def _entry_line(self) -> Content:
-        if not self.entry:
-            hint = "type a move, as in e4 or Nf3; or click; or arrows and Enter"
-            return Content.assemble((" > ", "bold $accent"), (hint, "$muted"))
-        begun = completions(self.playing.board, self.entry)
-        told = "   ".join(begun[:SHOWN_COMPLETIONS]) or "no legal move begins so"
-        return Content.assemble(
-            (" > ", "bold $accent"),
-            (self.entry, "bold"),
-            (self.glyphs.cursor, "$accent"),
-            (f"   {told}", "$muted"),
-        )
 
 
 def new_play(
