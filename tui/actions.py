@@ -1,56 +1,11 @@
 """Everything a key can do, once: the footer, the palette and the help page read this table."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from backend import commands as c
-from backend.state import RunState
 from tui import format as fmt
-from tui.client import READ_ONLY, LinkView
-from tui.playing import Playing
-
-
-@dataclass(frozen=True)
-class Context:
-    """What decides whether an action makes sense now."""
-
-    state: RunState
-    link: LinkView
-    checkpoint: str = ""
-    """The one under the cursor."""
-    play: Playing | None = None
-    """The game of the play screen, for the actions of that screen."""
-
-
-def _always(context: Context) -> str:
-    return ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Action:
-    id: str
-    key: str
-    key_label: str = ""
-    """As shown; the key itself when empty."""
-    title: str
-    short: str = ""
-    """Word in the footer; not in the footer when empty."""
-    brief: str = ""
-    """The same for a narrow terminal; `short` when empty."""
-    minor: bool = False
-    """Left out of the footer first."""
-    help: str
-    """A sentence; empty where the title says it all."""
-    refused: Callable[[Context], str] = _always
-    """Why it cannot be done now; empty when it can."""
-    command: Callable[[Context], c.ClientCommand] | None = None
-    """The order for the supervisor; None for what concerns the screen alone."""
-    confirm: Callable[[Context], str] | None = None
-    """Question to be answered first."""
-
-    @property
-    def shown_key(self) -> str:
-        return self.key_label or self.key
+from tui.action import CHARTS, Action, Context
+from tui.client import READ_ONLY
+from tui.client import READ_ONLY
+from tui.viewing import VIEWING
 
 
 def _unreachable(context: Context) -> str:
@@ -180,6 +135,7 @@ ACTIONS: tuple[Action, ...] = (
         short="Evaluate",
         brief="Eval",
         help="A match of the checkpoint under the cursor against the best network.",
+        places=CHARTS,
         refused=_no_evaluation_now,
         command=lambda context: c.EvaluateNow(name=context.checkpoint),
     ),
@@ -189,6 +145,7 @@ ACTIONS: tuple[Action, ...] = (
         title="Promote the selected checkpoint",
         short="Promote",
         help="Makes the checkpoint under the cursor the best network; asks first.",
+        places=CHARTS,
         refused=_no_promotion_now,
         command=_promote,
         confirm=_ask_promotion,
@@ -208,55 +165,17 @@ ACTIONS: tuple[Action, ...] = (
             key=str(number),
             title=f"Go to {title.lower()}",
             help="",
+            places=CHARTS,
         )
         for number, (id, title) in enumerate(PANES, 1)
     ),
-    Action(
-        id="zoom",
-        key="z",
-        title="Maximise the chart",
-        short="Zoom",
-        minor=True,
-        help="One chart over the whole screen, and back.",
-    ),
-    Action(
-        id="next-chart",
-        key="right",
-        key_label="→",
-        title="Next chart",
-        help="The next chart gets the focus; in small terminals one is shown at a time.",
-    ),
-    Action(
-        id="previous-chart",
-        key="left",
-        key_label="←",
-        title="Previous chart",
-        help="The chart before it.",
-    ),
-    Action(
-        id="next-task",
-        key="m",
-        title="Next self-supervised task",
-        help="The chart of the self-supervised tasks shows the next one: piece, threat, pin, "
-        "fork, control.",
-    ),
-    Action(
-        id="smooth",
-        key="s",
-        title="Cycle the smoothing",
-        help="Moving average with decay 0, 0.6, 0.9, 0.97 over the band of the raw data.",
-    ),
-    Action(
-        id="log-axis",
-        key="y",
-        title="Logarithmic y axis",
-        help="Switches the y axis of the loss charts between linear and logarithmic.",
-    ),
+    *VIEWING,
     Action(
         id="flip",
         key="f",
         title="Flip the board",
         help="Shows the board from the other side.",
+        places=("dashboard", "games"),
     ),
     Action(
         id="cycles",
@@ -284,6 +203,7 @@ ACTIONS: tuple[Action, ...] = (
         key_label="?",
         title="Help",
         short="Help",
+        footer={"chart": "Help", "log": "Help", "games": "Help"},
         help="This page.",
     ),
     Action(

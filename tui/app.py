@@ -19,7 +19,8 @@ from backend.state import RunState
 from backend.summary import conclusion, cycles_table
 from tui import format as fmt
 from tui import themes
-from tui.actions import ACTIONS, BY_ID, Action, Context
+from tui.action import Action, Context, Place
+from tui.actions import ACTIONS, BY_ID
 from tui.client import Client, Link
 from tui.glyphs import ASCII, UNICODE
 from tui.panes.bars import Strip
@@ -108,7 +109,23 @@ class ControlCentre(App[int]):
 
     @property
     def context(self) -> Context:
-        return Context(self.link.state, self.link.view, self.dashboard.selected_checkpoint)
+        return Context(
+            self.link.state,
+            self.link.view,
+            self.dashboard.selected_checkpoint,
+            place=self.place,
+            has_history=not self.dashboard.charts.history.is_empty,
+        )
+
+    @property
+    def place(self) -> Place:
+        return getattr(self.screen, "place", "dashboard")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key does nothing where its action does not work: another may have the same key."""
+        if action == "act" and parameters:
+            return BY_ID[str(parameters[0])].works_in(self.place)
+        return super().check_action(action, parameters)
 
     def _announce(self, state: RunState) -> None:
         """Toasts for new alerts, for the end of the run, and for the death of the supervisor."""
@@ -168,7 +185,7 @@ class ControlCentre(App[int]):
         """Do an action, or say why not."""
         action = BY_ID[id]
         context = self.context
-        if reason := action.refused(context):
+        if reason := action.why_not(context):
             self.toast(f"{action.title}: {reason}", "warning")
         elif action.command is not None:
             self.run_worker(self._order(action, context), group="orders")
@@ -188,19 +205,9 @@ class ControlCentre(App[int]):
         if id.startswith("pane-"):
             self.dashboard.go_to(id.removeprefix("pane-"))
             return
+        if self.dashboard.do_to_charts(id):
+            return
         match id:
-            case "zoom":
-                self.dashboard.toggle_zoom()
-            case "next-chart":
-                self.dashboard.step_chart(1)
-            case "previous-chart":
-                self.dashboard.step_chart(-1)
-            case "next-task":
-                self.dashboard.next_task()
-            case "smooth":
-                self.dashboard.cycle_smoothing()
-            case "log-axis":
-                self.dashboard.toggle_log_axis()
             case "flip":
                 self.dashboard.flip_board()
             case "cycles":

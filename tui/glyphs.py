@@ -41,6 +41,7 @@ class Glyphs:
     axis: str
     tick: str
     floor: str
+    x_tick: str
     limit: str
     corner: str
     shade: str
@@ -83,6 +84,7 @@ UNICODE: Final = Glyphs(
     axis="│",
     tick="┤",
     floor="─",
+    x_tick="┴",
     limit="╌",
     corner="└",
     shade="░",
@@ -120,6 +122,7 @@ ASCII: Final = Glyphs(
     axis="|",
     tick="+",
     floor="-",
+    x_tick="+",
     limit="-",
     corner="+",
     shade=":",

@@ -5,7 +5,7 @@ No key is a letter that a move can begin with (a to h, N B R Q K O): those go to
 
 from collections.abc import Callable
 
-from tui.actions import Action, Context
+from tui.action import Action, Context
 from tui.playing import Playing
 
 

@@ -2,8 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,25 +13,33 @@ from tui import format as fmt
 from tui import raster
 from tui.glyphs import Glyphs
 from tui.raster import DOTS_X, DOTS_Y, Dots, Floats
+from tui.series import Series
+from tui.viewport import WHOLE, Axis, Scale, Viewport
 
-Role = Literal["blank", "axis", "raw", "mark", "best", "limit", "series-1", "series-2", "series-3"]
-Row = list[tuple[str, Role]]
-
-ROLES: Final[tuple[Role, ...]] = (
+Role = Literal[
     "blank",
     "axis",
     "raw",
+    "cursor",
     "mark",
     "best",
+    "alert",
     "limit",
     "series-1",
     "series-2",
     "series-3",
-)
+]
+Row = list[tuple[str, Role]]
+
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
 DASHES: Final = ((1, 0), (6, 4), (2, 3))
 """Dots on and off along x for the first, second and third curve: never colour alone."""
 MIN_WIDTH: Final = 16
 MIN_HEIGHT: Final = 3
+GROUPS_PER_DOT: Final = 4
+"""Groups of values that are looked at for one column of dots; more would draw the same."""
+TICKS_FROM: Final = 56
+"""Columns of a figure from which on there are labels between the two ends of the x axis."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,16 @@ class Curve:
     """y is a share, read out as per cent."""
     is_read_out: bool = True
     """Its newest value stands in the title."""
+    known: Series | None = None
+    """The same values, with what was made of them for earlier figures."""
+
+    @cached_property
+    def series(self) -> Series:
+        return Series(self.y) if self.known is None else self.known
+
+
+MarkKind = Literal["checkpoint", "alert", "missing", "best"]
+"""Rising in importance, as they hide each other: saved, alert, not a number, promoted."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +68,7 @@ class Mark:
     """An event on the floor of the figure."""
 
     x: float
-    best: bool
-    """A promotion rather than a checkpoint."""
+    kind: MarkKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +79,14 @@ class Figure:
     """A horizontal line that the curves should stay under."""
     limit_label: str = ""
     from_zero: bool = False
-    x_unit: Literal["step", "time", "rate"] = "step"
+    x_unit: Axis | Literal["rate"] = "step"
     """time: seconds since 1970. rate: the logarithm to base 10 of a learning rate."""
     empty: str = "no data yet"
     """What is said while no curve has a finite point."""
 
     @property
     def has_points(self) -> bool:
-        return any(np.isfinite(curve.y).any() for curve in self.curves)
+        return any(curve.series.has_finite for curve in self.curves)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +95,9 @@ class PlotStyle:
     smoothing: float = 0.9
     """Decay of the moving average; 0 draws the data alone."""
     log: bool = False
+    view: Viewport = WHOLE
+    cursor: float | None = None
+    """x of the vertical line."""
 
 
 class _Grid:
@@ -108,15 +129,36 @@ class _Grid:
         ]
 
 
-def plot(figure: Figure, width: int, height: int, style: PlotStyle) -> list[Row]:
+@dataclass(frozen=True)
+class Drawn:
+    rows: list[Row]
+    left: int = 0
+    """Cells before the x axis begins."""
+    columns: int = 1
+    """Cells of the x axis."""
+
+
+def plot(figure: Figure, width: int, height: int, style: PlotStyle) -> Drawn:
     """`height` rows of exactly `width` cells."""
     grid = _Grid(width, height)
     if width < MIN_WIDTH or height < MIN_HEIGHT or not figure.has_points:
         text = "" if figure.has_points else fmt.fit(figure.empty, min(width, len(figure.empty)))
         grid.text(height // 2, (width - len(text)) // 2, text, "axis")
-        return grid.rows()
-    _Plotter(figure, grid, style).draw()
-    return grid.rows()
+        return Drawn(grid.rows())
+    plotter = _Plotter(figure, grid, style)
+    plotter.draw()
+    return Drawn(grid.rows(), plotter.left, plotter.columns)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What of a curve is in the window; x and y on their axes, perhaps logarithmic."""
+
+    x: Floats
+    low: Floats
+    high: Floats
+    gaps: Floats
+    """x of what is not a number."""
 
 
 class _Plotter:
@@ -126,7 +168,10 @@ class _Plotter:
         self.style = style
         self.height, self.width = grid.chars.shape
         self.num_rows = self.height - (2 if self.height >= 6 else 1)
-        self.x_low, self.x_high = _x_range(figure)
+        self.scale, self.x_low, self.x_high = x_window(figure, style.view)
+        self.ends = (self.scale.at(self.x_low), self.scale.at(self.x_high))
+        most = GROUPS_PER_DOT * DOTS_X * self.width
+        self.raw = [self._part(c, c.series, most) for c in figure.curves]
         self.low, self.high = self._y_range()
         count = max(2, min(6, (self.num_rows + 1) // 2))
         values = raster.ticks(self.low, self.high, count, log=style.log)
@@ -142,9 +187,15 @@ class _Plotter:
         self._axes()
         if self.figure.limit is not None:
             self._limit(self.figure.limit)
-        for number, curve in reversed(list(enumerate(self.figure.curves))):
-            self._curve(number, curve)
-        self._end_labels()
+        smooth = [
+            self._part(c, c.series.smoothed(self.style.smoothing), 8 * self.width)
+            for c in self.figure.curves
+        ]
+        for number in reversed(range(len(smooth))):
+            self._curve(number, self.raw[number], smooth[number])
+        if self.style.cursor is not None:
+            self._cursor(self.style.cursor)
+        self._end_labels(smooth)
 
     # Scales --------------------------------------------------------------------------------------
 
@@ -154,8 +205,19 @@ class _Plotter:
         positive = np.isfinite(y) & (y > 0)
         return np.where(positive, np.log10(np.where(positive, y, 1.0)), np.nan)
 
+    def _part(self, curve: Curve, series: Series, most: int) -> _Part:
+        first = int(np.searchsorted(curve.x, self.x_low, side="left"))
+        last = int(np.searchsorted(curve.x, self.x_high, side="right"))
+        band = series.band(first, last, most)
+        high = self._scaled(band.greatest)
+        low = high if band.least is band.greatest else self._scaled(band.least)
+        # Of a group that crosses zero a logarithm has the upper part alone.
+        low = np.where(np.isnan(low), high, low)
+        x = self.scale.of(curve.x[band.starts])
+        return _Part(x, low, high, x[np.isnan(band.greatest)])
+
     def _y_range(self) -> tuple[float, float]:
-        parts = [self._scaled(c.y) for c in self.figure.curves]
+        parts = [values for part in self.raw for values in (part.low, part.high)]
         if self.figure.limit is not None:
             parts.append(self._scaled(np.array([self.figure.limit])))
         if self.figure.from_zero and not self.style.log:
@@ -177,6 +239,13 @@ class _Plotter:
         rows = self.num_rows * DOTS_Y
         return int(raster.row_of(np.array([scaled]), self.low, self.high, rows)[0]) // DOTS_Y
 
+    def _cell_column(self, x: float) -> int | None:
+        """The column of an x within the figure; None outside the window."""
+        if not self.x_low <= x <= self.x_high:
+            return None
+        scaled = np.array([self.scale.at(x)])
+        return self.left + int(raster.column_of(scaled, *self.ends, self.columns)[0])
+
     # Parts ---------------------------------------------------------------------------------------
 
     def _axes(self) -> None:
@@ -188,26 +257,56 @@ class _Plotter:
             self.grid.text(row, 0, label.rjust(self.left - 1) + glyphs.tick, "axis")
         floor = self.num_rows
         self.grid.text(floor, self.left - 1, glyphs.corner + glyphs.floor * self.columns, "axis")
-        for mark in sorted(self.figure.marks, key=lambda m: m.best):
-            if self.x_low <= mark.x <= self.x_high:
-                x = np.array([mark.x])
-                column = int(raster.column_of(x, self.x_low, self.x_high, self.columns)[0])
-                sign = glyphs.best if mark.best else glyphs.checkpoint
-                role: Role = "best" if mark.best else "mark"
-                self.grid.text(floor, self.left + column, sign, role)
         if floor + 1 < self.height:
-            first, last = self._x_labels()
-            self.grid.text(floor + 1, self.left, first, "axis")
-            end = self.left + self.columns - len(last)
-            if end > self.left + len(first):
-                self.grid.text(floor + 1, end, last, "axis")
+            self._x_axis(floor + 1)
+        self._marks(floor)
+
+    def _marks(self, row: int) -> None:
+        glyphs = self.style.glyphs
+        signs: dict[MarkKind, tuple[str, Role]] = {
+            "checkpoint": (glyphs.checkpoint, "mark"),
+            "alert": ("!", "alert"),
+            "missing": (glyphs.failed, "limit"),
+            "best": (glyphs.best, "best"),
+        }
+        kinds = list(signs)
+        for mark in sorted(self.figure.marks, key=lambda m: kinds.index(m.kind)):
+            column = self._cell_column(mark.x)
+            if column is not None:
+                self.grid.text(row, column, *signs[mark.kind])
+        for part in self.raw:
+            for column in set(raster.column_of(part.gaps, *self.ends, self.columns).tolist()):
+                self.grid.text(row, self.left + column, *signs["missing"])
+
+    def _x_axis(self, row: int) -> None:
+        first, last = self._x_labels()
+        self.grid.text(row, self.left, first, "axis")
+        end = self.left + self.columns - len(last)
+        if end > self.left + len(first):
+            self.grid.text(row, end, last, "axis")
+        if self.columns < TICKS_FROM or self.figure.x_unit == "time":
+            return
+        free = self.left + len(first) + 2
+        for value in raster.ticks(self.x_low, self.x_high, self.columns // 16):
+            label, column = fmt.count(value), self._cell_column(value)
+            if column is None:
+                continue
+            start = column - len(label) // 2
+            if free <= start and start + len(label) + 2 <= end:
+                self.grid.text(row, start, label, "axis")
+                self.grid.text(row - 1, column, self.style.glyphs.x_tick, "axis")
+                free = start + len(label) + 2
 
     def _x_labels(self) -> tuple[str, str]:
         if self.figure.x_unit == "time":
-            return f"{fmt.duration(self.x_high - self.x_low)} ago", "now"
+            newest = max(float(c.x[-1]) for c in self.figure.curves if c.x.size)
+            ago = newest - self.x_high
+            first = f"{fmt.duration(newest - self.x_low)} ago"
+            return first, "now" if ago < 1 else f"{fmt.duration(ago)} ago"
         if self.figure.x_unit == "rate":
             return f"{10**self.x_low:.0e}", f"rate {10**self.x_high:.0e}"
-        return fmt.count(self.x_low), f"step {fmt.count(self.x_high)}"
+        unit = "games" if self.figure.x_unit == "games" else "step"
+        return fmt.count(self.x_low), f"{unit} {fmt.count(self.x_high)}"
 
     def _limit(self, limit: float) -> None:
         scaled = float(self._scaled(np.array([limit]))[0])
@@ -221,22 +320,29 @@ class _Plotter:
             line = line[:cut] + label + line[cut + len(label) :]
         self.grid.text(row, self.left, line, "limit")
 
-    def _curve(self, number: int, curve: Curve) -> None:
-        y = self._scaled(curve.y)
-        smooth = raster.ema(y, self.style.smoothing)
+    def _curve(self, number: int, raw: _Part, smooth: _Part) -> None:
         role: Role = ROLES[ROLES.index("series-1") + min(number, 2)]
         if self.style.smoothing > 0:
-            self._paint(self._dots(curve.x, y, joined=False), "raw", over=False)
+            self._paint(self._dots(raw, joined=False), "raw", over=False)
         on, off = DASHES[min(number, 2)]
-        self._paint(raster.dash(self._dots(curve.x, smooth, joined=True), on, off), role, over=True)
+        self._paint(raster.dash(self._dots(smooth, joined=True), on, off), role, over=True)
 
-    def _dots(self, x: Floats, y: Floats, *, joined: bool) -> Dots:
+    def _dots(self, part: _Part, *, joined: bool) -> Dots:
         fill = raster.connect if joined else raster.decimate
-        least, greatest = fill(x, y, self.x_low, self.x_high, self.columns * DOTS_X)
+        columns = self.columns * DOTS_X
+        least, greatest = fill(part.x, part.low, *self.ends, columns, part.high)
         num_rows = self.num_rows * DOTS_Y
         top = raster.row_of(greatest, self.low, self.high, num_rows)
         bottom = raster.row_of(least, self.low, self.high, num_rows)
         return raster.spans(top, bottom, num_rows, joined=joined)
+
+    def _cursor(self, x: float) -> None:
+        column = self._cell_column(x)
+        if column is None:
+            return
+        for row in range(self.num_rows):
+            if ROLES[int(self.grid.roles[row, column])] in ("blank", "raw"):
+                self.grid.text(row, column, self.style.glyphs.axis, "cursor")
 
     def _paint(self, dots: Dots, role: Role, *, over: bool) -> None:
         """Lay dots into the cells. The raw band never touches a cell that is taken."""
@@ -258,13 +364,12 @@ class _Plotter:
         chars[lit] = drawn[lit]
         roles[lit] = index
 
-    def _end_labels(self) -> None:
+    def _end_labels(self, smooth: list[_Part]) -> None:
         if not self.right:
             return
         taken: set[int] = set()
-        for number, curve in enumerate(self.figure.curves):
-            smooth = raster.ema(self._scaled(curve.y), self.style.smoothing)
-            finite = smooth[np.isfinite(smooth)]
+        for number, (curve, part) in enumerate(zip(self.figure.curves, smooth, strict=True)):
+            finite = part.high[np.isfinite(part.high)]
             if not finite.size:
                 continue
             row = self._cell_row(float(finite[-1]))
@@ -277,9 +382,18 @@ class _Plotter:
             self.grid.text(row, self.left + self.columns + 1, curve.label, role)
 
 
-def _x_range(figure: Figure) -> tuple[float, float]:
+def x_window(figure: Figure, view: Viewport) -> tuple[Scale, float, float]:
+    """The scale of the x axis and its ends."""
     ends = [(float(c.x[0]), float(c.x[-1])) for c in figure.curves if c.x.size]
-    return min(a for a, _ in ends), max(b for _, b in ends)
+    low, high = min(a for a, _ in ends), max(b for _, b in ends)
+    scale = Scale(view.log_x, low)
+    if view.window is None or view.axis != figure.x_unit:
+        return scale, low, high
+    start, end = view.window
+    end = high if end is None else end
+    if start >= high or end <= low:  # Zoomed into what is no more, or not yet, there.
+        return scale, low, high
+    return scale, start, end
 
 
 def _ascii(codes: npt.NDArray[np.uint16], *, raw: bool) -> npt.NDArray[np.str_]:

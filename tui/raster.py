@@ -4,6 +4,7 @@ P points, C dot columns, R dot rows (row 0 on top). A terminal cell holds 2 x 4 
 """
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ Dots = npt.NDArray[np.bool_]
 
 DOTS_X: Final = 2
 DOTS_Y: Final = 4
+_BLOCK: Final = 64
 _BRAILLE_BITS: Final = np.array(
     [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint16
 )
@@ -21,18 +23,45 @@ _BRAILLE_BITS: Final = np.array(
 
 def ema(y_P: Floats, decay: float) -> Floats:
     """Bias-corrected moving average: the first value counts fully. NaN stays NaN, unaveraged."""
-    if decay <= 0:
-        return y_P.copy()
-    out = np.empty_like(y_P)
-    mean = weight = 0.0
-    for i, value in enumerate(y_P.tolist()):
-        if math.isnan(value):
-            out[i] = math.nan
-            continue
-        mean = decay * mean + (1 - decay) * value
-        weight = decay * weight + (1 - decay)
-        out[i] = mean / weight
-    return out
+    return Average(decay).extended(y_P)
+
+
+@dataclass
+class Average:
+    """A moving average that goes on where it stopped."""
+
+    decay: float
+    mean: float = 0.0
+    """Not yet corrected for its beginning at 0."""
+    weight: float = 0.0
+    """What the values so far weigh together, up to 1."""
+
+    def extended(self, y_P: Floats) -> Floats:
+        """The averages after each further value."""
+        if self.decay <= 0:
+            return y_P.copy()
+        out = np.full(y_P.shape, np.nan)
+        finite = ~np.isnan(y_P)
+        values = y_P[finite]
+        # Within a block by one matrix product, from block to block by hand: 1 M values in 30 ms.
+        blocks = np.zeros((-(-values.size // _BLOCK), _BLOCK))
+        blocks.reshape(-1)[: values.size] = values
+        powers = self.decay ** np.arange(1, _BLOCK + 1)
+        lag = np.subtract.outer(np.arange(_BLOCK), np.arange(_BLOCK))
+        kernel = np.where(lag >= 0, (1 - self.decay) * self.decay ** np.maximum(lag, 0), 0.0)
+        means = blocks @ kernel.T
+        before = np.empty(len(blocks))
+        mean = self.mean
+        for i, last in enumerate(means[:, -1].tolist()):
+            before[i] = mean
+            mean = last + float(powers[-1]) * mean
+        means += before[:, None] * powers
+        flat = means.reshape(-1)[: values.size]
+        left = (1 - self.weight) * self.decay ** np.arange(1, values.size + 1)
+        out[finite] = flat / (1 - left)
+        if values.size:
+            self.mean, self.weight = float(flat[-1]), float(1 - left[-1])
+        return out
 
 
 def column_of(x_P: Floats, low: float, high: float, num_columns: int) -> npt.NDArray[np.intp]:
@@ -44,15 +73,23 @@ def column_of(x_P: Floats, low: float, high: float, num_columns: int) -> npt.NDA
 
 
 def decimate(
-    x_P: Floats, y_P: Floats, low: float, high: float, num_columns: int
+    x_P: Floats,
+    y_P: Floats,
+    low: float,
+    high: float,
+    num_columns: int,
+    top_P: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """Least and greatest y of every column, NaN where a column has none: no outlier is lost."""
+    """Least and greatest y of every column, NaN where a column has none: no outlier is lost.
+
+    `top_P` where a point stands for several: `y_P` is their least value, this their greatest.
+    """
     least = np.full(num_columns, np.inf)
     greatest = np.full(num_columns, -np.inf)
     finite = np.isfinite(y_P)
     columns = column_of(x_P[finite], low, high, num_columns)
     np.minimum.at(least, columns, y_P[finite])
-    np.maximum.at(greatest, columns, y_P[finite])
+    np.maximum.at(greatest, columns, (y_P if top_P is None else top_P)[finite])
     empty = np.isinf(least)
     least[empty] = np.nan
     greatest[empty] = np.nan
@@ -60,13 +97,18 @@ def decimate(
 
 
 def connect(
-    x_P: Floats, y_P: Floats, low: float, high: float, num_columns: int
+    x_P: Floats,
+    y_P: Floats,
+    low: float,
+    high: float,
+    num_columns: int,
+    top_P: Floats | None = None,
 ) -> tuple[Floats, Floats]:
     """As `decimate`, with the columns between two neighbouring points filled by a straight line.
 
     A NaN between two points is a gap and stays one.
     """
-    least, greatest = decimate(x_P, y_P, low, high, num_columns)
+    least, greatest = decimate(x_P, y_P, low, high, num_columns, top_P)
     columns = column_of(x_P, low, high, num_columns)
     finite = np.isfinite(y_P)
     starts = np.flatnonzero(finite & ~np.concatenate(([False], finite[:-1])))

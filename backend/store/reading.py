@@ -8,13 +8,18 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from backend.errors import RunDirectoryError
 from backend.events import MatchFinished, TrainingStep
+
+Floats = NDArray[np.float64]
 
 
 @contextmanager
@@ -80,6 +85,33 @@ def readings(database: Path) -> list[Reading]:
     with read_only(database) as connection:
         query = "SELECT name, step, value, at FROM metrics ORDER BY name, step"
         return [Reading(*row) for row in connection.execute(query)]
+
+
+class Points(NamedTuple):
+    """Readings of one metric, by step."""
+
+    steps: Floats
+    values: Floats
+    at: Floats
+    """Wall clock, seconds since 1970."""
+
+
+def points(database: Path, name: str, after: int = -1) -> Points:
+    """All readings of one metric of steps beyond `after`."""
+    with read_only(database) as connection:
+        query = "SELECT step, value, at FROM metrics WHERE name = ? AND step > ? ORDER BY step"
+        rows = connection.execute(query, (name, after)).fetchall()
+    table = np.fromiter(chain.from_iterable(rows), np.float64, 3 * len(rows)).reshape(-1, 3)
+    return Points(*np.ascontiguousarray(table.T))
+
+
+def games_so_far(database: Path) -> tuple[Floats, Floats]:
+    """(wall clock, games admitted until then) at every admission, in the order of time."""
+    with read_only(database) as connection:
+        query = "SELECT at, games FROM shards WHERE state <> 'rejected' OR games > 0 ORDER BY at"
+        rows = connection.execute(query).fetchall()
+    table = np.array(rows, np.float64).reshape(-1, 2)
+    return table[:, 0], np.cumsum(table[:, 1])
 
 
 def matches(database: Path) -> list[MatchFinished]:

@@ -7,7 +7,8 @@ from backend import commands as c
 from backend import events as e
 from backend.state import RunState, fold
 from tests.tui import scenario
-from tui.actions import ACTIONS, BY_ID, PANES, Context
+from tui.action import PLACES, Context
+from tui.actions import ACTIONS, BY_ID, PANES
 from tui.client import LinkView
 
 UP = LinkView("connected", "")
@@ -26,7 +27,9 @@ def refusal(id: str, state: RunState, link: LinkView = UP, checkpoint: str = "")
 
 def test_ids_and_keys_are_given_once() -> None:
     assert len(BY_ID) == len(ACTIONS)
-    assert len({a.key for a in ACTIONS}) == len(ACTIONS)
+    for place in PLACES:
+        keys = [a.key for a in ACTIONS if a.works_in(place)]
+        assert len(set(keys)) == len(keys), place
     assert all(f"pane-{id}" in BY_ID for id, _ in PANES)
 
 

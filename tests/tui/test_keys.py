@@ -11,7 +11,8 @@ from backend.state import RunState
 from backend.wire import Reply
 from tests.tui.conftest import SMALL, FakeLink, draw, screen, toasts
 from tests.tui.plain import plain
-from tui.actions import ACTIONS, Context
+from tui.action import PLACES, Context
+from tui.actions import ACTIONS
 from tui.app import ControlCentre
 from tui.client import LinkView
 from tui.panes.bars import key_pieces
@@ -184,9 +185,12 @@ async def test_every_action_has_a_key_that_reaches_it_and_an_entry_in_the_palett
     done: list[str] = []
     monkeypatch.setattr(ControlCentre, "action_act", lambda self, id: done.append(id))
     async with screen(FakeLink(rich), SMALL) as (app, pilot):
-        for action in ACTIONS:
-            await pilot.press(action.key)
-        assert done == [action.id for action in ACTIONS]
+        for place in PLACES:
+            monkeypatch.setattr(ControlCentre, "place", place)
+            here = [action for action in ACTIONS if action.works_in(place)]
+            done.clear()
+            await pilot.press(*(action.key for action in here))
+            assert done == [action.id for action in here]
         done.clear()
         entries = {entry.title: entry for entry in app.get_system_commands(app.screen)}
         for action in ACTIONS:

@@ -8,7 +8,8 @@ from textual.message import Message
 
 from backend.state import RunState
 from tui import format as fmt
-from tui.actions import ACTIONS, PANES, Action, Context
+from tui.action import Action, Context
+from tui.actions import ACTIONS, PANES
 from tui.glyphs import Glyphs
 from tui.panes.quiet import QuietStatic
 from tui.status import ordered_workers, worker_sign
@@ -54,14 +55,18 @@ class KeyBar(Strip):
 
 def key_pieces(context: Context, width: int, actions: Sequence[Action] = ACTIONS) -> list[Piece]:
     """Keys of the footer; what cannot be done now is dim. Shorter words come before fewer keys."""
-    shown = [a for a in actions if a.short]
-    major = [a for a in shown if not a.minor]
+    shown = [(a, word) for a in actions if (word := _word(a, context))]
+    major = [(a, word) for a, word in shown if not a.minor or context.place != "dashboard"]
+    brief = [(a, (context.place == "dashboard" and a.brief) or word) for a, word in major]
     palette: list[Piece] = [("^p", "bold $accent", "palette"), (" Palette ", "$muted", "palette")]
     layouts: tuple[tuple[list[Piece], list[Piece]], ...] = (
-        (_pieces(shown, context, brief=False), palette),
-        (_pieces(shown, context, brief=True), [*palette[:1], (" ", "", "")]),
-        (_pieces(major, context, brief=True), [*palette[:1], (" ", "", "")]),
-        (_pieces(major, context, brief=True), []),
+        (_pieces(shown, context), palette),
+        (
+            _pieces([(a, a.brief or word) for a, word in shown], context),
+            [*palette[:1], (" ", "", "")],
+        ),
+        (_pieces(brief, context), [*palette[:1], (" ", "", "")]),
+        (_pieces(brief, context), []),
     )
     left, right = next(
         ((a, b) for a, b in layouts if _length(a) + _length(b) <= width), layouts[-1]
@@ -69,18 +74,24 @@ def key_pieces(context: Context, width: int, actions: Sequence[Action] = ACTIONS
     return [*left, (" " * (width - _length(left) - _length(right)), "", ""), *right]
 
 
+def _word(action: Action, context: Context) -> str:
+    """What the footer says of an action here; empty for nothing."""
+    if context.place != "dashboard":
+        return action.footer.get(context.place, "")
+    if action.id == "pause" and context.state.phase == "paused":
+        return "Resume"
+    if action.id == "detach" and context.state.phase == "stopped":
+        return "Quit"
+    return action.short
+
+
 def _length(pieces: list[Piece]) -> int:
     return sum(len(text) for text, _, _ in pieces)
 
 
-def _pieces(shown: list[Action], context: Context, *, brief: bool) -> list[Piece]:
+def _pieces(shown: list[tuple[Action, str]], context: Context) -> list[Piece]:
     pieces: list[Piece] = [(" ", "", "")]
-    for action in shown:
-        word = (action.brief if brief else "") or action.short
-        if action.id == "pause" and context.state.phase == "paused":
-            word = "Resume"
-        if action.id == "detach" and context.state.phase == "stopped":
-            word = "Quit"
+    for action, word in shown:
         possible = not action.refused(context)
         pieces.append((action.shown_key, "bold $accent" if possible else "$muted", action.id))
         pieces.append((f" {word}  ", "" if possible else "$muted", action.id))

@@ -6,8 +6,10 @@ import numpy as np
 
 from backend.state import RunState
 from model.ssl.tasks import OPEN_TASKS, TaskName
+from tui.history import History, Track
 from tui.panes.chart import ChartSpec
 from tui.plot import Curve, Figure, Mark
+from tui.viewport import Axis
 
 Points = tuple[tuple[float, float], ...]
 
@@ -21,10 +23,28 @@ def _curve(points: Points, label: str, *, percent: bool = False, scale: float = 
     return Curve(label, data[:, 0], data[:, 1] * scale, percent, label != BASELINE)
 
 
-def _marks(state: RunState) -> tuple[Mark, ...]:
+def _stored(track: Track, axis: Axis, label: str, *, percent: bool) -> Curve:
+    x = track.along(axis)
+    return Curve(label, x, track.series.values, percent, label != BASELINE, track.series)
+
+
+def _marks(state: RunState, history: History, axis: Axis) -> tuple[Mark, ...]:
+    steps = np.array([float(c.step) for c in state.checkpoints])
+    saved = [
+        Mark(x, "best" if c.verdict == "promoted" or c.name == state.best else "checkpoint")
+        for c, x in zip(
+            state.checkpoints, history.placed(steps, "step", axis).tolist(), strict=True
+        )
+    ]
+    return (*saved, *_alerts(state, history, axis))
+
+
+def _alerts(state: RunState, history: History, axis: Axis) -> tuple[Mark, ...]:
+    alerts = [a for a in state.alerts if a.level != "info"]
+    when = history.placed(np.array([a.at for a in alerts]), "time", axis)
     return tuple(
-        Mark(float(c.step), c.verdict == "promoted" or c.name == state.best)
-        for c in state.checkpoints
+        Mark(x, "missing" if "not finite" in a.text else "alert")
+        for a, x in zip(alerts, when.tolist(), strict=True)
     )
 
 
@@ -35,20 +55,27 @@ def _waiting_text(state: RunState) -> str:
 
 
 def _metrics(id: str, title: str, curves: tuple[tuple[str, str, bool], ...]) -> ChartSpec:
-    def inputs(state: RunState) -> tuple[object, ...]:
-        points = tuple(state.metrics.get(name) for name, _, _ in curves)
+    names = tuple(name for name, _, _ in curves)
+
+    def inputs(state: RunState, history: History) -> tuple[object, ...]:
+        points = tuple(state.metrics.get(name) for name in names)
         waiting = state.trainer if not any(points) else None
-        return (*points, state.checkpoints, state.best, waiting)
+        return (*points, state.checkpoints, state.best, state.alerts, waiting, history.version)
 
-    def figure(state: RunState) -> Figure:
-        found = tuple(
-            _curve(state.metrics[name], label, percent=percent)
-            for name, label, percent in curves
-            if state.metrics.get(name)
-        )
-        return Figure(curves=found, marks=_marks(state), empty=_waiting_text(state))
+    def figure(state: RunState, history: History, axis: Axis) -> Figure:
+        axis = "step" if history.is_empty else axis
+        found = []
+        for name, label, percent in curves:
+            track, points = history.track(name), state.metrics.get(name)
+            if track is not None:
+                found.append(_stored(track, axis, label, percent=percent))
+            elif points and axis == "step":
+                found.append(_curve(points, label, percent=percent))
+        marks = _marks(state, history, axis)
+        empty = _waiting_text(state)
+        return Figure(curves=tuple(found), marks=marks, x_unit=axis, empty=empty)
 
-    return ChartSpec(id, lambda state: title, inputs, figure)
+    return ChartSpec(id, lambda state: title, inputs, figure, names)
 
 
 def _task(task: TaskName, title: str) -> ChartSpec:
@@ -61,12 +88,13 @@ def _memory_title(state: RunState) -> str:
     return "memory (RSS) GiB" if state.memory_total_mib is None else "device memory GiB"
 
 
-def _memory(state: RunState) -> Figure:
+def _memory(state: RunState, history: History, axis: Axis) -> Figure:
     total = (state.memory_total_mib or 0.0) / 1024
     return Figure(
         curves=(_curve(state.memory, "memory", scale=1 / 1024),) if state.memory else (),
         limit=total or None,
         limit_label=f"device {total:.1f}",
+        marks=_alerts(state, history, "time"),
         from_zero=True,
         x_unit="time",
         empty="no worker has reported its memory yet",
@@ -83,7 +111,7 @@ CHARTS: tuple[ChartSpec, ...] = (
     ChartSpec(
         "memory",
         _memory_title,
-        lambda state: (state.memory, state.memory_total_mib),
+        lambda state, history: (state.memory, state.memory_total_mib, state.alerts),
         _memory,
         can_log=False,
         can_smooth=False,

@@ -3,19 +3,21 @@
 from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
-from textual.containers import Container, Horizontal
+from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui.actions import PANES, Context
+from tui.action import Context, Place
+from tui.actions import PANES
 from tui.glyphs import Glyphs
+from tui.history import History
 from tui.panes.alerts import AlertsPane
 from tui.panes.bars import KeyBar, Summary, TabBar
 from tui.panes.board import BoardPane
-from tui.panes.chart import SMOOTHINGS, LineChart
+from tui.panes.charts import PAN_FRAC, ChartGrid
 from tui.panes.checkpoints import CheckpointsPane
-from tui.panes.curves import CHARTS
 from tui.panes.header import Header
 from tui.panes.log import LogPane
 from tui.panes.pipeline import Pipeline
@@ -39,8 +41,6 @@ class Dashboard(Screen[None]):
         self.run_dir = run_dir
         self.glyphs = glyphs
         self.pane = "charts"
-        self.smoothing = SMOOTHINGS[2]
-        self._chart = 0
 
     def compose(self) -> ComposeResult:
         glyphs = self.glyphs
@@ -49,9 +49,7 @@ class Dashboard(Screen[None]):
         yield TabBar()
         yield StartingPane(self.run_dir, glyphs)
         with Horizontal(id="top"):
-            with Container(id="charts"):
-                for spec in CHARTS:
-                    yield LineChart(spec, glyphs)
+            yield ChartGrid(History(self.run_dir / "matrix0.db"), glyphs)
             yield BoardPane(glyphs)
         yield Summary(glyphs)
         with Horizontal(id="tables"):
@@ -65,7 +63,6 @@ class Dashboard(Screen[None]):
     def on_mount(self) -> None:
         self.set_class(self.glyphs.ascii, "-ascii")
         self._mark_pane()
-        self._mark_chart()
 
     def show(self, context: Context, now: float) -> None:
         """Hand the state to every pane; each decides whether anything of it is new."""
@@ -79,8 +76,7 @@ class Dashboard(Screen[None]):
             return
         self.query_one(Pipeline).show(state)
         self.query_one(TabBar).show(state, self.pane)
-        for chart in self.query(LineChart):
-            chart.show(state)
+        self.charts.show(state)
         self.query_one(BoardPane).show(state)
         self.query_one(Summary).show(state, now)
         self.query_one(WorkersPane).show(state, now)
@@ -107,54 +103,74 @@ class Dashboard(Screen[None]):
         return self.has_class("-narrow") or self.has_class("-short")
 
     @property
-    def current_chart(self) -> LineChart:
-        return list(self.query(LineChart))[self._chart]
+    def charts(self) -> ChartGrid:
+        return self.query_one(ChartGrid)
+
+    @property
+    def place(self) -> Place:
+        return "chart" if self.has_class("-zoomed") else "dashboard"
 
     def step_chart(self, by: int) -> None:
-        if isinstance(self.focused, LineChart):
-            self._chart = list(self.query(LineChart)).index(self.focused)
-        self._chart = (self._chart + by) % len(CHARTS)
         self.pane = "charts"
         self._mark_pane()
-        self._mark_chart()
-        self.current_chart.focus()
+        self.charts.step(by)
 
+    @on(ChartGrid.Maximise)
     def toggle_zoom(self) -> None:
-        if isinstance(self.focused, LineChart):
-            self._chart = list(self.query(LineChart)).index(self.focused)
+        if self.place == "dashboard":
+            self.charts.take_focused()
         self.pane = "charts"
         self._mark_pane()
-        self._mark_chart()
         self.toggle_class("-zoomed")
-        self.current_chart.focus()
+        self.charts.current.focus()
+        self.app.refresh_bindings()
 
-    def next_task(self) -> None:
-        for chart in self.query(LineChart):
-            chart.turn_over()
+    def sideways(self, by: int) -> None:
+        """The next chart; with one alone, its cursor."""
+        if self.place == "chart":
+            self.charts.move_cursor(by)
+        else:
+            self.step_chart(by)
 
-    def cycle_smoothing(self) -> float:
-        index = SMOOTHINGS.index(self.smoothing)
-        self.smoothing = SMOOTHINGS[(index + 1) % len(SMOOTHINGS)]
-        for chart in self.query(LineChart):
-            chart.set_smoothing(self.smoothing)
-        return self.smoothing
+    def escape(self) -> None:
+        if not self.charts.remove_cursor() and self.place == "chart":
+            self.toggle_zoom()
 
-    def toggle_log_axis(self) -> None:
-        for chart in self.query(LineChart):
-            chart.toggle_log()
+    def do_to_charts(self, id: str) -> bool:
+        """Do what concerns the charts; False for an action that does not."""
+        charts = self.charts
+        what = {
+            "zoom": self.toggle_zoom,
+            "next-chart": lambda: self.sideways(1),
+            "previous-chart": lambda: self.sideways(-1),
+            "chart-below": lambda: self.step_chart(1),
+            "chart-above": lambda: self.step_chart(-1),
+            "cursor-left": lambda: charts.move_cursor(-1),
+            "cursor-right": lambda: charts.move_cursor(1),
+            "no-cursor": self.escape,
+            "nearer": lambda: charts.zoom(nearer=True),
+            "farther": lambda: charts.zoom(nearer=False),
+            "pan-left": lambda: charts.pan(-PAN_FRAC),
+            "pan-right": lambda: charts.pan(PAN_FRAC),
+            "whole": charts.show_whole,
+            "axis": charts.next_axis,
+            "log-x": charts.toggle_log_x,
+            "log-axis": charts.toggle_log_axis,
+            "smooth": charts.cycle_smoothing,
+            "next-task": charts.next_task,
+        }.get(id)
+        if what is not None:
+            what()
+        return what is not None
 
     def flip_board(self) -> None:
         self.query_one(BoardPane).flip()
 
     def _focused_widget(self) -> Widget:
         if self.pane == "charts":
-            return self.current_chart
+            return self.charts.current
         return self.query_one(FOCUS[self.pane])
 
     def _mark_pane(self) -> None:
         for id, _ in PANES:
             self.set_class(id == self.pane, f"-tab-{id}")
-
-    def _mark_chart(self) -> None:
-        for chart in self.query(LineChart):
-            chart.set_class(chart is self.current_chart, "-current")

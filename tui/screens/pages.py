@@ -13,7 +13,8 @@ from textual.widgets import Static
 from backend.state import RunState
 from backend.summary import conclusion, cycles_table
 from tui import format as fmt
-from tui.actions import ACTIONS, Action, Context
+from tui.action import PLACES, Action, Context, Place
+from tui.actions import ACTIONS
 from tui.glyphs import Glyphs
 
 PAGE_FRAC = 0.96
@@ -68,7 +69,13 @@ def help_text(
 ) -> Content:
     """Every action with its key, and why it cannot be done now."""
     parts: list[str | tuple[str, str]] = []
-    for action in actions:
+    places: tuple[Place, ...] | None = None
+    has_places = any(action.places for action in actions)
+    for action in sorted(actions, key=lambda a: [list(PLACES).index(p) for p in a.places]):
+        if has_places and action.places != places:
+            places = action.places
+            title = " and ".join(PLACES[place] for place in places) or "everywhere"
+            parts.append((f"\n{title.capitalize()}\n", "bold underline"))
         reason = action.refused(context)
         parts.append((f"{action.shown_key:>6}  ", "bold $accent"))
         parts.append((action.title, "bold"))
@@ -76,6 +83,8 @@ def help_text(
             parts.append((f"\n        {action.help}", "$muted"))
         if reason:
             parts.append((f"\n        Not now: {fmt.line(reason)}.", "$attention"))
+        parts.append("\n")
+    if has_places:
         parts.append("\n")
     for key, text in others:
         parts += [(f"{key:>6}  ", "bold $accent"), f"{text}\n"]

@@ -25,7 +25,7 @@ from backend.play.wire import Answer
 from backend.rundir import RunDirectory
 from backend.state import RunState
 from tui import format as fmt
-from tui.actions import Context
+from tui.action import Context
 from tui.client import LinkView
 from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.panes.bars import KeyBar, Strip

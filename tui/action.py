@@ -1,0 +1,80 @@
+"""What a key can do, as the table in `actions.py` holds it, and what decides whether it may."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from backend import commands as c
+from backend.state import RunState
+from tui.client import LinkView
+from tui.playing import Playing
+
+Place = Literal["dashboard", "chart", "log", "games"]
+"""Where one is: all panes, one chart alone, and the screens above them."""
+PLACES: Final[Mapping[Place, str]] = {
+    "dashboard": "on the dashboard",
+    "chart": "with one chart alone (z)",
+    "log": "on the log screen (L)",
+    "games": "among the stored games (b)",
+}
+CHARTS: Final[tuple[Place, ...]] = ("dashboard", "chart")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What decides whether an action makes sense now."""
+
+    state: RunState
+    link: LinkView
+    checkpoint: str = ""
+    """The one under the cursor."""
+    place: Place = "dashboard"
+    has_history: bool = False
+    """The run's database could be read: its curves know times and games."""
+    unseen_alerts: int = 0
+    play: Playing | None = None
+    """The game of the play screen, for the actions of that screen."""
+
+
+def _always(context: Context) -> str:
+    return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    id: str
+    key: str
+    key_label: str = ""
+    """As shown; the key itself when empty."""
+    title: str
+    short: str = ""
+    """Word in the footer of the dashboard; not in that footer when empty."""
+    footer: Mapping[Place, str] = field(default_factory=dict)
+    """The same for other places."""
+    brief: str = ""
+    """The same for a narrow terminal; `short` when empty."""
+    minor: bool = False
+    """Left out of the footer first."""
+    help: str
+    """A sentence; empty where the title says it all."""
+    places: tuple[Place, ...] = ()
+    """Where the key works; empty for everywhere."""
+    refused: Callable[[Context], str] = _always
+    """Why it cannot be done now; empty when it can."""
+    command: Callable[[Context], c.ClientCommand] | None = None
+    """The order for the supervisor; None for what concerns the screen alone."""
+    confirm: Callable[[Context], str] | None = None
+    """Question to be answered first."""
+
+    @property
+    def shown_key(self) -> str:
+        return self.key_label or self.key
+
+    def works_in(self, place: Place) -> bool:
+        return not self.places or place in self.places
+
+    def why_not(self, context: Context) -> str:
+        """Why it cannot be done here and now; empty when it can."""
+        if not self.works_in(context.place):
+            return "works " + " and ".join(PLACES[place] for place in self.places)
+        return self.refused(context)

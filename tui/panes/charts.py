@@ -1,0 +1,173 @@
+"""All charts together: which one is the current, and the part of the axis that they share."""
+
+import asyncio
+from dataclasses import replace
+
+import numpy as np
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.message import Message
+
+from backend.state import RunState
+from tui.glyphs import Glyphs
+from tui.history import History
+from tui.panes.chart import SMOOTHINGS, LineChart
+from tui.panes.curves import CHARTS
+from tui.viewport import ZOOM, Viewport
+
+READ_S = 2.0
+"""How often the database is asked for new readings; the supervisor writes them as often."""
+PAN_FRAC = 0.25
+
+
+class ChartGrid(Container):
+    class Maximise(Message):
+        """The current chart should be alone on the screen, or no longer."""
+
+    def __init__(self, history: History, glyphs: Glyphs) -> None:
+        super().__init__(id="charts")
+        self.history = history
+        self.charts = [LineChart(spec, glyphs, history) for spec in CHARTS]
+        self.smoothing = SMOOTHINGS[2]
+        self.view = Viewport()
+        self._current = 0
+
+    def compose(self) -> ComposeResult:
+        yield from self.charts
+
+    def on_mount(self) -> None:
+        self._mark()
+        self.run_worker(self._keep_reading(), group="history", name="history")
+
+    def show(self, state: RunState) -> None:
+        self.history.follow(state.step)
+        for chart in self.charts:
+            chart.show(state)
+
+    async def _keep_reading(self) -> None:
+        while True:
+            names = dict.fromkeys(name for chart in self.charts for name in chart.spec.metrics)
+            found = await asyncio.to_thread(self.history.read, tuple(names))
+            if self.history.take(found):
+                for chart in self.charts:
+                    chart.show_again()
+            await asyncio.sleep(READ_S)
+
+    # The current chart ---------------------------------------------------------------------------
+
+    @property
+    def current(self) -> LineChart:
+        return self.charts[self._current]
+
+    def take_focused(self) -> None:
+        """The chart with the focus becomes the current one, if one has it."""
+        if isinstance(self.screen.focused, LineChart):
+            self._current = self.charts.index(self.screen.focused)
+            self._mark()
+
+    def step(self, by: int) -> None:
+        self.take_focused()
+        self._current = (self._current + by) % len(self.charts)
+        self._mark()
+        self.current.focus()
+
+    def _mark(self) -> None:
+        for chart in self.charts:
+            chart.set_class(chart is self.current, "-current")
+
+    # How they are drawn --------------------------------------------------------------------------
+
+    def next_task(self) -> None:
+        for chart in self.charts:
+            chart.turn_over()
+
+    def cycle_smoothing(self) -> None:
+        index = SMOOTHINGS.index(self.smoothing)
+        self.smoothing = SMOOTHINGS[(index + 1) % len(SMOOTHINGS)]
+        for chart in self.charts:
+            chart.set_smoothing(self.smoothing)
+
+    def toggle_log_axis(self) -> None:
+        for chart in self.charts:
+            chart.toggle_log()
+
+    def next_axis(self) -> None:
+        view = self.view.next_axis()
+        if self.view.cursor is not None:
+            old = np.array([self.view.cursor])
+            x = float(self.history.placed(old, self.view.axis, view.axis)[0])
+            view = replace(view, cursor=None if np.isnan(x) else x)
+        self._look(view)
+
+    def toggle_log_x(self) -> None:
+        self._look(replace(self.view, log_x=not self.view.log_x))
+
+    def zoom(self, *, nearer: bool, around: float | None = None) -> None:
+        if (extent := self._extent()) is not None:
+            around = self.view.cursor if around is None else around
+            self._look(self.view.zoomed(*extent, around, ZOOM if nearer else 1 / ZOOM))
+
+    def pan(self, share: float) -> None:
+        if (extent := self._extent()) is not None:
+            self._look(self.view.panned(*extent, share))
+
+    def show_whole(self) -> None:
+        self._look(self.view.whole())
+
+    def move_cursor(self, by: int) -> None:
+        """By columns of the current chart; from the newest reading when there is none yet."""
+        if (extent := self._extent()) is None:
+            return
+        view = self.view
+        low, high = view.ends(*extent)
+        if view.cursor is None:
+            self._look(replace(view, cursor=high))
+            return
+        scale = view.scale(extent[0])
+        step = (scale.at(high) - scale.at(low)) / max(1, self._leading.columns - 1)
+        x = scale.back(scale.at(view.cursor) + by * step)
+        x = self._leading.nearest_beyond(min(max(x, extent[0]), extent[1]), view.cursor, by)
+        self._look(replace(view, cursor=x).shown_around(*extent))
+
+    def remove_cursor(self) -> bool:
+        """Whether there was one."""
+        had = self.view.cursor is not None
+        self._look(replace(self.view, cursor=None))
+        return had
+
+    @on(LineChart.Touched)
+    def _touched(self, event: LineChart.Touched) -> None:
+        event.stop()
+        chart = event.chart
+        self._current = self.charts.index(chart)
+        self._mark()
+        if event.what == "maximise":
+            self.post_message(self.Maximise())
+            return
+        x = float(self.history.placed(np.array([event.x]), chart.figure.x_unit, self.view.axis)[0])
+        if np.isnan(x):
+            return
+        match event.what:
+            case "point":
+                self._look(replace(self.view, cursor=x))
+            case "nearer" | "farther":
+                self.zoom(nearer=event.what == "nearer", around=x)
+            case _:
+                self.pan(event.share)
+
+    @property
+    def _leading(self) -> LineChart:
+        """The chart whose axis the view is about: the current one, unless it has another axis."""
+        if self.current.figure.x_unit == self.view.axis and self.current.figure.has_points:
+            return self.current
+        return next((c for c in self.charts if c.figure.x_unit == self.view.axis), self.current)
+
+    def _extent(self) -> tuple[float, float] | None:
+        leading = self._leading
+        return leading.extent if leading.figure.x_unit == self.view.axis else None
+
+    def _look(self, view: Viewport) -> None:
+        self.view = view
+        for chart in self.charts:
+            chart.look(view)

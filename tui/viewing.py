@@ -1,0 +1,167 @@
+"""Actions that look at a run and change nothing: charts, the log, the stored games, alerts."""
+
+from typing import Final
+
+from tui.action import CHARTS, Action, Context
+
+
+def _no_history(context: Context) -> str:
+    return "" if context.has_history else "the run's database has no curves yet"
+
+
+def _nothing_unseen(context: Context) -> str:
+    return "" if context.unseen_alerts else "every alert is acknowledged"
+
+
+_ON_CHARTS: Final = (
+    Action(
+        id="zoom",
+        key="z",
+        title="Maximise the chart",
+        short="Zoom",
+        footer={"chart": "Back"},
+        minor=True,
+        help="One chart over the whole screen, and back. So does a double click.",
+        places=CHARTS,
+    ),
+    Action(
+        id="next-chart",
+        key="right",
+        key_label="→",
+        title="Next chart; with one alone, cursor to the right",
+        help="The next chart gets the focus; in small terminals one is shown at a time.",
+        places=CHARTS,
+    ),
+    Action(
+        id="previous-chart",
+        key="left",
+        key_label="←",
+        title="Previous chart; with one alone, cursor to the left",
+        footer={"chart": "→ Cursor"},
+        help="The chart before it.",
+        places=CHARTS,
+    ),
+    Action(
+        id="chart-below",
+        key="down",
+        key_label="↓",
+        title="Next chart, staying maximised",
+        footer={"chart": "Next"},
+        help="The same part of the axis of another chart.",
+        places=("chart",),
+    ),
+    Action(
+        id="chart-above",
+        key="up",
+        key_label="↑",
+        title="Previous chart, staying maximised",
+        help="",
+        places=("chart",),
+    ),
+    Action(
+        id="cursor-left",
+        key="h",
+        title="Cursor to the left, in all charts",
+        help="Titles then read out the values under the cursor; a click puts it there. Esc takes "
+        "it away.",
+        places=CHARTS,
+    ),
+    Action(
+        id="cursor-right",
+        key="l",
+        title="Cursor to the right, in all charts",
+        help="",
+        places=CHARTS,
+    ),
+    Action(
+        id="nearer",
+        key="plus",
+        key_label="+",
+        title="Zoom in",
+        footer={"chart": "Zoom"},
+        help="Around the cursor, or at the newest values; so does the mouse wheel.",
+        places=CHARTS,
+    ),
+    Action(
+        id="farther",
+        key="minus",
+        key_label="-",
+        title="Zoom out",
+        help="",
+        places=CHARTS,
+    ),
+    Action(
+        id="pan-left",
+        key="left_square_bracket",
+        key_label="[",
+        title="Move the window to the left",
+        footer={"chart": "] Pan"},
+        help="By a quarter of its width; so does dragging.",
+        places=CHARTS,
+    ),
+    Action(
+        id="pan-right",
+        key="right_square_bracket",
+        key_label="]",
+        title="Move the window to the right",
+        help="",
+        places=CHARTS,
+    ),
+    Action(
+        id="whole",
+        key="0",
+        title="Show the whole axis",
+        help="Undoes zoom and pan.",
+        places=CHARTS,
+    ),
+    Action(
+        id="no-cursor",
+        key="escape",
+        key_label="Esc",
+        title="Take the cursor away; without one, leave the maximised chart",
+        help="",
+        places=CHARTS,
+    ),
+    Action(
+        id="axis",
+        key="x",
+        title="x axis: steps, time, games",
+        footer={"chart": "Axis"},
+        help="What the curves are drawn over.",
+        places=CHARTS,
+        refused=_no_history,
+    ),
+    Action(
+        id="log-x",
+        key="X",
+        title="Logarithmic x axis",
+        help="The beginning in detail, the rest in short.",
+        places=CHARTS,
+    ),
+    Action(
+        id="log-axis",
+        key="y",
+        title="Logarithmic y axis",
+        footer={"chart": "Log"},
+        help="Switches the y axis of the loss charts between linear and logarithmic.",
+        places=CHARTS,
+    ),
+    Action(
+        id="smooth",
+        key="s",
+        title="Cycle the smoothing",
+        footer={"chart": "Smooth"},
+        help="Moving average with decay 0, 0.6, 0.9, 0.97 over the band of the raw data.",
+        places=CHARTS,
+    ),
+    Action(
+        id="next-task",
+        key="m",
+        title="Next self-supervised task",
+        help="The chart of the self-supervised tasks shows the next one: piece, threat, pin, "
+        "fork, control.",
+        places=CHARTS,
+    ),
+)
+
+VIEWING: Final = (*_ON_CHARTS,)
