@@ -26,6 +26,7 @@ from tui.glyphs import ASCII, UNICODE
 from tui.panes.bars import Strip
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dashboard import Dashboard
+from tui.screens.logs import LogScreen
 from tui.screens.pages import cycles_page, help_page
 from tui.screens.play import PlayScreen, new_play
 
@@ -97,6 +98,8 @@ class ControlCentre(App[int]):
         self._drawn = drawn
         with self.batch_update():
             self.dashboard.show(self.context, now)
+            if isinstance(self.screen, LogScreen):
+                self.screen.show(self.context, now)
         self._announce(self.link.state)
 
     def redraw(self) -> None:
@@ -208,6 +211,12 @@ class ControlCentre(App[int]):
         if self.dashboard.do_to_charts(id):
             return
         match id:
+            case "back":
+                self._go_back()
+            case "log":
+                self.push_screen(LogScreen(self.run_dir, self.glyphs))
+            case _ if isinstance(self.screen, LogScreen) and id.startswith("log-"):
+                self.screen.do(id)
             case "flip":
                 self.dashboard.flip_board()
             case "cycles":
@@ -233,6 +242,10 @@ class ControlCentre(App[int]):
     @on(PlayScreen.Left)
     def _play_left(self) -> None:
         self.pop_screen()
+
+    def _go_back(self) -> None:
+        if not (isinstance(self.screen, LogScreen) and self.screen.close_search()):
+            self.pop_screen()
 
     async def _order(self, action: Action, context: Context) -> None:
         assert action.command is not None

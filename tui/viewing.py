@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tui.action import CHARTS, Action, Context
+from tui.action import CHARTS, Action, Context, Place
 
 
 def _no_history(context: Context) -> str:
@@ -164,4 +164,91 @@ _ON_CHARTS: Final = (
     ),
 )
 
-VIEWING: Final = (*_ON_CHARTS,)
+_LOG: Final[tuple[Place, ...]] = ("log",)
+
+_ON_LOG: Final = (
+    Action(
+        id="log",
+        key="L",
+        title="Log screen",
+        help="The whole log of the run: levels, sources, search, marks, export.",
+        places=CHARTS,
+    ),
+    Action(
+        id="log-search",
+        key="slash",
+        key_label="/",
+        title="Search the log",
+        footer={"log": "Search"},
+        help="Enter goes to the nearest line before; capitals do not matter.",
+        places=_LOG,
+    ),
+    Action(
+        id="log-next",
+        key="n",
+        title="Next match",
+        footer={"log": "N Next"},
+        help="",
+        places=_LOG,
+    ),
+    Action(id="log-previous", key="N", title="Previous match", help="", places=_LOG),
+    Action(
+        id="log-level",
+        key="v",
+        title="Least level shown",
+        footer={"log": "Level"},
+        help="All, warnings and errors, errors.",
+        places=_LOG,
+    ),
+    Action(
+        id="log-source",
+        key="s",
+        title="Source shown",
+        footer={"log": "Source"},
+        help="All, then each in turn.",
+        places=_LOG,
+    ),
+    Action(
+        id="log-mark",
+        key="m",
+        title="Mark the line",
+        footer={"log": "Mark"},
+        help="Or take its mark away.",
+        places=_LOG,
+    ),
+    Action(
+        id="log-to-mark",
+        key="apostrophe",
+        key_label="'",
+        title="Go to the next mark",
+        help="",
+        places=_LOG,
+    ),
+    Action(
+        id="log-export",
+        key="w",
+        title="Write the lines that are shown to a file",
+        footer={"log": "Write"},
+        help="In the directory matrix0-tui was started in.",
+        places=_LOG,
+    ),
+    Action(
+        id="log-follow",
+        key="F",
+        title="Follow the log",
+        footer={"log": "Follow"},
+        help="The cursor stays on the newest line; moving up ends it.",
+        places=_LOG,
+    ),
+    Action(
+        id="back",
+        key="escape",
+        key_label="Esc",
+        title="Back to the dashboard",
+        footer={"log": "Back", "games": "Back"},
+        help="",
+        places=("log", "games"),
+    ),
+)
+
+VIEWING: Final = (*_ON_CHARTS, *_ON_LOG)

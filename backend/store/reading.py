@@ -10,16 +10,17 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import RunDirectoryError
-from backend.events import MatchFinished, TrainingStep
+from backend.events import EVENT_TYPES, Event, EventBase, MatchFinished, TrainingStep
 
 Floats = NDArray[np.float64]
+_KINDS: Final[dict[str, type[EventBase]]] = {kind.__name__: kind for kind in EVENT_TYPES}
 
 
 @contextmanager
@@ -112,6 +113,15 @@ def games_so_far(database: Path) -> tuple[Floats, Floats]:
         rows = connection.execute(query).fetchall()
     table = np.array(rows, np.float64).reshape(-1, 2)
     return table[:, 0], np.cumsum(table[:, 1])
+
+
+def events_after(database: Path, seq: int, limit: int) -> list[tuple[int, Event]]:
+    """The next `limit` events of the log table behind row `seq`, each with its row."""
+    with read_only(database) as connection:
+        query = "SELECT seq, kind, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+        rows = connection.execute(query, (seq, limit)).fetchall()
+    known = [(row, _KINDS[kind], body) for row, kind, body in rows if kind in _KINDS]
+    return [(row, cast(Event, msgspec.json.decode(body, type=kind))) for row, kind, body in known]
 
 
 def matches(database: Path) -> list[MatchFinished]:

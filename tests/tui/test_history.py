@@ -4,9 +4,11 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from backend.event_base import EventBase
 from backend.store.schema import VERSION_1
 from tui.history import History
 
@@ -19,6 +21,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.execute("PRAGMA synchronous = OFF")
         for statement in VERSION_1:
             self._connection.execute(statement)
 
@@ -35,6 +38,12 @@ class Database:
             " draws, black_wins, plies, at) VALUES (?, '', 'admitted', ?, 0, 0, 0, 0, 0, 0, ?)",
             (name, games, at),
         )
+
+    def events(self, *events: EventBase) -> None:
+        rows = [(e.at, type(e).__name__, msgspec.json.encode(e).decode()) for e in events]
+        self._connection.execute("BEGIN")
+        self._connection.executemany("INSERT INTO events (at, kind, body) VALUES (?, ?, ?)", rows)
+        self._connection.execute("COMMIT")
 
     def close(self) -> None:
         self._connection.close()

@@ -121,7 +121,7 @@ class LogPane(ScrollView, can_focus=True):
 
     def _segments(self, row: _Row, base: Style) -> list[Segment]:
         muted = base + self._style("muted")
-        style = base + self._style(_colour(row.line.level))
+        style = base + self._style(colour_of(row.line.level))
         if not row.first:
             return [Segment(" " * _head_width(), base), Segment(row.text, style)]
         word, colour = level_sign(row.line.level)
@@ -137,7 +137,7 @@ class LogPane(ScrollView, can_focus=True):
         return style_of(self.app.theme_variables, variable)
 
 
-def _colour(level: Level) -> str:
+def colour_of(level: Level) -> str:
     if level == "debug":
         return "muted"
     return level_sign(level)[1] if level in ("warning", "error") else ""
