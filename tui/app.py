@@ -26,6 +26,7 @@ from tui.glyphs import ASCII, UNICODE
 from tui.panes.bars import Strip
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dashboard import Dashboard
+from tui.screens.games import GamesScreen
 from tui.screens.logs import LogScreen
 from tui.screens.pages import cycles_page, help_page
 from tui.screens.play import PlayScreen, new_play
@@ -98,7 +99,7 @@ class ControlCentre(App[int]):
         self._drawn = drawn
         with self.batch_update():
             self.dashboard.show(self.context, now)
-            if isinstance(self.screen, LogScreen):
+            if isinstance(self.screen, LogScreen | GamesScreen):
                 self.screen.show(self.context, now)
         self._announce(self.link.state)
 
@@ -208,15 +209,19 @@ class ControlCentre(App[int]):
         if id.startswith("pane-"):
             self.dashboard.go_to(id.removeprefix("pane-"))
             return
+        if isinstance(self.screen, LogScreen | GamesScreen) and BY_ID[id].places:
+            if id == "back":
+                self._go_back()
+            else:
+                self.screen.do(id)
+            return
         if self.dashboard.do_to_charts(id):
             return
         match id:
-            case "back":
-                self._go_back()
             case "log":
                 self.push_screen(LogScreen(self.run_dir, self.glyphs))
-            case _ if isinstance(self.screen, LogScreen) and id.startswith("log-"):
-                self.screen.do(id)
+            case "games":
+                self.push_screen(GamesScreen(self.run_dir, self.glyphs))
             case "flip":
                 self.dashboard.flip_board()
             case "cycles":

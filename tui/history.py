@@ -30,7 +30,8 @@ class Track:
 
     def along(self, axis: Axis) -> Floats:
         """The x of every value; never falling."""
-        return {"step": self.steps, "time": self.at, "games": self.games}[axis]
+        tracks = {"step": self.steps, "time": self.at, "games": self.games}
+        return tracks[axis]
 
 
 class Found(NamedTuple):

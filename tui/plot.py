@@ -305,8 +305,7 @@ class _Plotter:
             return first, "now" if ago < 1 else f"{fmt.duration(ago)} ago"
         if self.figure.x_unit == "rate":
             return f"{10**self.x_low:.0e}", f"rate {10**self.x_high:.0e}"
-        unit = "games" if self.figure.x_unit == "games" else "step"
-        return fmt.count(self.x_low), f"{unit} {fmt.count(self.x_high)}"
+        return fmt.count(self.x_low), f"{self.figure.x_unit} {fmt.count(self.x_high)}"
 
     def _limit(self, limit: float) -> None:
         scaled = float(self._scaled(np.array([limit]))[0])

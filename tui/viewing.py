@@ -251,4 +251,77 @@ _ON_LOG: Final = (
     ),
 )
 
-VIEWING: Final = (*_ON_CHARTS, *_ON_LOG)
+_GAMES: Final[tuple[Place, ...]] = ("games",)
+
+_ON_GAMES: Final = (
+    Action(
+        id="games",
+        key="b",
+        title="Browse the stored games",
+        help="Self-play and matches, ply by ply, with value and policy of the search.",
+        places=CHARTS,
+    ),
+    Action(
+        id="ply-back",
+        key="left",
+        key_label="←",
+        title="One ply back",
+        footer={"games": "→ Ply"},
+        help="",
+        places=_GAMES,
+    ),
+    Action(
+        id="ply-forward", key="right", key_label="→", title="One ply on", help="", places=_GAMES
+    ),
+    Action(id="ply-start", key="home", title="Start of the game", help="", places=_GAMES),
+    Action(
+        id="ply-end",
+        key="end",
+        key_label="End",
+        title="End of the game",
+        footer={"games": "End"},
+        help="",
+        places=_GAMES,
+    ),
+    Action(
+        id="games-result",
+        key="r",
+        title="Results shown",
+        footer={"games": "Result"},
+        help="All, White won, draws, Black won, no result.",
+        places=_GAMES,
+    ),
+    Action(
+        id="games-source",
+        key="s",
+        title="Games shown",
+        footer={"games": "Source"},
+        help="All, self-play, matches.",
+        places=_GAMES,
+    ),
+    Action(
+        id="copy-fen",
+        key="y",
+        title="Copy the position as FEN",
+        footer={"games": "FEN"},
+        help="To the clipboard, if the terminal allows that.",
+        places=_GAMES,
+    ),
+    Action(
+        id="copy-pgn",
+        key="Y",
+        title="Copy the game as PGN",
+        help="",
+        places=_GAMES,
+    ),
+    Action(
+        id="write-pgn",
+        key="w",
+        title="Write the game to a PGN file",
+        footer={"games": "Write"},
+        help="In the directory matrix0-tui was started in.",
+        places=_GAMES,
+    ),
+)
+
+VIEWING: Final = (*_ON_CHARTS, *_ON_LOG, *_ON_GAMES)

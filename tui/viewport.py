@@ -10,8 +10,9 @@ import numpy as np
 
 from tui.raster import Floats
 
-Axis = Literal["step", "time", "games"]
+Axis = Literal["step", "time", "games", "ply"]
 AXES: tuple[Axis, ...] = ("step", "time", "games")
+"""Those of a run."""
 ZOOM = 0.6
 """Share of the window that is left after zooming in once."""
 MIN_WIDTH_FRAC = 1e-6

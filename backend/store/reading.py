@@ -124,6 +124,13 @@ def events_after(database: Path, seq: int, limit: int) -> list[tuple[int, Event]
     return [(row, cast(Event, msgspec.json.decode(body, type=kind))) for row, kind, body in known]
 
 
+def recent_games(database: Path, limit: int) -> list[tuple[str, int, int, int]]:
+    """(id, result, outcome, plies) of the newest admitted games of self-play, newest first."""
+    with read_only(database) as connection:
+        query = "SELECT id, result, outcome, plies FROM games ORDER BY shard DESC, id DESC LIMIT ?"
+        return connection.execute(query, (limit,)).fetchall()
+
+
 def matches(database: Path) -> list[MatchFinished]:
     """All finished matches, oldest first."""
     with read_only(database) as connection:

@@ -39,6 +39,12 @@ class Database:
             (name, games, at),
         )
 
+    def games(self, shard: str, games: list[tuple[str, int, int, int]]) -> None:
+        self.shard(shard, len(games), 0.0)
+        (seq,) = self._connection.execute("SELECT max(seq) FROM shards").fetchone()
+        rows = [(id, seq, *facts) for id, *facts in games]
+        self._connection.executemany("INSERT INTO games VALUES (?, ?, ?, ?, ?)", rows)
+
     def events(self, *events: EventBase) -> None:
         rows = [(e.at, type(e).__name__, msgspec.json.encode(e).decode()) for e in events]
         self._connection.execute("BEGIN")

@@ -33,9 +33,11 @@ class BoardPane(Widget, can_focus=True):
         self._strips: list[Strip] | None = None
         self._titles = Titles(self)
         self._empty = ""
+        self.empty = ""
+        """What is said without a board; why there is none yet when empty."""
 
     def show(self, state: RunState) -> None:
-        empty = _why_no_board(state)
+        empty = self.empty or _why_no_board(state)
         if state.board is self.seen and self._strips is not None and empty == self._empty:
             return
         self.seen, self._empty = state.board, empty
@@ -123,14 +125,16 @@ class BoardPane(Widget, can_focus=True):
             return []
         white_moved = board.turn == chess.BLACK
         win, draw, loss = seen.wdl if white_moved else seen.wdl[::-1]
-        dark = self.app.current_theme.dark
-        lines: list[Line] = [value_bar(win, draw, loss, width, self.glyphs, dark=dark)]
+        lines: list[Line] = []
+        if any(seen.wdl):
+            dark = self.app.current_theme.dark
+            lines.append(value_bar(win, draw, loss, width, self.glyphs, dark=dark))
         colour = style_of(self.app.theme_variables, "series-1")
         for move in with_played(seen.moves, num_moves):
             sign = self.glyphs.selected if move.is_played else " "
             san = fmt.fit(fmt.line(move.san), 7, self.glyphs)
             value = self.glyphs.dash if move.q is None else f"{move.q:+z.2f}"
-            text = f"{value:>5} {fmt.short(move.visits):>5}"
+            text = f"{value:>5} {fmt.short(move.visits):>5}" if move.visits else ""
             share = fmt.bar(move.policy, min(LONGEST_BAR, max(4, width - 30)), self.glyphs)
             lines.append(
                 [
