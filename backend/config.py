@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from backend.alerts_config import AlertsConfig as AlertsConfig
 from backend.evaluation.config import AdjudicationConfig
 from backend.ranges import require as _require
 from backend.supervisor_config import SupervisorConfig as SupervisorConfig
@@ -364,6 +365,7 @@ class Config:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     adjudication: AdjudicationConfig = field(default_factory=AdjudicationConfig)
     supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)
+    alerts: AlertsConfig = field(default_factory=AlertsConfig)
 
     def __post_init__(self) -> None:
         _require(

@@ -18,6 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from backend.alerts import AlertHook
 from backend.commands import (
     AddShard,
     CheckpointNow,
@@ -165,6 +166,7 @@ class Supervisor:
         return self._exit_code
 
     async def _work(self) -> None:
+        run, config = self._mission.run, self._mission.config
         async with asyncio.TaskGroup() as tasks:
             crew = tasks.create_task(self._crew.tend())
             endless = [
@@ -172,6 +174,7 @@ class Supervisor:
                 tasks.create_task(self._crew.watch()),
                 tasks.create_task(self._intake.run(self._on_admitted)),
                 tasks.create_task(self._ledger.keep_flushing()),
+                tasks.create_task(AlertHook(config.alerts, self._ledger, run.name).run()),
             ]
             await self._stop.wait()
             self._ledger.publish(RunStopping(reason=self._stop_reason))

@@ -12,6 +12,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from backend.alerts_config import AlertsConfig
 from backend.events import Level
 from backend.play.opponents import opponents
 from backend.rundir import RunDirectory
@@ -23,6 +24,7 @@ from tui.action import Action, Context, Place
 from tui.actions import ACTIONS, BY_ID
 from tui.client import Client, Link
 from tui.glyphs import ASCII, UNICODE
+from tui.panes.alerts import unseen
 from tui.panes.bars import Strip
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dashboard import Dashboard
@@ -61,13 +63,16 @@ class ControlCentre(App[int]):
         ascii: bool = False,
         clock: Callable[[], float] = time.time,
         refresh_s: float = REFRESH_S,
+        rings: bool = True,
     ) -> None:
+        """`rings` for a new warning or error: the bell of the terminal."""
         super().__init__()
         self.link = link
         self.run_dir = run_dir
         self.glyphs = ASCII if ascii else UNICODE
         self.clock = clock
         self.refresh_s = refresh_s
+        self.rings = rings
         self._drawn = (-1, -1)
         """Version of the link and whole second of the last drawing."""
         self._alerts_seen: tuple[object, ...] | None = None
@@ -119,6 +124,7 @@ class ControlCentre(App[int]):
             self.dashboard.selected_checkpoint,
             place=self.place,
             has_history=not self.dashboard.charts.history.is_empty,
+            unseen_alerts=len(unseen(self.link.state, self.dashboard.seen_until).alerts),
         )
 
     @property
@@ -140,6 +146,8 @@ class ControlCentre(App[int]):
             fresh = [alert for alert in state.alerts if id(alert) not in known]
             for alert in fresh[-MAX_TOASTS:]:
                 self.toast(alert.text, alert.level)
+            if self.rings and any(alert.level != "info" for alert in fresh):
+                self.bell()
             self._alerts_seen = state.alerts
         if state.phase == "stopped" and not self._ending_shown:
             self._ending_shown = True
@@ -218,6 +226,8 @@ class ControlCentre(App[int]):
         if self.dashboard.do_to_charts(id):
             return
         match id:
+            case "acknowledge":
+                self.dashboard.seen_until = self.link.state.alerts[-1].at
             case "log":
                 self.push_screen(LogScreen(self.run_dir, self.glyphs))
             case "games":
@@ -300,8 +310,14 @@ def run_app(
     while it lives. With it a supervisor that dies before it opens its socket is seen as such.
     """
     client = Client(run_dir / "socket", supervisor_exit=supervisor_exit, read_only=read_only)
-    code = ControlCentre(client, run_dir=run_dir, ascii=ascii).run()
+    code = ControlCentre(client, run_dir=run_dir, ascii=ascii, rings=_rings(run_dir)).run()
     for line in farewell(client.state, run_dir):
         print(line)
     never_heard = not client.state.pid
     return (supervisor_exit() or 0) if never_heard else (code or 0)
+
+
+def _rings(run_dir: Path) -> bool:
+    run = RunDirectory(run_dir)
+    # A run that is being made just now has no settings yet; those of its start are not known here.
+    return run.read_config().alerts.bell if run.exists else AlertsConfig().bell

@@ -324,4 +324,13 @@ _ON_GAMES: Final = (
     ),
 )
 
-VIEWING: Final = (*_ON_CHARTS, *_ON_LOG, *_ON_GAMES)
+_ACKNOWLEDGE: Final = Action(
+    id="acknowledge",
+    key="a",
+    title="Acknowledge all alerts",
+    help="They stay in the list and no longer count in the status line, on this screen.",
+    places=CHARTS,
+    refused=_nothing_unseen,
+)
+
+VIEWING: Final = (*_ON_CHARTS, *_ON_LOG, *_ON_GAMES, _ACKNOWLEDGE)

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from textual.command import CommandList
 
 from backend import commands as c
+from backend import events as e
 from backend.state import RunState
 from backend.wire import Reply
 from tests.tui.conftest import SMALL, FakeLink, draw, screen, toasts
@@ -15,6 +16,7 @@ from tui.action import PLACES, Context
 from tui.actions import ACTIONS
 from tui.app import ControlCentre
 from tui.client import LinkView
+from tui.panes.alerts import AlertsPane
 from tui.panes.bars import key_pieces
 from tui.panes.chart import LineChart
 from tui.screens.confirm import ConfirmScreen
@@ -241,3 +243,23 @@ async def test_the_footer_can_be_clicked(rich: RunState) -> None:
         await pilot.click("#keys", offset=(column, 0))
         await draw(app, pilot)
         assert link.sent == [c.CheckpointNow()]
+
+
+async def test_acknowledged_alerts_stay_in_the_list_and_leave_the_status_line(
+    rich: RunState,
+) -> None:
+    link = FakeLink(rich)
+    async with screen(link, SMALL) as (app, pilot):
+        assert "!1" in plain(app).lines[0]
+        await pilot.press("6", "a")
+        await draw(app, pilot)
+        seen = plain(app)
+        assert "!1" not in seen.lines[0]
+        assert "all acknowledged" in seen
+        assert "✓" in next(line for line in seen.lines if "no heartbeat for 60 s" in line)
+        await pilot.press("a")
+        assert toasts(app) == ["Acknowledge all alerts: every alert is acknowledged"]
+        link.say(e.Alert(at=rich.now + 5, level="error", text="value loss is not finite"))
+        await draw(app, pilot)
+        assert "!1" in plain(app).lines[0]
+        assert "a acknowledges 1" in str(app.dashboard.query_one(AlertsPane).border_subtitle)

@@ -13,7 +13,7 @@ from tui.action import Context, Place
 from tui.actions import PANES
 from tui.glyphs import Glyphs
 from tui.history import History
-from tui.panes.alerts import AlertsPane
+from tui.panes.alerts import AlertsPane, unseen
 from tui.panes.bars import KeyBar, Summary, TabBar
 from tui.panes.board import BoardPane
 from tui.panes.charts import PAN_FRAC, ChartGrid
@@ -41,6 +41,8 @@ class Dashboard(Screen[None]):
         self.run_dir = run_dir
         self.glyphs = glyphs
         self.pane = "charts"
+        self.seen_until = 0.0
+        """Time of the newest alert that was acknowledged."""
 
     def compose(self) -> ComposeResult:
         glyphs = self.glyphs
@@ -69,20 +71,21 @@ class Dashboard(Screen[None]):
         state, link = context.state, context.link
         greeted = link.status == "connected" or bool(state.run)
         self.set_class(not greeted, "-starting")
-        self.query_one(Header).show(state, link, now)
+        fresh = unseen(state, self.seen_until)
+        self.query_one(Header).show(fresh, link, now)
         self.query_one(KeyBar).show(context)
         if not greeted:
             self.query_one(StartingPane).show(link, now)
             return
         self.query_one(Pipeline).show(state)
-        self.query_one(TabBar).show(state, self.pane)
+        self.query_one(TabBar).show(fresh, self.pane)
         self.charts.show(state)
         self.query_one(BoardPane).show(state)
         self.query_one(Summary).show(state, now)
         self.query_one(WorkersPane).show(state, now)
         self.query_one(CheckpointsPane).show(state)
         self.query_one(LogPane).show(state)
-        self.query_one(AlertsPane).show(state)
+        self.query_one(AlertsPane).show(state, self.seen_until)
 
     @property
     def selected_checkpoint(self) -> str:

@@ -97,7 +97,7 @@ class LogScreen(Screen[None]):
             case "log-search":
                 search = self.query_one(Input)
                 search.display = True
-                search.focus()
+                self.set_focus(search)  # At once: `focus` waits, and the next key comes sooner.
             case "log-next" | "log-previous":
                 self._find(1 if id == "log-next" else -1)
             case "log-level":
@@ -137,7 +137,7 @@ class LogScreen(Screen[None]):
         search = self.query_one(Input)
         was_open = bool(search.display)
         search.display = False
-        self.view.focus()
+        self.set_focus(self.view)
         return was_open
 
     def _export(self) -> None:
