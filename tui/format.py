@@ -15,6 +15,8 @@ from backend.wording import plural as plural
 from backend.wording import short as short
 from tui.glyphs import UNICODE, Glyphs
 
+_ASCII_ARROWS = str.maketrans("←→↑↓", "<>^v")
+
 
 def loss(number: float | None, glyphs: Glyphs = UNICODE) -> str:
     return signs(wording.loss(number), glyphs)
@@ -31,8 +33,9 @@ def elo(
 
 
 def signs(text: str, glyphs: Glyphs) -> str:
-    """The text with the dash and the plus-minus of `glyphs`."""
-    return text.replace(wording.DASH, glyphs.dash).replace("±", glyphs.plus_minus)
+    """The text with the dash and the plus-minus of `glyphs`, and its arrows."""
+    text = text.replace(wording.DASH, glyphs.dash).replace("±", glyphs.plus_minus)
+    return text.translate(_ASCII_ARROWS) if glyphs.ascii else text
 
 
 def axis(values: list[float]) -> list[str]:

@@ -46,16 +46,14 @@ class Replay:
 def load(entry: StoredGame, run_dir: Path) -> Replay:
     """Raises ReplayError, saying why, when the game cannot be shown."""
     if entry.pgn is not None:
-        return _from_pgn(
-            entry, _text_at(entry.pgn, entry.offset), "values as the players noted them"
-        )
+        return _from_pgn(entry, _text_at(entry.pgn, entry.offset), "values as noted")
     stem, _, number = entry.id.rpartition(":")
     shard = run_dir / "replay" / f"{stem}.safetensors"
     if shard.is_file():
         return _from_shard(entry, read_shard(shard), int(number))
     path = run_dir / "games" / "selfplay.pgn"
     text = _text_of_id(path, entry.id)
-    return _from_pgn(entry, text, "its shard has left the window: moves only")
+    return _from_pgn(entry, text, "moves only: the shard is gone")
 
 
 def _from_shard(entry: StoredGame, shard: Shard, number: int) -> Replay:
@@ -74,7 +72,7 @@ def _from_shard(entry: StoredGame, shard: Shard, number: int) -> Replay:
         thoughts.append(None if row is None else _thought(shard, row, board, move))
         moves.append(move)
         board.push(move)
-    return _replay(entry, board, thoughts, "value and policy of the search")
+    return _replay(entry, board, thoughts, "value and policy")
 
 
 _Thought = tuple[Wdl | None, tuple[MoveSeen, ...]]

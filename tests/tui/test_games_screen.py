@@ -94,7 +94,7 @@ def test_a_game_whose_shard_is_gone_is_found_among_the_pgn(run_dir: Path) -> Non
     replay = load(stored_games(run_dir)[3], run_dir)
     assert len(replay.frames) == 4
     assert replay.values == (None, None, None)
-    assert replay.note == "its shard has left the window: moves only"
+    assert replay.note == "moves only: the shard is gone"
     (run_dir / "games" / "selfplay.pgn").write_text("nothing\n")
     with pytest.raises(ReplayError, match="neither its shard nor its PGN"):
         load(stored_games(run_dir)[3], run_dir)

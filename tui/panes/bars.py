@@ -10,7 +10,7 @@ from backend.state import RunState
 from tui import format as fmt
 from tui.action import Action, Context
 from tui.actions import ACTIONS, PANES
-from tui.glyphs import Glyphs
+from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.panes.quiet import QuietStatic
 from tui.status import ordered_workers, worker_sign
 
@@ -50,7 +50,9 @@ class KeyBar(Strip):
         self._actions = actions
 
     def show(self, context: Context) -> None:
-        self.lay(key_pieces(context, self.size.width or 80, self._actions))
+        glyphs = ASCII if self.screen.has_class("-ascii") else UNICODE
+        pieces = key_pieces(context, self.size.width or 80, self._actions)
+        self.lay([(fmt.signs(text, glyphs), style, action) for text, style, action in pieces])
 
 
 def key_pieces(context: Context, width: int, actions: Sequence[Action] = ACTIONS) -> list[Piece]:

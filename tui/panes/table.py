@@ -9,6 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 from textual.widgets.data_table import ColumnKey, RowKey
 
+from tui import format as fmt
+from tui.glyphs import ASCII, UNICODE
+
 
 @dataclass(frozen=True)
 class Column:
@@ -90,8 +93,9 @@ class StateTable(DataTable[Text]):
             style += self.app.theme_variables.get(cell.colour, "")
         # The last cell of a column is the gap to the next one.
         width = column.width - 1
-        text = Text(cell.text, style=style.strip(), no_wrap=True, overflow="ellipsis", end="")
-        text.truncate(width, overflow="ellipsis")
+        glyphs = ASCII if self.screen.has_class("-ascii") else UNICODE
+        shown = fmt.fit(cell.text, width, glyphs).rstrip()
+        text = Text(shown, style=style.strip(), no_wrap=True, end="")
         if column.align == "right":
             text.pad_left(width - text.cell_len)
         return text

@@ -29,8 +29,8 @@ from tui.replayed import Replay, load
 from tui.viewport import Axis, Viewport
 
 RESULTS: Final = ("", "1-0", "1/2-1/2", "0-1", "*")
-RESULT_WORDS: Final = {"": "all results", "1/2-1/2": "draws", "*": "no result"}
-SOURCES: Final = ("all games", SELFPLAY, "matches")
+RESULT_WORDS: Final = {"": "any result", "1/2-1/2": "draws", "*": "no result"}
+SOURCES: Final = ("all", SELFPLAY, "matches")
 MAX_ROWS: Final = 500
 """Of the list that are shown at once; the filters reach the others."""
 
@@ -161,7 +161,9 @@ class GamesScreen(Screen[None]):
         end = f"{replay.entry.result} {fmt.line(replay.entry.ending)}".strip()
         dot = self.glyphs.middle_dot
         place = f"{self.ply}/{len(replay.frames) - 1}"
-        self.board.border_subtitle = Content(f"{place} {dot} {end} {dot} {replay.note}")
+        text = f"{place} {dot} {end} {dot} {replay.note}"
+        room = max(0, self.board.size.width - 4)
+        self.board.border_subtitle = Content(fmt.fit(text, min(room, len(text)), self.glyphs))
 
     def _figure(self, state: RunState, history: History, axis: Axis) -> Figure:
         values = () if self.replay is None else self.replay.values

@@ -1,0 +1,54 @@
+"""The screens above the dashboard, and a chart alone, without colour and without Unicode."""
+
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from backend.state import RunState
+from tests.tui.conftest import FakeLink, draw
+from tests.tui.plain import plain
+from tests.tui.test_games_screen import run_dir, settled
+from tui.app import ControlCentre
+
+__all__ = ["run_dir"]
+"""A fixture."""
+TOUR = (
+    (("z", "h", "h", "plus", "X"), "Back"),
+    (("escape", "escape", "L", "k", "m"), "all sources"),
+    (("escape", "b", "end", "left"), "Result"),
+)
+"""Keys, and what is seen after them."""
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize("how", ["ascii", "no colour"])
+async def test_charts_log_and_games_do_without(
+    rich: RunState,
+    run_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    how: str,
+) -> None:
+    if how == "no colour":
+        monkeypatch.setenv("NO_COLOR", "1")
+    app = ControlCentre(
+        FakeLink(rich),
+        run_dir=run_dir,
+        ascii=how == "ascii",
+        clock=lambda: rich.now,
+        refresh_s=3600.0,
+    )
+    async with app.run_test(size=size) as pilot:
+        await draw(app, pilot)
+        for keys, wanted in TOUR:
+            await pilot.press(*keys)
+            await settled(app, pilot)
+            seen = plain(app)
+            assert wanted in seen
+            assert all(cell_len(line) <= size[0] for line in seen.lines)
+            if how == "ascii":
+                # Textual draws the thumb of a scrollbar itself, in blocks; a control character of
+                # others becomes the sign for what cannot be shown.
+                strange = {char for char in seen.text if not char.isascii()}
+                assert strange <= set("▁▂▃▄▅▆▇█\ufffd"), wanted
