@@ -79,7 +79,7 @@ class Figure:
     """A horizontal line that the curves should stay under."""
     limit_label: str = ""
     from_zero: bool = False
-    x_unit: Axis | Literal["rate"] = "step"
+    x_unit: Axis = "step"
     """time: seconds since 1970. rate: the logarithm to base 10 of a learning rate."""
     empty: str = "no data yet"
     """What is said while no curve has a finite point."""
@@ -284,7 +284,7 @@ class _Plotter:
         end = self.left + self.columns - len(last)
         if end > self.left + len(first):
             self.grid.text(row, end, last, "axis")
-        if self.columns < TICKS_FROM or self.figure.x_unit == "time":
+        if self.columns < TICKS_FROM or self.figure.x_unit in ("time", "rate"):
             return
         free = self.left + len(first) + 2
         for value in raster.ticks(self.x_low, self.x_high, self.columns // 16):

@@ -10,7 +10,7 @@ import numpy as np
 
 from tui.raster import Floats
 
-Axis = Literal["step", "time", "games", "ply"]
+Axis = Literal["step", "time", "games", "ply", "rate"]
 AXES: tuple[Axis, ...] = ("step", "time", "games")
 """Those of a run."""
 ZOOM = 0.6

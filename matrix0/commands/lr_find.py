@@ -91,11 +91,11 @@ def _curve(found: "RangeTest") -> list[str]:
     from tui.plot import Curve, Figure, Mark, PlotStyle, plot
 
     rates = np.log10(np.array(found.rates))
-    marks = () if found.suggestion is None else (Mark(math.log10(found.suggestion), best=True),)
+    marks = () if found.suggestion is None else (Mark(math.log10(found.suggestion), "best"),)
     figure = Figure(
         curves=(Curve("loss", rates, np.array(found.smoothed)),), marks=marks, x_unit="rate"
     )
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
     style = PlotStyle(glyphs=ASCII if ascii_only else UNICODE, smoothing=0.0)
-    rows = plot(figure, min(Console().width, MAX_WIDTH), HEIGHT, style)
+    rows = plot(figure, min(Console().width, MAX_WIDTH), HEIGHT, style).rows
     return ["".join(text for text, _ in row).rstrip() for row in rows]
