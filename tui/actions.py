@@ -4,7 +4,6 @@ from backend import commands as c
 from tui import format as fmt
 from tui.action import CHARTS, Action, Context
 from tui.client import READ_ONLY
-from tui.client import READ_ONLY
 from tui.viewing import VIEWING
 
 

@@ -130,11 +130,12 @@ class BoardPane(Widget, can_focus=True):
             dark = self.app.current_theme.dark
             lines.append(value_bar(win, draw, loss, width, self.glyphs, dark=dark))
         colour = style_of(self.app.theme_variables, "series-1")
+        knows_visits = any(move.visits for move in seen.moves)  # A stored game does not.
         for move in with_played(seen.moves, num_moves):
             sign = self.glyphs.selected if move.is_played else " "
             san = fmt.fit(fmt.line(move.san), 7, self.glyphs)
             value = self.glyphs.dash if move.q is None else f"{move.q:+z.2f}"
-            text = f"{value:>5} {fmt.short(move.visits):>5}" if move.visits else ""
+            text = f"{value:>5} {fmt.short(move.visits):>5}" if knows_visits else ""
             share = fmt.bar(move.policy, min(LONGEST_BAR, max(4, width - 30)), self.glyphs)
             lines.append(
                 [
