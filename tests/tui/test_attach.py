@@ -10,7 +10,8 @@ from backend.state import RunState
 from tests.backend.fakes.process import SupervisorProcess, prepare
 from tests.tui.conftest import FakeLink, screen, toasts
 from tests.tui.test_client import attached, until
-from tui.actions import ACTIONS, Context
+from tui.action import Context
+from tui.actions import ACTIONS
 from tui.client import READ_ONLY, LinkView
 
 
