@@ -166,6 +166,7 @@ def survivor(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     return campaign
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_once_has_its_games_after_the_restart(tmp_path: Path) -> None:
     campaign = Campaign(tmp_path / "run", Random(2))
     campaign.kill(in_selfplay_before_training, "everything")

@@ -272,6 +272,7 @@ def test_with_its_shards_taken_away_it_waits_for_new_ones(tmp_path: Path) -> Non
         assert trainer.finish() == ExitCode.DONE
 
 
+@pytest.mark.slow
 def test_credits_of_positions_that_left_the_window_are_not_spent_on_the_rest(
     tmp_path: Path,
 ) -> None:
@@ -289,6 +290,7 @@ def test_credits_of_positions_that_left_the_window_are_not_spent_on_the_rest(
         assert trainer.wait_until_starved(7).credits == 0
 
 
+@pytest.mark.slow
 def test_it_saves_by_the_clock_and_goes_on_from_there_when_it_was_killed(tmp_path: Path) -> None:
     training = replace(CONFIG.training, steps_per_cycle=14, checkpoint_every_s=1e-6)
     run = _make_run(tmp_path / "run", replace(CONFIG, training=training))

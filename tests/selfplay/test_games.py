@@ -24,7 +24,7 @@ from tests.selfplay.setups import (
 )
 
 
-@pytest.mark.parametrize("root", ["gumbel", "puct"])
+@pytest.mark.parametrize("root", ["gumbel", pytest.param("puct", marks=pytest.mark.slow)])
 def test_every_game_is_labelled_with_its_own_result(root: str) -> None:
     records = play(self_play(root=root, seed=1), 40)
     results = set()
