@@ -1,21 +1,23 @@
 """The training step as it is written first: one pass, float32, eager, parameter by parameter.
 
-Same network, same losses, same weights after it (to rounding); no micro-batches, no lower
-precision, no memory format, no fused optimiser.
+Same network, the losses of policy, value and all self-supervised tasks (those that look ahead are
+left out); no micro-batches, no chunks, no lower precision, no memory format, no fused optimiser.
 """
 
 import copy
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from backend.config import Config
 from backend.replay.batch import Batch
 from backend.training.objective import MASKED_BATCH_FRAC
 from model.encoding import encode_planes
 from model.net import ChessNet
-from model.ssl.masking import blank, choose_masked, piece_targets
+from model.ssl.losses import answer_weights, square_loss
+from model.ssl.masking import blank, choose_masked
+from model.ssl.targets import make_labels
+from model.ssl.tasks import TASKS
 
 
 class PlainTrainer:
@@ -44,19 +46,22 @@ class PlainTrainer:
         mask = choose_masked(len(shown), ssl.mask_frac, self._generator)
         trunk = self._net.trunk(torch.cat((open_planes, blank(shown, mask))))
         out = self._net.read(trunk[: len(batch)], ("policy", "value"))
-        hidden = self._net.read(trunk[len(batch) :], ("piece",))
         assert out.policy_logits_BM is not None
         assert out.wdl_logits_B3 is not None
-        assert hidden.piece_logits_B13S is not None
         loss = (
             training.policy_weight * _policy_loss(out.policy_logits_BM, batch)
             + training.value_weight
             * -(torch.from_numpy(batch.wdl_target) * out.wdl_logits_B3.log_softmax(1)).sum(1).mean()
-            + ssl.piece_weight
-            * F.cross_entropy(
-                hidden.piece_logits_B13S.transpose(1, 2)[mask], piece_targets(shown)[mask]
-            )
         )
+        labels = torch.from_numpy(make_labels(batch.positions, self._config.model.orientation))
+        for task in TASKS:
+            rows = trunk[len(batch) :] if task.sees_masked else trunk[: len(batch)]
+            own = labels[: len(rows), task.span]
+            weight = answer_weights(task, own, ssl.balance).expand(len(own), -1, -1)
+            logits = self._net.square_logits(task.name, rows)
+            asked = mask if task.sees_masked else None
+            task_loss = square_loss(task, logits, own, weight, asked).loss
+            loss = loss + getattr(ssl, f"{task.name}_weight") * task_loss
         self._optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._net.parameters(), training.clip_norm, foreach=False)

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -214,3 +215,14 @@ def test_the_version_in_the_changelog_is_the_one_of_the_package() -> None:
     headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
     assert headings[0].startswith("Unreleased")
     assert re.fullmatch(r"\d+\.\d+\.\d+", matrix0.__version__)
+
+
+def test_every_benchmark_can_be_imported() -> None:
+    # Nothing else runs them, and what they use moves on.
+    names = sorted(path.stem for path in (ROOT / "bench").glob("*.py"))
+    code = f"import importlib\nfor name in {names}:\n    importlib.import_module(name)\n"
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'bench'}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
