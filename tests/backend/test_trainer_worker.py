@@ -203,6 +203,7 @@ def test_it_trains_on_credit_waits_with_a_reason_and_saves_when_told(
     ]
 
 
+@pytest.mark.slow
 def test_stopped_and_started_again_it_takes_the_same_steps(
     straight: RunDirectory, tmp_path: Path
 ) -> None:

@@ -21,7 +21,11 @@ TOUR = (
 """Keys, and what is seen after them."""
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize(
+    "size",
+    [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow)],
+    ids=lambda size: f"{size[0]}x{size[1]}",
+)
 @pytest.mark.parametrize("how", ["ascii", "no colour"])
 async def test_charts_log_and_games_do_without(
     rich: RunState,
