@@ -61,7 +61,7 @@ FLAGS = {
     "matrix0 ratings": ["--run"],
     "matrix0 report": ["--output", "RUN"],
     "matrix0 rollback": ["--reason", "--run"],
-    "matrix0 suite": ["--limit", "--player", "--run", "--simulations", "FILE"],
+    "matrix0 suite": ["--limit", "--player", "--run", "--simulations", "--syzygy", "FILE"],
     "matrix0 supervise": ["--cycles", "--run"],
     "matrix0 think": [],
     "matrix0 tournament": [

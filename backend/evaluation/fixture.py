@@ -57,6 +57,8 @@ class Club:
         self._say = say
         self._chooser: Chooser | None = None
         self._ready: dict[str, Inference] = {}
+        self.versions: dict[str, str] = {}
+        """What the engines that have played call themselves, with their budgets."""
 
     def player(self, name: str, simulations: int, seed: int) -> Player:
         """To be closed. Raises what `make_player` does."""
@@ -91,6 +93,8 @@ class Club:
             spent = (fixture.simulations, fixture.second_simulations or fixture.simulations)
             for side, name in enumerate((fixture.first, fixture.second)):
                 players.append(self.player(name, spent[side], fixture.seed + side))
+                if players[-1].name != name:
+                    self.versions[name] = players[-1].name
             with MatchLog(path, identity, openings) as log:
                 if log.finished:
                     self._say(f"goes on after {len(log.finished)} of {fixture.games} games")

@@ -210,7 +210,7 @@ def to_pgn(
 ) -> str:
     """All games as PGN text, with the players' comments and how each game ended.
 
-    `budgets`: what candidate and opponent may spend on a move.
+    `budgets`: what candidate and opponent may spend on a move, and an engine's version.
     """
     out = io.StringIO()
     date = datetime.datetime.now(datetime.UTC).strftime("%Y.%m.%d")

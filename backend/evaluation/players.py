@@ -5,6 +5,7 @@ so that a network fills its batch.
 """
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -147,6 +148,8 @@ class NetworkPlayer:
             seed=seed,
         )
         self._last: dict[int, SearchResult] = {}
+        self._seconds = 0.0
+        """Of the last moves, for each board: they are searched together."""
 
     def start(self, slot: int, board: chess.Board) -> None:
         history: list[int] = []
@@ -158,6 +161,7 @@ class NetworkPlayer:
         self._last.pop(slot, None)
 
     def think(self, slots: Sequence[int], boards: Sequence[chess.Board]) -> list[chess.Move]:
+        began = time.perf_counter()
         for slot in slots:
             self._search.begin(slot, self._simulations, noise=False)
         waiting = set(slots)
@@ -169,6 +173,7 @@ class NetworkPlayer:
             self._last[slot] = result
             text = move_to_uci(self._search.position(slot), int(result.moves[result.best]))
             moves.append(chess.Move.from_uci(text))
+        self._seconds = (time.perf_counter() - began) / max(1, len(slots))
         return moves
 
     def played(self, slot: int, move: chess.Move) -> None:
@@ -176,7 +181,9 @@ class NetworkPlayer:
 
     def comment(self, slot: int) -> str:
         result = self._last.get(slot)
-        return "" if result is None else f"{result.value:+.2f}/{result.simulations}"
+        if result is None:
+            return ""
+        return f"{result.value:+.2f}/{result.simulations} {self._seconds:.3f} s"
 
     def value(self, slot: int) -> float | None:
         result = self._last.get(slot)

@@ -75,7 +75,8 @@ def match(
     played, log = club.play(fixture, venue.games, Progress(games), test)
     budgets = budget_of(names[0], spent[0]), budget_of(names[1], spent[1])
     path = venue.games / time.strftime("match-by-hand-%Y%m%d-%H%M%S.pgn")
-    text = to_pgn(played, names[0], names[1], "Matrix0, by hand", budgets)
+    said = club.versions.get(names[0], budgets[0]), club.versions.get(names[1], budgets[1])
+    text = to_pgn(played, names[0], names[1], "Matrix0, by hand", said)
     commit_file(path, text.encode())
     log.remove()
     result = MatchFinished(

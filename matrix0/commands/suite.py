@@ -31,17 +31,24 @@ def suite(
     simulations: Annotated[
         int, typer.Option(min=0, help="Leaf evaluations for one move; 0 means as in the run.")
     ] = 0,
+    syzygy: Annotated[
+        Path | None,
+        typer.Option(help="Tables: moves of an EPD file are right that keep the result."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, help="The first so many only; 0: all.")] = 0,
 ) -> None:
     """Ask a player for its moves in a test suite: points by theme, or a fitted puzzle rating."""
     from backend.evaluation.epd import read_epd
+    from backend.evaluation.perfect import tablebase_tasks
     from backend.replay.puzzles import read_puzzles
 
     venue = Venue.at(run, simulations=simulations)
     name = venue.name(player)
     tasks: list[Task] = []
     puzzles: list[Puzzle] = []
-    if ".csv" in file.name:
+    if syzygy is not None:
+        tasks = _sound(tablebase_tasks(file, syzygy), file, limit)
+    elif ".csv" in file.name:
         puzzles = _sound(read_puzzles(file), file, limit)
     else:
         tasks = _sound(read_epd(file), file, limit)

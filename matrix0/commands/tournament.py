@@ -59,13 +59,17 @@ def tournament(
             f"{number}/{len(pairings)}  {first} - {second}: +{score.wins} ={score.draws} "
             f"-{score.losses}, Elo {elo.elo:+z.0f} [{elo.low:+z.0f}, {elo.high:+z.0f}]"
         )
+
+    def spent(name: str) -> str:
+        return club.versions.get(name) or budget_of(name, venue.simulations)
+
     texts = [
         to_pgn(
             one.games,
             one.first,
             one.second,
             f"Matrix0 {kind}",
-            (budget_of(one.first, venue.simulations), budget_of(one.second, venue.simulations)),
+            (spent(one.first), spent(one.second)),
         )
         for one in played
     ]

@@ -8,8 +8,9 @@ from pathlib import Path
 import chess
 import pytest
 
-from backend.errors import ReplayError
+from backend.errors import ConfigError, ReplayError
 from backend.evaluation.epd import EpdFault, Task, read_epd
+from backend.evaluation.perfect import tablebase_tasks
 from backend.evaluation.players import Forfeit, GreedyPlayer, RandomPlayer
 from backend.evaluation.suites import (
     Solved,
@@ -21,6 +22,7 @@ from backend.evaluation.suites import (
     solve_puzzles,
 )
 from backend.replay.puzzles import Puzzle
+from tests.selfplay.test_adjudication import TABLES
 
 STS = 'id "STS(v1.0) Undermine.001"; c0 "f5=10, Be5+=2, Bf2=3";'
 EPD = f"""# a suite
@@ -112,6 +114,34 @@ def test_a_puzzle_is_solved_by_all_its_moves_or_by_another_mate() -> None:
         Book({chess.Board(mates).epd(): "b1b8"}), [_puzzle(mates, "a1a8")], slots=1
     )[0].is_solved
     assert solve_puzzles(GreedyPlayer(1), [_puzzle(mates, "a1a8")] * 9, slots=4)[0].is_solved
+
+
+def test_tables_say_which_moves_keep_the_result(tmp_path: Path) -> None:
+    path = tmp_path / "endings.epd"
+    lines = (
+        "8/8/8/8/8/2k5/8/K2Q4 w - -",  # Won: what leaves the queen to be taken does not keep it.
+        "4k3/8/8/8/8/8/4P3/4K3 w - -",
+        "4k3/8/8/8/8/8/4PPP1/4KQRR w - -",  # Too many men for the tables here.
+    )
+    path.write_text("\n".join(lines))
+    rows = list(tablebase_tasks(path, TABLES))
+    assert [type(row) for row in rows[2:]] == [EpdFault]
+    won = rows[0]
+    assert isinstance(won, Task)
+    assert won.points[chess.Move.from_uci("d1d8")] == 1.0
+    assert won.points[chess.Move.from_uci("d1d2")] == 0.0
+    assert won.points[chess.Move.from_uci("d1c2")] == 0.0
+    board = won.board
+    for move, points in won.points.items():
+        board.push(move)
+        taken = any(
+            board.piece_type_at(reply.to_square) == chess.QUEEN for reply in board.legal_moves
+        )
+        if taken or board.is_stalemate():
+            assert points == 0.0
+        board.pop()
+    with pytest.raises(ConfigError, match=r"no \.rtbw table"):
+        list(tablebase_tasks(path, tmp_path))
 
 
 def test_the_puzzle_rating_is_found_again_and_its_interval_holds() -> None:
