@@ -7,7 +7,6 @@ belongs to another match, or whose first line is damaged, is begun anew; of a da
 is played again. When the match is over its games are a PGN, and this file is removed.
 """
 
-import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Self
 import chess
 import msgspec
 
-from backend.commit import OS
+from backend.appending import Appender
 from backend.disk import writing_to
 from backend.evaluation.match import MatchGame
 
@@ -55,14 +54,10 @@ class MatchLog:
         self.finished: list[MatchGame] = []
         self._numbers: set[int] = set()
         whole = self._read(identity, openings)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         with writing_to(path):
-            self._fd = os.open(path, flags, 0o600)
-            os.ftruncate(self._fd, whole)
-            self._length = whole
-            if whole == 0:
-                self._append(msgspec.json.encode(identity))
-            OS.sync_directory(path.parent)
+            self._file = Appender(path, whole)
+        if whole == 0:
+            self._append(msgspec.json.encode(identity))
 
     def hear(self, finished: Sequence[MatchGame]) -> None:
         """Use as `on_game` of the match: all games that have ended, of this start and before."""
@@ -84,20 +79,10 @@ class MatchLog:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        os.close(self._fd)
+        self._file.close()
 
     def _append(self, said: bytes) -> None:
-        data = b'{"crc32":%d,"said":%s}\n' % (zlib.crc32(said), said)
-        with writing_to(self._path):
-            try:
-                done = 0
-                while done < len(data):
-                    done += os.pwrite(self._fd, data[done:], self._length + done)
-                OS.sync(self._fd)
-            except OSError:
-                os.ftruncate(self._fd, self._length)
-                raise
-        self._length += len(data)
+        self._file.append(b'{"crc32":%d,"said":%s}\n' % (zlib.crc32(said), said))
 
     def _read(self, identity: str, openings: Sequence[chess.Board]) -> int:
         """Takes up what is there; returns how many bytes of the file stay."""

@@ -5,7 +5,6 @@
 Appended and fsynced before the database knows of it, so the database can be rebuilt from files.
 """
 
-import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from backend.appending import Appender
 from backend.commands import ClientCommand
-from backend.commit import OS
-from backend.disk import writing_to
 from backend.errors import RunDirectoryError
 from backend.events import Event
 
@@ -80,16 +78,10 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """Opens it and removes a torn last line (it was never acknowledged)."""
-        self._path = path
         self.reading = read_journal(path)
         self._seq = max((entry.seq for entry in self.reading.entries), default=0)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            self._fd = os.open(path, flags, 0o600)
-            self._length = self.reading.whole_bytes
-            os.ftruncate(self._fd, self._length)
-            OS.sync(self._fd)
-            OS.sync_directory(path.parent)
+            self._file = Appender(path, self.reading.whole_bytes)
         except OSError as error:
             raise RunDirectoryError(f"{path}: {error.strerror}") from error
 
@@ -103,17 +95,7 @@ class Journal:
             self._seq += 1
             entry = msgspec.json.encode(Entry(seq=self._seq, at=at, fact=fact))
             lines.append(b'{"crc32":%d,"entry":%s}\n' % (zlib.crc32(entry), entry))
-        data = b"".join(lines)
-        with writing_to(self._path):
-            try:
-                done = 0
-                while done < len(data):
-                    done += os.pwrite(self._fd, data[done:], self._length + done)
-                OS.sync(self._fd)
-            except OSError:
-                os.ftruncate(self._fd, self._length)
-                raise
-        self._length += len(data)
+        self._file.append(b"".join(lines))
 
     def close(self) -> None:
-        os.close(self._fd)
+        self._file.close()

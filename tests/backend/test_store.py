@@ -255,7 +255,7 @@ def test_a_failed_append_leaves_the_journal_as_it_was(
     def no_sync(fd: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("backend.store.journal.OS.sync", no_sync)
+    monkeypatch.setattr("backend.appending.OS.sync", no_sync)
     with pytest.raises(RunDirectoryError, match=r"No space left on device .*MiB free"):
         journal.append([(2.0, MATCH)])
     assert path.read_bytes() == before
