@@ -5,8 +5,9 @@ device cannot tell is None, never a guess.
 """
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeVar
 
 import torch
 
@@ -16,6 +17,12 @@ CPU_OUT_OF_MEMORY: Final = ("can't allocate memory", "not enough memory")
 """What torch's CPU allocator says in its RuntimeError."""
 MPS_OUT_OF_MEMORY: Final = "MPS backend out of memory"
 """How the RuntimeError of older versions begins on Apple GPUs."""
+
+
+Result = TypeVar("Result")
+
+WARM_UPS: Final = 3
+"""Times that work is done before it is recorded: libraries choose their kernels, layers compile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,17 @@ class Accelerator(Protocol):
     def synchronize(self) -> None:
         """Returns when all that was asked of the device is done."""
 
+    @property
+    def can_record(self) -> bool:
+        """Whether `record` works here."""
+
+    def record(self, work: Callable[[], Result]) -> tuple[Result, Callable[[], None]]:
+        """Takes down the kernels that `work` launches: its result, and how to launch them again.
+
+        A replay computes from the same tensors into the same tensors. `work` may not wait for the
+        device nor copy from the CPU. NotImplementedError where `can_record` is False.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
@@ -89,6 +107,13 @@ class Cpu:
     def synchronize(self) -> None:
         pass
 
+    @property
+    def can_record(self) -> bool:
+        return False
+
+    def record(self, work: Callable[[], Result]) -> tuple[Result, Callable[[], None]]:
+        raise NotImplementedError("only an NVIDIA GPU records")
+
 
 @dataclass(frozen=True, slots=True)
 class Cuda:
@@ -121,6 +146,23 @@ class Cuda:
 
     def synchronize(self) -> None:
         torch.cuda.synchronize(self.torch_device)
+
+    @property
+    def can_record(self) -> bool:
+        return True
+
+    def record(self, work: Callable[[], Result]) -> tuple[Result, Callable[[], None]]:
+        aside = torch.cuda.Stream(self.torch_device)  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream(self.torch_device))
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UPS):
+                work()
+        torch.cuda.current_stream(self.torch_device).wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        # Other threads make ready the next batch meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            result = work()
+        return result, graph.replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +200,13 @@ class Mps:
 
     def synchronize(self) -> None:
         torch.mps.synchronize()
+
+    @property
+    def can_record(self) -> bool:
+        return False
+
+    def record(self, work: Callable[[], Result]) -> tuple[Result, Callable[[], None]]:
+        raise NotImplementedError("only an NVIDIA GPU records")
 
 
 def autocast(kind: str, precision: Precision) -> contextlib.AbstractContextManager[object]:

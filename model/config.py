@@ -109,8 +109,9 @@ class SslConfig:
     """Steps over which they fall along a line after the warm-up; 0 means never."""
     final_frac: float = 0.1
     """The weights after the decay, as a share of the full ones (0 to 1)."""
-    chunk_boards: int = 32
-    """Boards whose SSL heads are computed at once; fewer take less memory."""
+    chunk_boards: int = 0
+    """Boards whose SSL heads are computed at once; fewer take less memory. 0 means 32 on a
+    CPU, 1024 on a GPU."""
     dead_after_steps: int = 500
     """From this step on a task that does no better than guessing raises an alert; 0 means never."""
 
@@ -124,6 +125,7 @@ class SslConfig:
             "warmup_steps",
             "decay_steps",
             "dead_after_steps",
+            "chunk_boards",
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} = {getattr(self, name)!r} must not be negative")
@@ -132,8 +134,6 @@ class SslConfig:
         for name in ("balance", "final_frac"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} = {getattr(self, name)!r} must be in 0..1")
-        if self.chunk_boards < 1:
-            raise ValueError(f"chunk_boards = {self.chunk_boards!r} must be at least 1")
 
     def scale(self, step: int) -> float:
         """What all weights are multiplied by in the step after `step` steps (0 to 1)."""

@@ -26,6 +26,7 @@ class FakeAccelerator:
         *,
         precisions: Collection[Precision] = ("float32", "bfloat16", "float16"),
         kind: str = "mps",
+        records: bool = False,
     ) -> None:
         self.capacity = capacity
         self.cached = 0
@@ -34,7 +35,9 @@ class FakeAccelerator:
         self.num_emptied = 0
         self.num_failed = 0
         self.torch_device = torch.device("cpu")
+        self.num_recorded = 0
         self._precisions = precisions
+        self._records = records
         self._live = _Limited(self)
 
     def memory(self) -> Memory:
@@ -67,6 +70,23 @@ class FakeAccelerator:
 
     def synchronize(self) -> None:
         pass
+
+    @property
+    def can_record(self) -> bool:
+        return self._records
+
+    def record(self, work: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
+        """Done three times, as on a GPU; a replay does it again, into the same tensors."""
+        for _ in range(2):
+            work()
+        self.num_recorded += 1
+        result = work()
+
+        def replay() -> None:
+            for name, value in work().items():
+                result[name].copy_(value)
+
+        return result, replay
 
 
 class _Limited(LiveTensors):

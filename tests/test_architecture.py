@@ -46,6 +46,7 @@ MAY_LOAD_TORCH = {
     "backend.training.precision",
     "backend.training.profile",
     "backend.training.range_test",
+    "backend.training.recording",
     "backend.training.squares",
     "backend.training.terms",
     "backend.training.trainer",

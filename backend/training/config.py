@@ -24,7 +24,10 @@ class TrainingConfig:
     faster), else float16 with a scaled loss on an Apple GPU, else float32."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Whether torch compiles the layers: auto does on an NVIDIA GPU, given a C++ compiler."""
-    learning_rate: float = 1e-3
+    record: Literal["auto", "off"] = "auto"
+    """auto: an NVIDIA GPU plays back a recording of the step's kernels (a CUDA graph), which spares
+    launching them one by one."""
+    learning_rate: float = 3e-4
     """Peak rate of AdamW."""
     warmup_steps: int = 500
     """Steps over which the rate rises from 0."""

@@ -103,10 +103,13 @@ class Governor:
         self._say(f"out of memory with {_words(before)}; now {_words(self.plan)}", "warning")
         return True
 
-    def after_step(self) -> None:
-        """A step was taken: give back what the allocator holds without use, if it is much."""
+    def after_step(self, recorded: int = 0) -> None:
+        """A step was taken: give back what the allocator holds without use, if it is much.
+
+        `recorded` bytes of that belong to a recording of the step.
+        """
         self._caches_released = False
-        if self._cached() > FRAGMENTED * self._device.memory_budget:
+        if self._cached() - recorded > FRAGMENTED * self._device.memory_budget:
             self._say(f"memory is fragmented: released {self._release():,.0f} MiB of it", "info")
 
     def _cached(self) -> int:

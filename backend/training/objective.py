@@ -12,7 +12,7 @@ Shapes: B batch, R rows of a view, S 64 squares.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,7 +25,13 @@ from backend.replay.batch import Batch
 from backend.training.config import TrainingConfig
 from backend.training.lookahead import PliesLeftTerm, ReplyTerm, ShortValueTerm
 from backend.training.parts import part
-from backend.training.squares import Question, SquareTerm, add_square_gradients, square_terms_of
+from backend.training.squares import (
+    Question,
+    SquareTerm,
+    add_square_gradients,
+    chunk_boards,
+    square_terms_of,
+)
 from backend.training.terms import (
     MASK,
     PolicyTerm,
@@ -80,6 +86,12 @@ class Rows:
     def __len__(self) -> int:
         return len(self.planes_RC88)
 
+    def to(self, device: torch.device) -> "Rows":
+        """The same on a device."""
+        targets = {head: _to(values, device) for head, values in self.targets.items()}
+        scale_RL = None if self.scale_RL is None else self.scale_RL.to(device)
+        return Rows(self.planes_RC88.to(device), targets, scale_RL)
+
     def part(self, number: int, parts: int) -> "Rows":
         """The `number`-th of `parts` slices of equal size, up to one row."""
         rows = slice(len(self) * number // parts, len(self) * (number + 1) // parts)
@@ -105,6 +117,21 @@ class Examples:
         """A micro-batch: its share of every view. It keeps the whole batch's weights."""
         views = {view: rows.part(number, parts) for view, rows in self.views.items()}
         return Examples(self.size, views, self.weights)
+
+    def to(self, device: torch.device) -> "Examples":
+        """The same on a device, all at once: a copy in the middle of a step would wait for it."""
+        views = {view: rows.to(device) for view, rows in self.views.items()}
+        return Examples(self.size, views, self.weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """What the loss of some rows counts; numbers, or tensors without dimensions."""
+
+    share: float | Tensor
+    """Of the whole batch that these rows are (0 to 1)."""
+    weight: float | Tensor
+    """Of the term in the total loss."""
 
 
 class Objective:
@@ -187,18 +214,45 @@ class Objective:
         """Adds `scale` times the gradients of these rows to those of `net`.
 
         Returns their detached part of the metrics. `examples` is a whole batch or one micro-batch
-        of it: parts add up, metrics too.
+        of it, on the CPU: parts add up, metrics too.
         """
-        target = device.torch_device
+        importance = self.importance(examples, step)
+        with part("encode"):
+            shown = examples.to(device.torch_device)
+        return self.compute(net, device, precision, shown, importance, scale)
+
+    def importance(self, examples: Examples, step: int) -> dict[Head, Importance]:
+        """Of each term for these rows, which lie on the CPU, in the step after `step` steps."""
+        found: dict[Head, Importance] = {}
+        for term in self.terms:
+            weight_R = term.row_weight(examples.views[term.view].targets[term.head])
+            whole = max(examples.weights[term.head], _NO_WEIGHT)
+            share = float(weight_R.sum(dtype=torch.float64)) / whole
+            found[term.head] = Importance(share, term.weight_at(step))
+        for asked in self.square_terms:
+            share = len(examples.views[asked.view]) / examples.weights[asked.head]
+            found[asked.head] = Importance(share, asked.weight_at(step))
+        return found
+
+    def compute(
+        self,
+        net: ChessNet,
+        device: Device,
+        precision: Precision,
+        examples: Examples,
+        importance: Mapping[Head, Importance],
+        scale: float = 1.0,
+    ) -> dict[str, Tensor]:
+        """`backward` of rows that are on the device: no more than operations of the device."""
         shown = [examples.views[view] for view in _VIEWS]
         planes = torch.cat([rows.planes_RC88 for rows in shown])
-        planes = planes.to(target).contiguous(memory_format=device.memory_format)
+        planes = planes.contiguous(memory_format=device.memory_format)
         readings: list[tuple[Term, Reading]] = []
         with part("trunk"), device.forward(precision):
-            trunk = net.trunk(planes, _scales(shown, target))
+            trunk = net.trunk(planes, _scales(shown))
         with part("ssl"):
             gradient, squares = self._square_gradients(
-                net, device, precision, trunk, examples, step, scale
+                net, device, precision, trunk, examples, importance, scale
             )
         with part("heads"), device.forward(precision):
             trunks = torch.split(trunk, [len(rows) for rows in shown])
@@ -209,9 +263,9 @@ class Objective:
             }
         with part("heads"):
             for term in self.terms:
-                targets = _to(examples.views[term.view].targets[term.head], target)
+                targets = examples.views[term.view].targets[term.head]
                 readings.append((term, term.read(outputs[term.view], targets)))
-            loss, metrics = self._total(readings, examples, step)
+            loss, metrics = _total(readings, importance)
         with part("backward"):
             torch.autograd.backward([scale * loss, trunk], [None, gradient])
         metrics["loss"] = metrics["loss"] + squares.pop("loss", 0.0)
@@ -230,7 +284,7 @@ class Objective:
         precision: Precision,
         trunk_RC88: Tensor,
         examples: Examples,
-        step: int,
+        importance: Mapping[Head, Importance],
         scale: float,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What the self-supervised heads send back to the trunk, and their part of the metrics."""
@@ -244,9 +298,9 @@ class Objective:
             questions = [
                 Question(
                     term,
-                    _to(examples.views[view].targets[term.head], device.torch_device),
-                    share=len(trunk) / examples.weights[term.head],
-                    weight=term.weight_at(step),
+                    examples.views[view].targets[term.head],
+                    share=importance[term.head].share,
+                    weight=importance[term.head].weight,
                 )
                 for term in self.square_terms
                 if term.view == view
@@ -257,28 +311,11 @@ class Objective:
                 questions,
                 gradient,
                 metrics,
+                chunk_boards=chunk_boards(questions, device),
                 forward=lambda: device.forward(precision),
                 scale=scale,
             )
         return gradient_RC88, metrics
-
-    def _total(
-        self, readings: Sequence[tuple[Term, Reading]], examples: Examples, step: int
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of these rows as their part of the whole batch's, and the metrics likewise."""
-        losses = []
-        metrics: dict[str, Tensor] = {}
-        for term, reading in readings:
-            weight = term.row_weight(examples.views[term.view].targets[term.head])
-            share = float(weight.sum(dtype=torch.float64)) / max(
-                examples.weights[term.head], _NO_WEIGHT
-            )
-            losses.append(term.weight_at(step) * share * reading.loss)
-            for name, value in reading.metrics.items():
-                metrics[name] = share * value
-        loss = torch.stack(losses).sum()
-        metrics["loss"] = loss.detach()
-        return loss, metrics
 
 
 def micro_batches(examples: Examples, size: int) -> Iterator[Examples]:
@@ -287,10 +324,26 @@ def micro_batches(examples: Examples, size: int) -> Iterator[Examples]:
     return (examples.part(number, parts) for number in range(parts))
 
 
-def _scales(shown: Sequence[Rows], device: torch.device) -> Tensor | None:
+def _total(
+    readings: Sequence[tuple[Term, Reading]], importance: Mapping[Head, Importance]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of these rows as their part of the whole batch's, and the metrics likewise."""
+    losses = []
+    metrics: dict[str, Tensor] = {}
+    for term, reading in readings:
+        counts = importance[term.head]
+        losses.append(counts.weight * counts.share * reading.loss)
+        for name, value in reading.metrics.items():
+            metrics[name] = counts.share * value
+    loss = torch.stack(losses).sum()
+    metrics["loss"] = loss.detach()
+    return loss, metrics
+
+
+def _scales(shown: Sequence[Rows]) -> Tensor | None:
     """float[B, L] of all rows that are shown together; None without stochastic depth."""
     scales = [rows.scale_RL for rows in shown if rows.scale_RL is not None]
-    return torch.cat(scales).to(device) if scales else None
+    return torch.cat(scales) if scales else None
 
 
 def _to(targets: Targets, device: torch.device) -> Targets:

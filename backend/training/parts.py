@@ -8,10 +8,21 @@ from typing import Final
 Watch = Callable[[str], AbstractContextManager[object]]
 """Called with the name of a part; its context is entered for as long as the part lasts."""
 
-PARTS: Final = ("data", "encode", "trunk", "ssl", "heads", "backward", "optimiser", "average")
+PARTS: Final = (
+    "data",
+    "encode",
+    "trunk",
+    "ssl",
+    "heads",
+    "backward",
+    "replay",
+    "optimiser",
+    "average",
+)
 """In the order of a step. data: drawing and gathering. encode: planes, targets and masks. trunk and
-heads: forward, losses included. ssl: the self-supervised heads, there and back. optimiser: clipping
-too. average: of the weights."""
+heads: forward, losses included. ssl: the self-supervised heads, there and back. replay: these and
+the backward pass in one, where they were recorded. optimiser: clipping too. average: of the
+weights."""
 
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 

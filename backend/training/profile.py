@@ -18,6 +18,7 @@ from torch.profiler import ProfilerActivity, record_function
 from torch.utils.flop_counter import FlopCounterMode
 
 from backend.accelerator import Accelerator, Precision
+from backend.device import Device
 from backend.replay.batch import Batch
 from backend.training.footprint import LiveTensors
 from backend.training.governor import Plan
@@ -25,6 +26,9 @@ from backend.training.parts import PARTS, part, watching
 from backend.training.trainer import Trainer
 
 MIB = 1 << 20
+
+PRODUCTS = 10
+"""Matrix products that are timed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +53,19 @@ class StepProfile:
     """Mean of a step, from drawing the batch to the averaged weights."""
     flops: int
     """Of matrix products and convolutions in one step, forward and backward."""
+    peak_flops_per_s: float
+    """What one large matrix product in the same precision reaches on this device."""
     peak_rss_mib: float
     """The most memory the process has held since it began, libraries included."""
     device_mib: float | None
     """What the device's allocator holds; None where it cannot tell."""
     precision: Precision
     plan: Plan
+
+    @property
+    def utilisation(self) -> float:
+        """Model FLOP utilisation: the step's rate of operations over that of a matrix product."""
+        return self.flops / self.seconds / self.peak_flops_per_s
 
 
 def profile_step(
@@ -73,11 +84,17 @@ def profile_step(
     seconds = (time.perf_counter() - begin) / steps
     peak_rss_mib = _peak_rss_mib()
     held = trainer.device.memory().reserved
-    meter = _MemoryMeter()
-    with meter.live, FlopCounterMode(display=False) as flops, watching(meter.measure):
-        _step(trainer, draw)
     if trace is not None:
         _write_trace(trainer, draw, trace)
+    # Compiled layers and recordings would hide what they do from the counters.
+    torch.compiler.set_stance("force_eager")
+    meter = _MemoryMeter()
+    if trainer.recorder is not None:
+        trainer.recorder.forget()
+        trainer.recorder = None
+    with meter.live, FlopCounterMode(display=False) as flops, watching(meter.measure):
+        _step(trainer, draw)
+    torch.compiler.set_stance("default")
     return StepProfile(
         parts=tuple(
             PartCost(
@@ -91,6 +108,7 @@ def profile_step(
         batch_size=size,
         seconds=seconds,
         flops=flops.get_total_flops(),
+        peak_flops_per_s=_product_rate(trainer.device, trainer.precision),
         peak_rss_mib=peak_rss_mib,
         device_mib=None if held is None else held / MIB,
         precision=trainer.precision,
@@ -104,6 +122,26 @@ def _step(trainer: Trainer, draw: Callable[[], Batch]) -> int:
         batch = draw()
     trainer.step(batch)
     return len(batch)
+
+
+def _product_rate(device: Device, precision: Precision) -> float:
+    """FLOP/s of the best of some products of two large square matrices of random numbers."""
+    size = 1024 if device.kind == "cpu" else 8192
+    generator = torch.Generator().manual_seed(0)
+    left, right = (
+        torch.randn(size, size, generator=generator)
+        .to(getattr(torch, precision))
+        .to(device.torch_device)
+        for _ in range(2)
+    )
+    best = float("inf")
+    for _ in range(1 + PRODUCTS):
+        device.accelerator.synchronize()
+        begin = time.perf_counter()
+        torch.mm(left, right)
+        device.accelerator.synchronize()
+        best = min(best, time.perf_counter() - begin)
+    return 2 * size**3 / best
 
 
 class _Stopwatch:

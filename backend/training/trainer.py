@@ -23,7 +23,7 @@ from backend.device import Device
 from backend.errors import CheckpointError, DeviceError, NonFiniteError
 from backend.events import Level
 from backend.replay.batch import Batch
-from backend.training.averaging import update_average
+from backend.training.averaging import Average
 from backend.training.compiling import choose_compile, compile_tower
 from backend.training.config import TrainingConfig
 from backend.training.footprint import peak_bytes, standing_bytes
@@ -32,6 +32,7 @@ from backend.training.objective import Examples, Objective, micro_batches, terms
 from backend.training.optimizer import make_optimizer, moments_from_arrays, moments_to_arrays
 from backend.training.parts import part
 from backend.training.precision import WORTHWHILE, LossScale, choose_precision
+from backend.training.recording import Recorder
 from backend.training.schedule import learning_rate
 from backend.weights import arrays_of, load_arrays, require_names, to_array
 from model.checkpointing import Checkpointing
@@ -90,6 +91,9 @@ class Trainer:
         self.net = device.place(ChessNet(model, generator)).train()
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
         """The averaged network, which plays."""
+        self._average = Average(self.ema, self.net, config)
+        self._parameters = list(self.net.parameters())
+        self._buffers = list(self.net.buffers())
         self.num_steps = 0
         """Optimiser steps taken."""
         self.num_samples = 0
@@ -106,6 +110,10 @@ class Trainer:
         self.precision: Precision = choice.precision
         """The type of the activations; weights, gradients and moments are always float32."""
         self.loss_scale = LossScale.of(self.precision)
+        self.recorder: Recorder | None = None
+        """Of the micro-batch, where the device records; None: every kernel is launched anew."""
+        if config.record == "auto" and device.accelerator.can_record:
+            self.recorder = Recorder(device.accelerator)
         self._mask_generator = torch.Generator().manual_seed(seed + 1)
         self._optimizer = make_optimizer(self.net, config, device)
 
@@ -126,7 +134,7 @@ class Trainer:
         rate = learning_rate(self.config, self.num_steps)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        statistics = [buffer.clone() for buffer in self.net.buffers()]
+        statistics = [buffer.clone() for buffer in self._buffers]
         mask_rng = self._mask_generator.get_state()
         with part("encode"):
             examples = self.objective.hide(prepared, self._mask_generator)
@@ -147,11 +155,11 @@ class Trainer:
         self.num_steps += 1
         self.num_samples += examples.size
         with part("average"):
-            update_average(self.ema, self.net, self.config, self.num_steps)
+            self._average.update(self.num_steps)
         if self.precision == "float16":
             values["loss_scale"] = self.loss_scale.value
         self.loss_scale.worked()
-        self.governor.after_step()
+        self.governor.after_step(0 if self.recorder is None else self.recorder.num_bytes)
         values["learning_rate"] = rate
         values["samples_per_s"] = examples.size / (time.perf_counter() - start_s)
         return values
@@ -234,14 +242,16 @@ class Trainer:
         Where memory runs out, the governor changes the plan and everything is done once more.
         """
         while True:
-            self._optimizer.zero_grad(set_to_none=True)
+            self._clear_gradients()
             try:
-                return self._accumulate(examples)
+                return self._accumulate(examples, statistics)
             except RuntimeError as error:
                 if not self.device.is_out_of_memory(error):
                     raise
                 reason = str(error)
             # Out here the traceback is gone, and with it what it kept of the network's tensors.
+            if self.recorder is not None:
+                self.recorder.forget()
             self._undo(statistics)
             self._before_risk()
             if not self.governor.make_room():
@@ -250,31 +260,63 @@ class Trainer:
                     f"at a time; raise device.memory_limit_gib or take a smaller model: {reason}"
                 )
 
-    def _accumulate(self, examples: Examples) -> dict[str, float]:
+    def _accumulate(self, examples: Examples, statistics: list[Tensor]) -> dict[str, float]:
         plan, scale = self.governor.plan, self.loss_scale.value
         self.net.checkpointing = plan.checkpointing
         metrics: dict[str, Tensor] = {}
-        for shown in micro_batches(examples, plan.micro_batch):
+        parts = list(micro_batches(examples, plan.micro_batch))
+        if self._records and self.recorder is not None and self.recorder.is_empty:
+            self._record(self.recorder, parts[0], statistics)
+        for shown in parts:
             for name, value in self._backward(shown, scale).items():
                 metrics[name] = metrics[name] + value if name in metrics else value
-        metrics = self.objective.finish(metrics)
-        parameters = [p for p in self.net.parameters() if p.grad is not None]
+        parameters = [p for p in self._parameters if p.grad is not None]
         with part("optimiser"):
             if scale != 1.0:
                 torch._foreach_mul_([cast(Tensor, p.grad) for p in parameters], 1.0 / scale)
             metrics["grad_norm"] = nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
-        return dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))
+        found = self.objective.finish(_to_cpu(metrics))
+        return {name: float(value) for name, value in found.items()}
 
     def _backward(self, shown: Examples, scale: float = 1.0) -> dict[str, Tensor]:
+        if self._records and self.recorder is not None and self.recorder.fits(shown):
+            with part("replay"):
+                importance = self.objective.importance(shown, self.num_steps)
+                return self.recorder.play(shown, importance)
         return self.objective.backward(
             self.net, self.device, self.precision, shown, self.num_steps, scale
         )
 
+    @property
+    def _records(self) -> bool:
+        """Whether the present plan is recorded: not with scaled losses or layers computed twice."""
+        plan, scale = self.governor.plan, self.loss_scale.value
+        return self.recorder is not None and plan.checkpointing == "none" and scale == 1.0
+
+    def _record(self, recorder: Recorder, shown: Examples, statistics: list[Tensor]) -> None:
+        """Take down the micro-batch; nothing of it stays but the recording."""
+        importance = self.objective.importance(shown, self.num_steps)
+        for name, parameter in self.net.named_parameters():
+            if self._is_trained(name):
+                parameter.grad = torch.zeros_like(parameter)
+        recorder.record(
+            lambda examples, counts: self.objective.compute(
+                self.net, self.device, self.precision, examples, counts
+            ),
+            shown,
+            importance,
+        )
+        self._undo(statistics)
+
+    def _clear_gradients(self) -> None:
+        """A recording adds to the tensors that were there when it was made."""
+        is_recorded = self.recorder is not None and not self.recorder.is_empty
+        self._optimizer.zero_grad(set_to_none=not is_recorded)
+
     def _undo(self, statistics: list[Tensor]) -> None:
         """As if the step had not begun."""
-        for buffer, before in zip(self.net.buffers(), statistics, strict=True):
-            buffer.copy_(before)
-        self._optimizer.zero_grad(set_to_none=True)
+        torch._foreach_copy_(self._buffers, statistics)
+        self._clear_gradients()
 
     def _settle(self, examples: Examples) -> None:
         """Decide, once, what needs a measurement on this network: precision and memory."""
@@ -323,7 +365,7 @@ class Trainer:
 
     def _rehearse(self, shown: Examples) -> None:
         """Forward and backward, without a trace."""
-        statistics = [buffer.clone() for buffer in self.net.buffers()]
+        statistics = [buffer.clone() for buffer in self._buffers]
         try:
             with torch.random.fork_rng(devices=[]):
                 self._backward(shown)
@@ -338,3 +380,13 @@ class Trainer:
         """Whether the parameter belongs to the trunk or to a head that has a term."""
         head = self.net.head_of(name)
         return head is None or head in self.objective.heads
+
+
+def _to_cpu(metrics: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """In one copy: the device is waited for once."""
+    numbers = torch.cat([value.reshape(-1).float() for value in metrics.values()]).cpu()
+    parts = torch.split(numbers, [value.numel() for value in metrics.values()])
+    return {
+        name: own.reshape(value.shape)
+        for (name, value), own in zip(metrics.items(), parts, strict=True)
+    }

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from backend.training.averaging import update_average
+from backend.training.averaging import Average
 from backend.training.config import TrainingConfig
 
 
@@ -18,13 +18,14 @@ class Weights(nn.Module):
 def test_swa_is_the_mean_of_the_last_snapshots() -> None:
     config = TrainingConfig(average="swa", swa_every_steps=4, swa_snapshots=3)
     average, net = Weights(), Weights()
+    kept = Average(average, net, config)
     snapshots = []
     for step in range(1, 17):
         with torch.no_grad():
             net.weight.fill_(step**2)
             net.statistic.fill_(-step)  # type: ignore[operator]
             net.count.fill_(step)  # type: ignore[operator]
-        update_average(average, net, config, step)
+        kept.update(step)
         if step < 4:
             # Until the first snapshot it is the network itself.
             assert average.weight[0] == step**2

@@ -50,7 +50,7 @@ def test_the_parts_make_up_the_step(tmp_path: Path) -> None:
     assert 3 * tower < found.flops < 6 * tower
 
     events = json.loads((tmp_path / "trace.json").read_text("utf-8"))["traceEvents"]
-    assert set(PARTS) <= {event.get("name") for event in events}
+    assert set(PARTS) - {"replay"} <= {event.get("name") for event in events}
 
 
 def test_smaller_parts_of_the_batch_have_less_alive() -> None:

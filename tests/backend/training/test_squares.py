@@ -118,7 +118,9 @@ def test_every_board_sends_a_gradient_to_the_trunk_and_is_counted(boards: int) -
             continue
         gradient, metrics = torch.zeros_like(trunk), {}
         question = Question(term, rows.targets[term.head], share=1.0, weight=1.0)
-        add_square_gradients(net, trunk, [question], gradient, metrics, forward=nullcontext)
+        add_square_gradients(
+            net, trunk, [question], gradient, metrics, chunk_boards=3, forward=nullcontext
+        )
         assert gradient.abs().sum(dim=(1, 2, 3)).gt(0).all()
         _, _, _, asked = metrics[f"{term.head}_counts_4K"]
         assert asked.tolist() == [64 * boards] * term.task.num_logits
@@ -158,7 +160,13 @@ def kept_bytes(ssl: SslConfig, boards: int) -> int:
     live = LiveBytes()
     with torch.autograd.graph.saved_tensors_hooks(live.keep, lambda kept: kept.tensor):
         add_square_gradients(
-            net, trunk, questions, torch.zeros_like(trunk), {}, forward=nullcontext
+            net,
+            trunk,
+            questions,
+            torch.zeros_like(trunk),
+            {},
+            chunk_boards=ssl.chunk_boards,
+            forward=nullcontext,
         )
     assert live.now == 0
     return live.peak

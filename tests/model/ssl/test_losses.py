@@ -143,7 +143,7 @@ def test_weights_of_all_tasks_rise_stay_and_fall() -> None:
         ("pin_weight", -0.1),
         ("balance", 1.1),
         ("final_frac", -0.1),
-        ("chunk_boards", 0),
+        ("chunk_boards", -1),
         ("warmup_steps", -1),
         ("mask_frac", 1.0),
     ],
