@@ -49,6 +49,15 @@ class PlayMatch(CommandBase, frozen=True, kw_only=True):
     """It decides on a candidate: the gate's test may end it."""
 
 
+class UseSetting(CommandBase, frozen=True, kw_only=True):
+    """A setting has changed; it counts from the next step, move or match on."""
+
+    name: str
+    """table.key"""
+    value: str
+    """As in config.toml."""
+
+
 class Pause(CommandBase, frozen=True, kw_only=True):
     """Finish what cannot be interrupted, then wait for Resume."""
 
@@ -61,7 +70,9 @@ class Stop(CommandBase, frozen=True, kw_only=True):
     """Finish the step or move, save what must be saved, exit 0."""
 
 
-WorkerCommand = UseNetwork | AddShard | SaveCheckpoint | PlayMatch | Pause | Resume | Stop
+WorkerCommand = (
+    UseNetwork | AddShard | SaveCheckpoint | PlayMatch | UseSetting | Pause | Resume | Stop
+)
 
 # Front end to supervisor (over the socket) ------------------------------------------------------
 
@@ -104,12 +115,51 @@ class RecordMatch(CommandBase, frozen=True, kw_only=True):
     result: MatchFinished
 
 
+class ChangeSetting(CommandBase, frozen=True, kw_only=True):
+    """Change a setting of the run while it is at work."""
+
+    name: str
+    """table.key; the key alone is enough."""
+    value: str
+    """As in config.toml, or a factor: x0.5."""
+
+
+class PauseWorker(CommandBase, frozen=True, kw_only=True):
+    """Let one worker rest, until it is resumed; the others go on."""
+
+    worker: str
+
+
+class ResumeWorker(CommandBase, frozen=True, kw_only=True):
+    worker: str
+
+
+class RestartWorker(CommandBase, frozen=True, kw_only=True):
+    """Stop one worker in order and start it again; one that waits or was given up starts now.
+
+    Its crashes so far are forgotten.
+    """
+
+    worker: str
+
+
 class StopRun(CommandBase, frozen=True, kw_only=True):
     pass
 
 
 ClientCommand = (
-    PauseRun | ResumeRun | CheckpointNow | EvaluateNow | Promote | Rollback | RecordMatch | StopRun
+    PauseRun
+    | ResumeRun
+    | CheckpointNow
+    | EvaluateNow
+    | Promote
+    | Rollback
+    | RecordMatch
+    | ChangeSetting
+    | PauseWorker
+    | ResumeWorker
+    | RestartWorker
+    | StopRun
 )
 
 WORKER_COMMANDS: tuple[type[CommandBase], ...] = get_args(WorkerCommand)

@@ -366,6 +366,9 @@ class Config:
     adjudication: AdjudicationConfig = field(default_factory=AdjudicationConfig)
     supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)
     alerts: AlertsConfig = field(default_factory=AlertsConfig)
+    keys: dict[str, str] = field(default_factory=dict)
+    """Keys of your own on the screen: an action and its key, or several with commas between, as in
+    pause = "space,f2". docs/keys.md names the actions."""
 
     def __post_init__(self) -> None:
         _require(

@@ -15,7 +15,10 @@ from backend.commands import (
     ClientCommand,
     EvaluateNow,
     PauseRun,
+    PauseWorker,
+    RestartWorker,
     ResumeRun,
+    ResumeWorker,
     StopRun,
 )
 from backend.cycle import BY_HAND
@@ -30,6 +33,9 @@ from backend.events import (
     RunStopped,
     WorkerExited,
     WorkerGivenUp,
+    WorkerHeld,
+    WorkerReady,
+    WorkerRetired,
 )
 from backend.rundir import RunDirectory
 from backend.state import RunState
@@ -85,7 +91,10 @@ def carry_through(run: RunDirectory, command: ClientCommand, *, wait: bool) -> O
     return Outcome(order=order, text=text, event=event)
 
 
-_LASTING: Final = (PauseRun, ResumeRun, CheckpointNow, EvaluateNow, StopRun)
+_LASTING: Final = (
+    *(PauseRun, ResumeRun, PauseWorker, ResumeWorker, RestartWorker),
+    *(CheckpointNow, EvaluateNow, StopRun),
+)
 """What goes on after the answer."""
 
 
@@ -106,8 +115,16 @@ def _hear_out(supervisor: Dialogue, command: ClientCommand) -> tuple[str, Event 
 def _settled(command: ClientCommand, state: RunState) -> str:
     """What the state says is done; empty if it is not, or if only an event can say it."""
     at_work = [w for w in state.workers.values() if w.state in ("starting", "running")]
-    resting = [w for w in state.workers.values() if w.state == "paused"]
+    resting = [w for w in state.workers.values() if w.state == "paused" and not w.held]
     match command:
+        case PauseWorker(worker=name) if name in state.workers:
+            view = state.workers[name]
+            rests = view.held and view.state not in ("starting", "running")
+            return f"{name} is paused: it rests" if rests else ""
+        case ResumeWorker(worker=name) if name in state.workers:
+            view = state.workers[name]
+            rests = view.held or view.state == "paused"
+            return "" if rests else f"{name} is resumed: it is {view.state}"
         case PauseRun() if state.phase == "paused" and not at_work:
             return "paused: all workers rest"
         case ResumeRun() if state.phase == "running" and not resting:
@@ -130,6 +147,8 @@ def _done(command: ClientCommand, event: Event) -> str:
                 f"+{event.wins} ={event.draws} -{event.losses}, "
                 f"Elo {event.elo:+z.0f} [{event.elo_low:+z.0f}, {event.elo_high:+z.0f}]"
             )
+        case RestartWorker(), WorkerReady() if event.worker == command.worker:
+            return f"{event.worker} is at work again, process {event.pid}"
         case StopRun(), RunStopped(exit_code=0):
             return f"stopped: {event.reason}"
         case _:
@@ -145,6 +164,16 @@ def _in_vain(command: ClientCommand, event: Event) -> str:
             return f"the trainer ended before it saved: {event.reason}"
         case EvaluateNow(), WorkerGivenUp() if event.worker == "evaluator":
             return f"the evaluator was given up: {event.reason}"
+        case RestartWorker(), WorkerGivenUp() if event.worker == command.worker:
+            return f"{event.worker} was given up: {event.reason}"
+        case ((RestartWorker() | PauseWorker() | ResumeWorker()), WorkerRetired()) if (
+            event.worker == command.worker
+        ):
+            return f"{event.worker} has ended: fewer workers are wanted"
+        case PauseWorker(), WorkerHeld(held=False) if event.worker == command.worker:
+            return "it was resumed meanwhile"
+        case ResumeWorker(), WorkerHeld(held=True) if event.worker == command.worker:
+            return "it was paused again meanwhile"
         case PauseRun(), PauseChanged(paused=False):
             return "it was resumed meanwhile"
         case ResumeRun(), PauseChanged(paused=True):

@@ -7,7 +7,7 @@ only about processes: alive, hung, dead, to be started again or given up.
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Final
 
@@ -23,6 +23,7 @@ from backend.events import (
     WorkerFailed,
     WorkerGivenUp,
     WorkerReady,
+    WorkerRetired,
     WorkerStarted,
 )
 from backend.ledger import Ledger
@@ -48,9 +49,19 @@ class _Member:
         """Set while a process runs."""
         self.is_ready = False
         self.is_given_up = False
+        self.is_leaving = False
+        """It shall end for good, and is asked to."""
+        self.is_recycled = False
+        """It shall end and be started again, and is asked to."""
+        self.wake = asyncio.Event()
+        """Ends its rest between two lives."""
         self.cause = ""
         """Why it will have ended, as far as we know."""
         self.condemned_at: float | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        return self.exit is not None and not self.exit.done()
 
 
 class Crew:
@@ -76,12 +87,65 @@ class Crew:
         self._on_exit = on_exit
         self._on_given_up = on_given_up
         self._clock = clock
-        self._stopping = asyncio.Event()
-        now = clock()
-        self._members = {
-            spec.worker: _Member(spec, RestartPolicy(config, rng), Pulse(config, now))
-            for spec in specs
-        }
+        self._rng = rng
+        self._is_stopping = False
+        self._tasks: asyncio.TaskGroup | None = None
+        """While `tend` is at work."""
+        self._members = {spec.worker: self._member(spec) for spec in specs}
+
+    def _member(self, spec: WorkerSpec) -> _Member:
+        policy = RestartPolicy(self._config, self._rng)
+        return _Member(spec, policy, Pulse(self._config, self._clock()))
+
+    # Who there is ---------------------------------------------------------------------------------
+
+    def workers(self, role: Role | None = None) -> list[str]:
+        """Those that stay, given up or not; of all roles or of one."""
+        members = self._members.values() if role is None else self._of(role)
+        return [member.spec.worker for member in members if not member.is_leaving]
+
+    def num_useful(self, role: Role) -> int:
+        """Those of a role that work or will be started again."""
+        return sum(not (m.is_given_up or m.is_leaving) for m in self._of(role))
+
+    def knows(self, worker: str) -> bool:
+        """Whether there is a worker of this name that stays."""
+        member = self._members.get(worker)
+        return member is not None and not member.is_leaving
+
+    def is_alive(self, worker: str) -> bool:
+        """Whether its process runs."""
+        return self._members[worker].is_alive
+
+    def is_taken(self, worker: str) -> bool:
+        """Whether the name is taken, if only until a worker that leaves has ended."""
+        return worker in self._members
+
+    def add(self, spec: WorkerSpec) -> None:
+        """Starts one more worker; its name must be free."""
+        assert spec.worker not in self._members, spec.worker
+        member = self._members[spec.worker] = self._member(spec)
+        if self._tasks is not None and not self._is_stopping:
+            self._tasks.create_task(self._live(member))
+
+    def remove(self, worker: str) -> None:
+        """Lets a worker finish what it is at and end for good."""
+        member = self._members[worker]
+        member.is_leaving = True
+        self._end_life(member)
+
+    def restart(self, worker: str) -> None:
+        """Lets a worker end in order and starts it again, or starts it now; with a clean slate."""
+        member = self._members[worker]
+        member.policy.forgive()
+        member.is_recycled = member.is_alive
+        self._end_life(member)
+
+    def _end_life(self, member: _Member) -> None:
+        if member.is_alive and self._tasks is not None and not self._is_stopping:
+            self._tasks.create_task(self._ask_to_end([member]))
+        else:
+            member.wake.set()
 
     # Orders ---------------------------------------------------------------------------------------
 
@@ -106,10 +170,6 @@ class Crew:
     async def send_to(self, worker: str, command: WorkerCommand) -> bool:
         """Orders one worker."""
         return await self._send(self._members[worker], command)
-
-    async def send_all(self, command: WorkerCommand) -> None:
-        for member in self._members.values():
-            await self._send(member, command)
 
     def _of(self, role: Role) -> list[_Member]:
         return [member for member in self._members.values() if member.spec.role == role]
@@ -165,28 +225,45 @@ class Crew:
     async def tend(self) -> None:
         """Keeps every worker alive until `stop`; returns when all have ended."""
         async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             for member in self._members.values():
                 tasks.create_task(self._live(member))
 
     async def _live(self, member: _Member) -> None:
-        while not self._stopping.is_set():
+        worker = member.spec.worker
+        while not (self._is_stopping or member.is_leaving):
             code = await self._run_once(member)
-            if self._stopping.is_set():
+            if self._is_stopping:
                 return
             await self._on_exit(member.spec.role)
+            if member.is_leaving:
+                break
+            if member.is_recycled:
+                member.is_recycled = False
+                continue
             decision = member.policy.exited(code, self._clock())
-            if not isinstance(decision, Restart):
+            if isinstance(decision, Restart):
+                delay_s, crashes = decision.delay_s, decision.crashes
+                self._ledger.publish(WorkerBackoff(worker=worker, delay_s=delay_s, crashes=crashes))
+                await self._rest(member, delay_s)
+            else:
                 member.is_given_up = True
-                worker = member.spec.worker
                 self._ledger.publish(WorkerGivenUp(worker=worker, reason=decision.reason))
                 self._on_given_up(member.spec.role, code)
-                return
-            self._ledger.publish(
-                WorkerBackoff(
-                    worker=member.spec.worker, delay_s=decision.delay_s, crashes=decision.crashes
-                )
-            )
-            await self._sleep(decision.delay_s)
+                await self._rest(member, None)
+                member.is_given_up = False
+        if member.is_leaving and not self._is_stopping:
+            del self._members[worker]
+            self._ledger.publish(WorkerRetired(worker=worker))
+
+    async def _rest(self, member: _Member, delay_s: float | None) -> None:
+        """Until the delay is over, or until somebody wants the worker to go on; None: only that."""
+        try:
+            async with asyncio.timeout(delay_s):
+                await member.wake.wait()
+        except TimeoutError:
+            pass  # The delay is over, which is how most rests end.
+        member.wake.clear()
 
     async def _run_once(self, member: _Member) -> int:
         """One life of a worker: its exit status."""
@@ -202,13 +279,17 @@ class Crew:
             return ExitCode.INTERNAL
         member.exit = ended
         self._ledger.publish(WorkerStarted(worker=spec.worker, role=spec.role, pid=pid))
-        if self._stopping.is_set():  # The stop went out before there was somebody to hear it.
+        # The stop went out before there was somebody to hear it.
+        if self._is_stopping:
             await self._send(member, Stop())
+        elif member.is_leaving:
+            self._end_life(member)
         try:
             code = await ended
         finally:
             member.exit, member.is_ready = None, False
-        is_expected = self._stopping.is_set() and code == ExitCode.DONE
+        is_asked = self._is_stopping or member.is_leaving or member.is_recycled
+        is_expected = is_asked and code == ExitCode.DONE
         reason = describe_exit(code) if not is_expected else "stopped as asked"
         if member.cause:
             reason = f"{member.cause} ({reason})"
@@ -216,13 +297,6 @@ class Crew:
             WorkerExited(worker=spec.worker, code=code, expected=is_expected, reason=reason)
         )
         return code
-
-    async def _sleep(self, delay_s: float) -> None:
-        try:
-            async with asyncio.timeout(delay_s):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
 
     # Hangs ----------------------------------------------------------------------------------------
 
@@ -257,32 +331,46 @@ class Crew:
 
     async def stop(self) -> None:
         """Asks all to stop, waits, terminates, kills. `tend` returns soon after."""
-        self._stopping.set()
-        await self.send_all(Stop())
-        if await self._gone_within(self._config.stop_grace_s):
+        self._is_stopping = True
+        for member in self._members.values():
+            member.wake.set()
+        await self._ask_to_end(list(self._members.values()))
+
+    async def _ask_to_end(self, members: Sequence[_Member]) -> None:
+        """Asks them to stop, waits, terminates, kills."""
+        # A worker may be replaced while we wait: only these lives are ended.
+        lives = {m.spec.worker: m.exit for m in members if m.exit is not None}
+        for member in members:
+            await self._send(member, Stop())
+        if await _gone_within(lives, self._config.stop_grace_s):
             return
-        for worker in self._alive():
+        for worker in _left(lives):
             self._ledger.alert("warning", f"{worker} did not stop in time and is ended")
             self._pool.signal(worker, signal.SIGTERM)
-        if await self._gone_within(KILL_GRACE_S):
+        if await _gone_within(lives, KILL_GRACE_S):
             return
-        self.kill()
+        for worker in _left(lives):
+            self._pool.signal(worker, signal.SIGKILL)
 
     def kill(self) -> None:
         """Ends all at once."""
-        self._stopping.set()
-        for worker in self._alive():
-            self._pool.signal(worker, signal.SIGKILL)
+        self._is_stopping = True
+        for worker, member in self._members.items():
+            member.wake.set()
+            if member.is_alive:
+                self._pool.signal(worker, signal.SIGKILL)
 
-    def _alive(self) -> list[str]:
-        return [
-            name
-            for name, member in self._members.items()
-            if member.exit is not None and not member.exit.done()
-        ]
 
-    async def _gone_within(self, seconds: float) -> bool:
-        exits = [member.exit for member in self._members.values() if member.exit is not None]
-        if exits:
-            await asyncio.wait(exits, timeout=seconds)
-        return not self._alive()
+Lives = Mapping[str, asyncio.Future[int]]
+"""Exit of one life of each worker, to come."""
+
+
+def _left(lives: Lives) -> list[str]:
+    return [worker for worker, ended in lives.items() if not ended.done()]
+
+
+async def _gone_within(lives: Lives, seconds: float) -> bool:
+    """Whether all of them end in this time."""
+    if lives:
+        await asyncio.wait(lives.values(), timeout=seconds)
+    return not _left(lives)

@@ -78,9 +78,10 @@ class Director:
         cycle: int = 0,
         finished: Iterable[MatchFinished] = (),
     ) -> None:
-        """`simulations` for one move; `finished`: every match of the run so far."""
+        """`finished`: every match of the run so far."""
         self._config = config
-        self._simulations = simulations
+        self.simulations = simulations
+        """Leaf evaluations for one move of the matches to come, unless [evaluation] says so."""
         self._seed = seed
         self._finished = {match.match: match for match in finished}
         self._evaluation: _Evaluation | None = None
@@ -194,7 +195,7 @@ class Director:
             candidate=running.candidate,
             opponent=opponent,
             games=config.baseline_games if opponent in BASELINES else config.games,
-            simulations=config.simulations or self._simulations,
+            simulations=config.simulations or self.simulations,
             seed=(self._seed + zlib.crc32(match.encode())) % 2**31,
             decides=opponent == running.best and not running.by_hand,
         )

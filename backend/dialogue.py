@@ -3,6 +3,7 @@
 The screen's end of the same socket, which lasts and comes back, is `tui/client.py`.
 """
 
+import os
 import socket
 from collections import deque
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ class Dialogue:
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
         self._requests = 0
+        self._by = f"the command line (process {os.getpid()})"
         self._waiting: deque[Event] = deque()
         """Heard while an answer was waited for."""
         self._link = socket.socket(socket.AF_UNIX)
@@ -66,7 +68,7 @@ class Dialogue:
         """The answer to an order."""
         self._requests += 1
         try:
-            self._lines.write(encode(Request(id=self._requests, command=command)))
+            self._lines.write(encode(Request(id=self._requests, command=command, by=self._by)))
             self._lines.flush()
             while (message := self._read()) is not None:
                 if isinstance(message, Reply):

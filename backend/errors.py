@@ -1,5 +1,7 @@
 """The errors a caller may want to treat differently, and the exit codes they become."""
 
+import math
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -74,6 +76,14 @@ class WorkerError(Matrix0Error):
 
 class NonFiniteError(Matrix0Error):
     """A loss, gradient or network output is NaN or infinite; nothing was changed."""
+
+    def __init__(
+        self, text: str, *, step: int = 0, values: Mapping[str, float] | None = None
+    ) -> None:
+        """`step` that was not taken, 0 where it was none; `values` that are not finite, by name."""
+        super().__init__(text)
+        self.step = step
+        self.values: Mapping[str, float] = {"output": math.nan} if values is None else values
 
 
 class DeviceError(Matrix0Error):

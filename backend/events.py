@@ -3,13 +3,18 @@
 Facts (a shard, a checkpoint, a match) are never dropped; what they tell of is on disk before.
 Telemetry (heartbeats, progress, boards, points of curves) may be dropped by a slow reader.
 `docs/protocol.md` lists them all; a test compares. Those of self-play are in
-`backend/selfplay/events.py`, and named here too.
+`backend/selfplay/events.py`, those of what a person does to a run at work in
+`backend/control_events.py`, and both are named here too.
 """
 
 from typing import Literal, get_args
 
 import msgspec
 
+from backend.control_events import NonFinite as NonFinite
+from backend.control_events import SettingChanged as SettingChanged
+from backend.control_events import WorkerHeld as WorkerHeld
+from backend.control_events import WorkerRetired as WorkerRetired
 from backend.event_base import EventBase as EventBase
 from backend.selfplay.events import BoardSeen as BoardSeen
 from backend.selfplay.events import GamesTuned as GamesTuned
@@ -291,6 +296,8 @@ class RunStarted(EventBase, frozen=True, kw_only=True):
     """Games of all matches that decide on one candidate."""
     samples_per_position: float
     min_positions: int
+    settings: dict[str, str] = msgspec.field(default_factory=dict)
+    """Those that can be changed while it is at work, by name, as in config.toml."""
 
 
 class Recovered(EventBase, frozen=True, kw_only=True):
@@ -359,6 +366,7 @@ Event = (
     | GamesTuned
     | BoardSeen
     | WorkerFailed
+    | NonFinite
     | LogLine
     | ShardWritten
     | ShardAdmitted
@@ -377,9 +385,12 @@ Event = (
     | WorkerExited
     | WorkerBackoff
     | WorkerGivenUp
+    | WorkerHeld
+    | WorkerRetired
     | RunStarted
     | Recovered
     | PauseChanged
+    | SettingChanged
     | CycleFinished
     | Alert
     | RunStopping

@@ -74,6 +74,10 @@ class Gating:
         """Cycles that are finished."""
         return self._director.cycle
 
+    def use_simulations(self, simulations: int) -> None:
+        """As [search] has them now; for the matches to come."""
+        self._director.simulations = simulations
+
     def match_to_play(self) -> PlayMatch | None:
         """For an evaluator that has just started."""
         return self._director.order()

@@ -38,12 +38,15 @@ from backend.events import (
     RunStarted,
     RunStopped,
     RunStopping,
+    SettingChanged,
     ShardRejected,
     WorkerBackoff,
     WorkerExited,
     WorkerFailed,
     WorkerGivenUp,
+    WorkerHeld,
     WorkerReady,
+    WorkerRetired,
 )
 from backend.forecast import Progress, progress, steps_frac
 from backend.inference.words import in_words
@@ -266,6 +269,12 @@ def describe(event: Event) -> str:
             )
         case PauseChanged():
             return "paused" if event.paused else "resumed"
+        case SettingChanged():
+            return f"{event.name} is {event.new}, was {event.old}: changed by {event.by}"
+        case WorkerHeld():
+            return f"{event.worker} {'paused' if event.held else 'resumed'} by {event.by}"
+        case WorkerRetired():
+            return f"{event.worker} has ended for good: fewer workers are wanted"
         case Alert():
             return f"{event.level}: {event.text}"
         case RunStopping():

@@ -7,7 +7,7 @@ what must not be: journal, then database, then everybody hears of it.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -24,6 +24,8 @@ from backend.state import RunState, fold
 from backend.store.journal import Fact, Journal
 from backend.store.store import Store
 from backend.wire import Happened, clean
+
+_Recorded = TypeVar("_Recorded", bound=EventBase)
 
 FLUSH_S: Final = 2.0
 """Curve points and log rows are written together this often."""
@@ -78,6 +80,11 @@ class Ledger:
     def now(self) -> float:
         """Wall clock, for display and records only."""
         return self._clock()
+
+    def recorded(self, kind: type[_Recorded]) -> list[_Recorded]:
+        """Events of a kind that the journal held when it was opened, in their order."""
+        facts = (entry.fact for entry in self._journal.reading.entries)
+        return [fact for fact in facts if isinstance(fact, kind)]
 
     def remember(self, events: Sequence[Event]) -> None:
         """Folds events of earlier starts into the state; nobody is told, nothing is written."""

@@ -8,7 +8,7 @@ in quarantine/ and named. A database that cannot be read is made anew from files
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,10 @@ from backend.events import (
     Event,
     GateDecided,
     MatchFinished,
+    NonFinite,
     Promoted,
     Recovered,
+    SettingChanged,
 )
 from backend.intake import Intake
 from backend.ledger import Ledger
@@ -104,7 +106,8 @@ async def recover(
     matches = await store.matches()
     cycle = cycles[-1].cycle if cycles else 0
     unfinished = decisions[-1] if decisions and decisions[-1].cycle > cycle else None
-    ledger.remember(await _history(store, sound, matches, decisions, cycles))
+    recorded: list[Event] = [*ledger.recorded(SettingChanged), *ledger.recorded(NonFinite)]
+    ledger.remember(await _history(store, sound, matches, decisions, cycles, recorded))
     totals = ledger.state.totals
     event = Recovered(
         shards=sum(row.state == "admitted" for row in await store.shards()),
@@ -264,6 +267,7 @@ async def _history(
     matches: list[MatchFinished],
     decisions: list[GateDecided],
     cycles: list[CycleFinished],
+    recorded: Sequence[Event],
 ) -> list[Event]:
     """The events of earlier starts that the state is made of, in an order that folds well."""
     facts: list[Event] = [
@@ -272,6 +276,7 @@ async def _history(
         *decisions,
         *await store.promotions(),
         *cycles,
+        *recorded,
     ]
     facts.sort(key=lambda event: event.at)
     return [*await store.admissions(), *training_steps(await store.metrics()), *facts]

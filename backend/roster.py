@@ -21,24 +21,32 @@ def worker_specs(
     run: RunDirectory, config: Config, command_line: WorkerCommandLine | None = None
 ) -> list[WorkerSpec]:
     """One trainer, one evaluator, and the self-play workers of this machine."""
+    roles: list[tuple[Role, str]] = [("trainer", "trainer"), ("evaluator", "evaluator")]
+    roles += [("selfplay", selfplay_name(n)) for n in range(num_selfplay_workers(config))]
+    return [worker_spec(run, role, name, command_line) for role, name in roles]
+
+
+def worker_spec(
+    run: RunDirectory, role: Role, name: str, command_line: WorkerCommandLine | None = None
+) -> WorkerSpec:
+    """How one worker is started."""
 
     def default_command_line(role: Role, worker: str) -> list[str]:
         return child_command("worker", role, "--run", str(run.path), "--worker", worker)
 
     argv = command_line or default_command_line
-    roles: list[tuple[Role, str]] = [("trainer", "trainer"), ("evaluator", "evaluator")]
-    roles += [("selfplay", f"sp{n}") for n in range(num_selfplay_workers(config))]
-    environment = child_environment()
-    return [
-        WorkerSpec(
-            worker=name,
-            role=role,
-            argv=tuple(argv(role, name)),
-            environment=environment,
-            log=run.log_file(name),
-        )
-        for role, name in roles
-    ]
+    return WorkerSpec(
+        worker=name,
+        role=role,
+        argv=tuple(argv(role, name)),
+        environment=child_environment(),
+        log=run.log_file(name),
+    )
+
+
+def selfplay_name(number: int) -> str:
+    """Of a self-play worker, counted from 0."""
+    return f"sp{number}"
 
 
 def num_selfplay_workers(config: Config) -> int:

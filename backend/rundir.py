@@ -110,6 +110,10 @@ class RunDirectory:
             raise ConfigError(f"{self.config_file}: not there; {self.path} holds no run")
         return load_config(self.config_file)
 
+    def write_config(self, config: Config) -> None:
+        """Keeps other settings from now on. RunDirectoryError when the disk does not take them."""
+        commit_file(self.config_file, dump_config(config).encode())
+
     def read_preset(self) -> str:
         """The preset the run was made from; empty when none was named. For display only."""
         return self.preset_file.read_text("utf-8").strip() if self.preset_file.is_file() else ""
@@ -196,6 +200,7 @@ def config_differences(kept: Config, asked: Config) -> list[str]:
     return [
         f"{name}: the run keeps {ours!r}, asked was {theirs!r}"
         for name, ours, theirs in differing(kept, asked)
+        if name != "keys"  # The screen takes those that are asked for.
     ]
 
 

@@ -23,13 +23,17 @@ from backend.commit import commit_file
 from backend.errors import RunDirectoryError, WorkerError
 from backend.ledger import Ledger, Listener
 from backend.rundir import RunDirectory
-from backend.wire import PROTOCOL, Hello, Reply, ServerMessage, decode_request, encode
+from backend.wire import PROTOCOL, Hello, Reply, ServerMessage, clean, decode_request, encode
 
 REQUEST_LIMIT: Final = 64 * 1024
 SLOW_CLIENT_S: Final = 5.0
 """A client that takes nothing for so long is cut off."""
 
-Handle = Callable[[ClientCommand], Awaitable["Answer"]]
+MAX_NAME: Final = 80
+"""Characters of a client's name that are kept."""
+
+Handle = Callable[[ClientCommand, str], Awaitable["Answer"]]
+"""Of an order and of who gives it."""
 
 
 class Answer:
@@ -122,7 +126,8 @@ class Server:
         try:
             while line := await reader.readline():
                 request = decode_request(line)
-                answer = await self._handle(request.command)
+                by = clean(request.by, MAX_NAME) or "a client"
+                answer = await self._handle(request.command, by)
                 reply: ServerMessage = Reply(request.id, answer.refused, answer.text)
                 writer.write(encode(reply))
         except (WorkerError, ValueError) as error:

@@ -11,6 +11,7 @@ import functools
 import inspect
 import itertools
 import math
+import re
 import textwrap
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,11 @@ from backend.presets import PRESETS
 
 TOP_LEVEL: Final = ""
 """Name of the table that holds the keys above the first [table]."""
+
+FREE_TABLES: Final = ("keys",)
+"""Tables of texts whose keys are not ours to know."""
+
+_FREE_KEY: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 Tables = dict[str, dict[str, Any]]
 
@@ -55,6 +61,19 @@ def build_config(
     return layers.build()
 
 
+def changed(config: Config, name: str, text: str) -> Config:
+    """`config` with one setting, `table.key`, as `text` has it. Raises ConfigError."""
+    layers = _Layers(config)
+    table, _, key = name.rpartition(".")
+    layers.add(name, {table: {key: _override_value(text)}})
+    return layers.build()
+
+
+def setting_text(value: Any) -> str:
+    """A value as it stands in config.toml."""
+    return _toml(value)
+
+
 def dump_config(config: Config, *, comments: bool = True) -> str:
     """TOML that loads as `config`; with comments, a sentence over each key and defaults beside."""
     lines: list[str] = []
@@ -67,6 +86,9 @@ def dump_config(config: Config, *, comments: bool = True) -> str:
             lines += _comment(inspect.getdoc(cls) or "")
         lines.append(f"[{name}]")
         lines += _dump_table(name, getattr(config, name), comments)
+    for name in FREE_TABLES:
+        lines += ["", *(_comment(field_docs(Config)[name]) if comments else ()), f"[{name}]"]
+        lines += [f"{key} = {_toml(text)}" for key, text in getattr(config, name).items()]
     return "\n".join(lines) + "\n"
 
 
@@ -87,12 +109,21 @@ class _Layers:
         self._values: Tables = {TOP_LEVEL: _plain_values(base)}
         for name in _tables():
             self._values[name] = _plain_values(getattr(base, name))
+        for name in FREE_TABLES:
+            self._values[name] = dict(getattr(base, name))
         self._origins: dict[tuple[str, str], str] = {}
 
     def add(self, origin: str, tables: Mapping[str, Mapping[str, Any]]) -> None:
         for table, entries in tables.items():
+            if table in FREE_TABLES:
+                for key, value in entries.items():
+                    if not _FREE_KEY.fullmatch(key):
+                        raise ConfigError(f"{_place(origin, table)}: {key!r} is no name")
+                    self._values[table][key] = _checked(value, str, key, _place(origin, table))
+                continue
             if table != TOP_LEVEL and table not in _tables():
-                near = difflib.get_close_matches(table, list(_tables()), n=1)
+                known = [*_tables(), *FREE_TABLES]
+                near = difflib.get_close_matches(table, known, n=1)
                 hint = f"; did you mean [{near[0]}]?" if near else ""
                 raise ConfigError(f"{origin}: no table [{table}]{hint}")
             for key, value in entries.items():
@@ -107,6 +138,7 @@ class _Layers:
         parts: dict[str, Any] = {
             name: self._construct(name, cls) for name, cls in _tables().items()
         }
+        parts |= {name: self._values[name] for name in FREE_TABLES}
         config = self._construct(TOP_LEVEL, functools.partial(Config, **parts))
         assert isinstance(config, Config)
         return config
@@ -145,7 +177,7 @@ def _file_tables(path: Path) -> Tables:
             if name not in _tables() and name in _types(TOP_LEVEL):
                 raise ConfigError(f"{path.name}: {name} is a setting, not a table")
             tables[name] = value
-        elif name in _tables():
+        elif name in _tables() or name in FREE_TABLES:
             raise ConfigError(f"{path.name}: {name} must be a table: write [{name}]")
         else:
             tables[TOP_LEVEL][name] = value
@@ -184,11 +216,15 @@ def _types(table: str) -> dict[str, Any]:
     """The keys of one table in order, each with its type."""
     cls = _tables()[table] if table else Config
     hints = get_type_hints(cls)
-    return {f.name: hints[f.name] for f in fields(cls) if f.name not in _tables()}
+    return {f.name: hints[f.name] for f in fields(cls) if not _is_table(f.name)}
 
 
 def _plain_values(settings: Any) -> dict[str, Any]:
-    return {f.name: getattr(settings, f.name) for f in fields(settings) if f.name not in _tables()}
+    return {f.name: getattr(settings, f.name) for f in fields(settings) if not _is_table(f.name)}
+
+
+def _is_table(name: str) -> bool:
+    return name in _tables() or name in FREE_TABLES
 
 
 def _place(origin: str, table: str) -> str:

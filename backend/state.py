@@ -14,6 +14,7 @@ from backend.views import CheckpointView, MatchView, Totals, WorkerView
 MAX_LOG = 500
 MAX_ALERTS = 100
 MAX_MATCHES = 200
+MAX_MARKS = 200
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,6 +43,12 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Wall clock; None while the run is not paused."""
     samples_per_position: float = 0.0
     min_positions: int = 0
+    settings: dict[str, str] = {}
+    """Those that can be changed while it is at work, by name, as in config.toml."""
+    changes: tuple[e.SettingChanged, ...] = ()
+    """Of settings, over the whole run, oldest first."""
+    non_finite: tuple[e.NonFinite, ...] = ()
+    """Numbers that were none, over the whole run, oldest first."""
     totals: Totals = Totals()
     trainer: e.TrainerProgress | None = None
     step: int = 0
@@ -114,12 +121,15 @@ def fold(state: RunState, event: e.Event) -> RunState:
             return _board(state, event)
         case e.WorkerFailed():
             return _log(state, event.at, event.worker, "error", event.error)
+        case e.NonFinite():
+            marks = (*state.non_finite[-(MAX_MARKS - 1) :], event)
+            return replace(state, non_finite=marks)  # An alert says so too.
         case e.LogLine():
             return replace(state, log=(*state.log[-(MAX_LOG - 1) :], event))
         case e.ShardWritten():
             return state
         case e.ShardAdmitted():
-            return replace(state, totals=_admit(state.totals, event))
+            return replace(state, totals=state.totals.with_shard(event))
         case e.ShardUnusable():
             text = f"cannot use shard {event.name}: {event.reason}"
             return _log(state, event.at, event.worker, "warning", text)
@@ -134,23 +144,13 @@ def fold(state: RunState, event: e.Event) -> RunState:
         case e.CheckpointSaved():
             return state if event.only_resumes else _checkpoint_saved(state, event)
         case e.CheckpointRetired():
-            left = tuple(c for c in state.checkpoints if c.name != event.name)
-            if left == state.checkpoints:  # It only served to resume from.
+            kept = tuple(c for c in state.checkpoints if c.name != event.name)
+            if kept == state.checkpoints:  # It only served to resume from.
                 return state
             text = f"checkpoint {event.name} removed: newer ones are kept"
-            return _log(replace(state, checkpoints=left), event.at, "run", "info", text)
+            return _log(replace(state, checkpoints=kept), event.at, "run", "info", text)
         case e.MatchStarted():
-            view = MatchView(
-                match=event.match,
-                candidate=event.candidate,
-                opponent=event.opponent,
-                games=event.games,
-                started_at=event.at,
-                llr=None if event.llr_low is None else 0.0,
-                llr_low=event.llr_low,
-                llr_high=event.llr_high,
-            )
-            return replace(state, match=view)
+            return replace(state, match=MatchView.begun(event))
         case e.MatchProgress():
             return _match_progress(state, event)
         case e.MatchFinished():
@@ -181,12 +181,22 @@ def fold(state: RunState, event: e.Event) -> RunState:
         case e.WorkerGivenUp():
             state = _worker(state, event.worker, state="failed", detail=event.reason)
             return _alert(state, event.at, "error", f"{event.worker} given up: {event.reason}")
+        case e.WorkerHeld():
+            did = "paused" if event.held else "resumed"
+            state = _worker(state, event.worker, held=event.held)
+            return _log(state, event.at, event.worker, "info", f"{did} by {event.by}")
+        case e.WorkerRetired():
+            left = {name: view for name, view in state.workers.items() if name != event.worker}
+            state = replace(state, workers=left)
+            return _log(state, event.at, event.worker, "info", "ended for good: fewer are wanted")
         case e.RunStarted():
             return _run_started(state, event)
         case e.Recovered():
             return _recovered(state, event)
         case e.PauseChanged():
             return _pause_changed(state, event)
+        case e.SettingChanged():
+            return _setting_changed(state, event)
         case e.CycleFinished():
             return _cycle_finished(state, event)
         case e.Alert():
@@ -242,20 +252,6 @@ def _board(state: RunState, event: e.BoardSeen) -> RunState:
     return state
 
 
-def _admit(totals: Totals, event: e.ShardAdmitted) -> Totals:
-    return replace(
-        totals,
-        shards=totals.shards + 1,
-        games=totals.games + event.games,
-        positions=totals.positions + event.positions,
-        plies=totals.plies + event.plies,
-        truncated=totals.truncated + event.truncated,
-        white_wins=totals.white_wins + event.white_wins,
-        draws=totals.draws + event.draws,
-        black_wins=totals.black_wins + event.black_wins,
-    )
-
-
 def _training_step(state: RunState, event: e.TrainingStep) -> RunState:
     metrics = dict(state.metrics)
     stride = dict(state.metric_stride)
@@ -287,16 +283,7 @@ def _checkpoint_saved(state: RunState, event: e.CheckpointSaved) -> RunState:
 def _match_progress(state: RunState, event: e.MatchProgress) -> RunState:
     if state.match is None or state.match.match != event.match:
         return state
-    view = replace(
-        state.match,
-        played=event.played,
-        wins=event.wins,
-        draws=event.draws,
-        losses=event.losses,
-        pairs=event.pairs,
-        llr=event.llr,
-    )
-    return replace(state, match=view)
+    return replace(state, match=state.match.after(event))
 
 
 def _match_finished(state: RunState, event: e.MatchFinished) -> RunState:
@@ -361,6 +348,8 @@ def _worker_exited(state: RunState, event: e.WorkerExited) -> RunState:
     state = _worker(
         state, event.worker, state="exited", phase="", detail=event.reason, progress=None
     )
+    if state.trainer is not None and state.workers[event.worker].role == "trainer":
+        state = replace(state, trainer=replace(state.trainer, waiting=""))
     if event.expected:
         return state
     text = f"{event.worker} ended with {event.code}: {event.reason}"
@@ -383,6 +372,7 @@ def _run_started(state: RunState, event: e.RunStarted) -> RunState:
         evaluation_games=event.evaluation_games,
         samples_per_position=event.samples_per_position,
         min_positions=event.min_positions,
+        settings=event.settings,
     )
 
 
@@ -416,6 +406,18 @@ def _pause_changed(state: RunState, event: e.PauseChanged) -> RunState:
         match = replace(match, started_at=without_pause(match.started_at))
     began = without_pause(state.cycle_started_at)
     return replace(state, paused_at=None, match=match, cycle_started_at=began)
+
+
+def _setting_changed(state: RunState, event: e.SettingChanged) -> RunState:
+    state = replace(
+        state,
+        settings={**state.settings, event.name: event.new},
+        changes=(*state.changes[-(MAX_MARKS - 1) :], event),
+    )
+    if event.name == "replay.samples_per_position":
+        state = replace(state, samples_per_position=float(event.new))
+    text = f"{event.name} is {event.new}, was {event.old}: changed by {event.by}"
+    return _log(state, event.at, "run", "info", text)
 
 
 def _cycle_finished(state: RunState, event: e.CycleFinished) -> RunState:

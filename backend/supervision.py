@@ -45,6 +45,10 @@ class RestartPolicy:
     def started(self, now: float) -> None:
         self._started = now
 
+    def forgive(self) -> None:
+        """Forgets the crashes so far: a person has seen to it."""
+        self._crashes.clear()
+
     def exited(self, code: int, now: float) -> Restart | GiveUp:
         """What to do after an exit that nobody asked for; `code` is negative for a signal."""
         if code == ExitCode.CONFIG:

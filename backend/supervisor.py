@@ -21,15 +21,18 @@ from typing import Final
 from backend.alerts import AlertHook
 from backend.commands import (
     AddShard,
+    ChangeSetting,
     CheckpointNow,
     ClientCommand,
     EvaluateNow,
     Pause,
     PauseRun,
+    PauseWorker,
     Promote,
     RecordMatch,
-    Resume,
+    RestartWorker,
     ResumeRun,
+    ResumeWorker,
     Rollback,
     SaveCheckpoint,
     StopRun,
@@ -37,6 +40,7 @@ from backend.commands import (
     WorkerCommand,
 )
 from backend.config import Config
+from backend.controls import Controls
 from backend.crew import Crew
 from backend.cycle import games_of_evaluation
 from backend.errors import ExitCode, Matrix0Error
@@ -49,7 +53,7 @@ from backend.events import (
     LogLine,
     MatchFinished,
     MatchStarted,
-    PauseChanged,
+    NonFinite,
     Role,
     RunStarted,
     RunStopped,
@@ -62,6 +66,7 @@ from backend.events import (
 )
 from backend.gating import Gating
 from backend.ledger import Ledger
+from backend.live import settings_in_force
 from backend.pool import LocalPool, WorkerPool
 from backend.recovery import Findings, open_ledger, recover
 from backend.roster import WorkerCommandLine, worker_specs
@@ -114,7 +119,6 @@ class Supervisor:
         self._intake = findings.intake
         specs = worker_specs(mission.run, config, command_line)
         self._dead_heads = DeadHeads(config.ssl.dead_after_steps)
-        self._useful_selfplay = sum(spec.role == "selfplay" for spec in specs)
         self._crew = Crew(
             pool,
             specs,
@@ -133,8 +137,10 @@ class Supervisor:
             order=self._order,
             on_cycle=self._on_cycle,
         )
+        self._controls = Controls(
+            mission.run, config, self._ledger, self._crew, self._gating, command_line
+        )
         self._server = Server(mission.run, self._ledger, self._on_request)
-        self._is_paused = False
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._exit_code: int = ExitCode.DONE
@@ -205,6 +211,7 @@ class Supervisor:
                 evaluation_games=games_of_evaluation(config.evaluation),
                 samples_per_position=config.replay.samples_per_position,
                 min_positions=config.replay.min_positions,
+                settings=settings_in_force(config),
             )
         )
         self._ledger.publish(self._findings.event)
@@ -232,6 +239,9 @@ class Supervisor:
                 self._ledger.publish(event)
                 for sentence in self._dead_heads.found(event.step, event.metrics):
                     self._ledger.alert("warning", sentence)
+            case NonFinite():
+                await self._ledger.commit(event)
+                self._ledger.alert("error", event.sentence)
             case _ if type(event) in _ONLY_SHOWN:
                 self._ledger.publish(event)
             case _:
@@ -247,7 +257,7 @@ class Supervisor:
             order = self._gating.match_to_play()
         if order is not None:
             await self._crew.send_to(worker, order)
-        if self._is_paused:
+        if self._controls.rests(worker):
             await self._crew.send_to(worker, Pause())
 
     async def _order(self, role: Role, command: WorkerCommand) -> None:
@@ -264,9 +274,8 @@ class Supervisor:
             await self._gating.rescan()
 
     def _on_given_up(self, role: Role, code: int) -> None:
-        self._useful_selfplay -= role == "selfplay"
-        if role == "selfplay" and self._useful_selfplay > 0:
-            left = self._useful_selfplay
+        left = self._crew.num_useful("selfplay")
+        if role == "selfplay" and left > 0:
             self._ledger.alert("warning", f"self-play goes on with fewer workers: {left}")
             return
         self._ledger.alert("error", f"without {role} the run cannot go on; see its log in logs/")
@@ -280,24 +289,27 @@ class Supervisor:
 
     # Screens --------------------------------------------------------------------------------------
 
-    async def _on_request(self, command: ClientCommand) -> Answer:
+    async def _on_request(self, command: ClientCommand, by: str) -> Answer:
         if self._stop.is_set():
             return Answer(refused="the run is stopping")
-        refused, text = await self._obey(command)
+        refused, text = await self._obey(command, by)
         if refused:
             return Answer(refused=refused)
         return Answer(text)
 
-    async def _obey(self, command: ClientCommand) -> tuple[str, str]:
+    async def _obey(self, command: ClientCommand, by: str) -> tuple[str, str]:
         """(why not, what was done); an order that was obeyed is in the journal."""
         refused = ""
         match command:
-            case PauseRun():
-                text = "paused"
-                refused = await self._set_paused(True)
-            case ResumeRun():
-                text = "resumed"
-                refused = await self._set_paused(False)
+            case (
+                PauseRun()
+                | ResumeRun()
+                | PauseWorker()
+                | ResumeWorker()
+                | RestartWorker()
+                | ChangeSetting()
+            ):
+                refused, text = await self._controls.obey(command, by)
             case CheckpointNow():
                 text = "the trainer saves a checkpoint"
                 if not await self._crew.send_to_ready(
@@ -306,7 +318,7 @@ class Supervisor:
                     refused = "the trainer is not running"
             case EvaluateNow():
                 text = "a match against the best begins"
-                if self._is_paused:
+                if self._controls.is_paused:
                     refused = "the run is paused: resume it first"
                 else:
                     refused = await self._gating.evaluate(command.name)
@@ -318,14 +330,6 @@ class Supervisor:
         if not refused:
             await self._ledger.commit(command)
         return refused, text
-
-    async def _set_paused(self, paused: bool) -> str:
-        if paused == self._is_paused:
-            return "the run is paused already" if paused else "the run is not paused"
-        self._is_paused = paused
-        await self._crew.send_all(Pause() if paused else Resume())
-        self._ledger.publish(PauseChanged(paused=paused))
-        return ""
 
     # Signals --------------------------------------------------------------------------------------
 

@@ -31,6 +31,8 @@ class WorkerView(View, frozen=True, kw_only=True):
     progress: e.SelfPlayProgress | None = None
     inference: e.InferenceChosen | None = None
     """How it computes its network; None before the first."""
+    held: bool = False
+    """A person has paused it alone."""
 
 
 class CheckpointView(View, frozen=True, kw_only=True):
@@ -70,6 +72,32 @@ class MatchView(View, frozen=True, kw_only=True):
     """Of the test that may end it; None without one."""
     finished: e.MatchFinished | None = None
 
+    @classmethod
+    def begun(cls, start: e.MatchStarted) -> "MatchView":
+        """Before its first game."""
+        return cls(
+            match=start.match,
+            candidate=start.candidate,
+            opponent=start.opponent,
+            games=start.games,
+            started_at=start.at,
+            llr=None if start.llr_low is None else 0.0,
+            llr_low=start.llr_low,
+            llr_high=start.llr_high,
+        )
+
+    def after(self, progress: e.MatchProgress) -> "MatchView":
+        """With the games played by then."""
+        return msgspec.structs.replace(
+            self,
+            played=progress.played,
+            wins=progress.wins,
+            draws=progress.draws,
+            losses=progress.losses,
+            pairs=progress.pairs,
+            llr=progress.llr,
+        )
+
     @property
     def score(self) -> float:
         """Candidate's share of the points so far (0 to 1); 0 before the first game."""
@@ -88,3 +116,17 @@ class Totals(View, frozen=True, kw_only=True):
     draws: int = 0
     black_wins: int = 0
     rejected_shards: int = 0
+
+    def with_shard(self, shard: e.ShardAdmitted) -> "Totals":
+        """And the games of this shard."""
+        return msgspec.structs.replace(
+            self,
+            shards=self.shards + 1,
+            games=self.games + shard.games,
+            positions=self.positions + shard.positions,
+            plies=self.plies + shard.plies,
+            truncated=self.truncated + shard.truncated,
+            white_wins=self.white_wins + shard.white_wins,
+            draws=self.draws + shard.draws,
+            black_wins=self.black_wins + shard.black_wins,
+        )

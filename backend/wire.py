@@ -17,11 +17,13 @@ READER_LIMIT: Final = 8 * 1024 * 1024
 """Buffer of a StreamReader; a snapshot is the longest line."""
 
 
-class Request(msgspec.Struct, frozen=True, tag="request"):
+class Request(msgspec.Struct, frozen=True, tag="request", omit_defaults=True):
     """Client to supervisor."""
 
     id: int
     command: ClientCommand
+    by: str = ""
+    """Who asks, for the log: the program and its process."""
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello", kw_only=True):

@@ -90,6 +90,8 @@ ctl_app = typer.Typer(
 )
 ctl_app.command("pause")(ctl.pause)
 ctl_app.command("resume")(ctl.resume)
+ctl_app.command("restart")(ctl.restart)
+ctl_app.command("set")(ctl.set_)
 ctl_app.command("checkpoint")(ctl.checkpoint)
 ctl_app.command("evaluate")(ctl.evaluate)
 ctl_app.command("promote")(ctl.promote)

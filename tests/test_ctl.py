@@ -101,6 +101,32 @@ def test_a_shell_script_drives_a_run_from_its_first_checkpoint_to_its_end(
     assert not supervisor.of(CycleFinished)
 
 
+def test_settings_and_single_workers_are_changed_from_a_shell_script(
+    tmp_path: Path, ctl: Ctl
+) -> None:
+    run = prepare(tmp_path / "run", LONG_CYCLES)
+    with SupervisorProcess(run) as supervisor:
+        supervisor.wait_for(TrainingStep)
+        was = "training.learning_rate is 0.0005 now, was 0.001\n"
+        assert ctl("set", run, "learning_rate", "x0.5") == (0, was, "")
+        code, _, err = ctl("set", run, "training.batch_size", "8")
+        assert (code, err.count("\n")) == (ExitCode.NO, 1)
+        assert "no setting that a run at work can change" in err
+        assert ctl("set", run, "workers")[2].endswith("`matrix0 ctl set workers VALUE`\n")
+        assert json.loads(ctl("set", run, "--json")[1])["training.learning_rate"] == "0.0005"
+        assert "\nsearch.simulations           64 " in ctl("set", run)[1]
+
+        assert ctl("pause", run, "sp0", "--wait") == (0, "sp0 is paused: it rests\n", "")
+        assert ctl("resume", run, "sp0", "--wait") == (0, "sp0 is resumed: it is running\n", "")
+        code, out, _ = ctl("restart", run, "sp0", "--wait")
+        assert (code, out) == (0, "sp0 is at work again, process 1\n")
+        code, _, err = ctl("restart", run, "sp7")
+        assert (code, err) == (
+            ExitCode.NO,
+            "matrix0: there is no worker 'sp7' (there are: trainer, evaluator, sp0)\n",
+        )
+
+
 def test_who_waits_for_a_checkpoint_hears_that_the_trainer_is_gone(
     tmp_path: Path, ctl: Ctl
 ) -> None:

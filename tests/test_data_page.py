@@ -18,7 +18,7 @@ from backend.checkpoints import FileRecord, Manifest
 from backend.config import Config
 from backend.errors import ExitCode, RunDirectoryError
 from backend.replay import admission, imports, records, schema
-from backend.replay.credits import EXPIRED_CREDITS
+from backend.replay.credits import EXPIRED_CREDITS, PRICE
 from backend.replay.shards import ShardMetadata, ShardWriter
 from backend.rundir import FOLDERS, RunDirectory
 from backend.store import journal, store
@@ -221,6 +221,7 @@ def test_names_within_a_checkpoint_are_those_of_the_trainer() -> None:
         imported,
         trained,
         EXPIRED_CREDITS,
+        PRICE,
         checkpoints.SAVED_BECAUSE,
     ]
     (counters,) = re.findall(r"trainer: dict\[[^\n]*\] = \{\n(.*?)\}", source, flags=re.DOTALL)
@@ -269,6 +270,8 @@ def test_values_within_the_database_are_those_of_the_page() -> None:
 def test_the_facts_of_the_journal_are_those_of_the_table() -> None:
     facts = {name for row in PAGE.tables("fact", "when") for name in quoted(row[0])}
     decided = _handled_by("_insert", "store/store.py") - {"CheckpointSaved"}
+    source = (BACKEND / "recovery.py").read_text(encoding="utf-8")
+    decided |= set(re.findall(r"ledger\.recorded\((\w+)\)", source))
     assert facts == decided | {kind.__name__ for kind in commands.CLIENT_COMMANDS}
 
 

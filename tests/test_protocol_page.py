@@ -17,6 +17,7 @@ import pytest
 from backend import commands, errors, events, state, views, wire
 from backend.config import SupervisorConfig
 from backend.errors import ExitCode
+from backend.live import LIVE
 from backend.supervision import PATIENT_PHASES, GiveUp, Restart, RestartPolicy
 from backend.supervisor import _ONLY_SHOWN, INTERRUPTED
 from tests.pages import Page, quoted
@@ -37,6 +38,7 @@ TYPES = {
     bool: "boolean",
     float | None: "number, null",
     dict[str, float]: "numbers by name",
+    dict[str, str]: "texts by name",
     tuple[str, ...]: "texts",
     tuple[int, ...]: "integers",
     tuple[float, ...]: "numbers",
@@ -161,6 +163,14 @@ def test_worker_commands_are_obeyed_by_the_roles_of_the_table() -> None:
                         obeyed[ast.unparse(node.cls)].add(role)
     table = PAGE.tables("command", "obeyed by", "meaning")
     assert {quoted(row[0])[0]: set(row[1].split(", ")) for row in table} == obeyed
+
+
+def test_live_settings_are_those_of_the_table() -> None:
+    rows = {quoted(row[0])[0]: row[1:] for row in PAGE.tables("live setting", "told to", "takes")}
+    assert rows == {
+        name: [", ".join(setting.roles) or "supervisor", setting.takes]
+        for name, setting in LIVE.items()
+    }
 
 
 def test_client_commands_and_messages_are_those_of_the_tables() -> None:

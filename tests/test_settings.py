@@ -50,15 +50,16 @@ def test_a_dump_names_the_default_of_every_changed_setting() -> None:
 
 
 def _settings_classes() -> list[type]:
-    return [Config, *(type(getattr(Config(), f.name)) for f in dataclasses.fields(Config)[1:])]
+    parts = [getattr(Config(), f.name) for f in dataclasses.fields(Config)]
+    return [Config, *(type(part) for part in parts if dataclasses.is_dataclass(part))]
 
 
 @pytest.mark.parametrize("cls", _settings_classes(), ids=lambda cls: cls.__name__)
 def test_every_setting_has_a_sentence(cls: type) -> None:
     assert cls.__doc__
     plain = {f.name for f in dataclasses.fields(cls) if not dataclasses.is_dataclass(f.default)}
-    tables = {f.name for f in dataclasses.fields(Config)[1:]} if cls is Config else set()
-    assert set(field_docs(cls)) == plain - tables
+    parts = {f.name for f in dataclasses.fields(cls) if dataclasses.is_dataclass(f.default_factory)}
+    assert set(field_docs(cls)) == plain - parts
     assert all(text.endswith(".") for text in field_docs(cls).values())
 
 
@@ -209,3 +210,19 @@ def test_any_value_survives_writing_and_reading(
         read = tomllib.loads(dump_config(config, comments=comments))["search"]
         assert {name: read[name] for name in values} == values
         assert math.isclose(read["c_puct"], c_puct, rel_tol=0)
+
+
+def test_keys_of_the_screen_are_texts_by_any_name(tmp_path: Path) -> None:
+    config = build_config(file=_write(tmp_path, '[keys]\npause = "f2"\nlog-x = "\\""\n'))
+    assert config.keys == {"pause": "f2", "log-x": '"'}
+    assert load_config(_write(tmp_path, dump_config(config))) == config
+    assert build_config(base=config, overrides=["keys.pause=f3"]).keys["pause"] == "f3"
+    for text, why in (
+        ("[keys]\npause = 3\n", "run.toml [keys]: pause = 3 must be text"),
+        ('[keys]\n"a b" = "x"\n', "run.toml [keys]: 'a b' is no name"),
+        ("keys = 3\n", "write [keys]"),
+        ('[key]\npause = "x"\n', "did you mean [keys]?"),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            build_config(file=_write(tmp_path, text))
+        assert why in str(refused.value)

@@ -33,6 +33,7 @@ LinkStatus = Literal["waiting", "connected", "lost", "died", "refused", "ended"]
 """waiting: no supervisor heard yet. died: its process is gone. refused: another protocol."""
 
 READ_ONLY: Final = "this screen only watches (--read-only)"
+BY: Final = f"a screen (process {os.getpid()})"
 CONNECT_S: Final = 5.0
 REPLY_S: Final = 30.0
 FIRST_DELAY_S: Final = 0.1
@@ -127,7 +128,7 @@ class Client:
         self._replies[number] = future
         try:
             async with asyncio.timeout(self._reply_s):
-                self._writer.write(encode(Request(id=number, command=command)))
+                self._writer.write(encode(Request(id=number, command=command, by=BY)))
                 await self._writer.drain()
                 return await future
         except TimeoutError:

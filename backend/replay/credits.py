@@ -14,6 +14,8 @@ from backend.config import ReplayConfig
 
 EXPIRED_CREDITS: Final = "expired_credits"
 """Key under which a checkpoint's data position keeps `expired`."""
+PRICE: Final = "samples_per_position"
+"""The same for what a position bought when it was saved."""
 
 
 @dataclass
@@ -26,7 +28,8 @@ class Credits:
     presented: int = 0
     """Samples, over the whole run."""
     expired: int = 0
-    """Presentations that were never made, over the whole run."""
+    """Presentations that were never made, over the whole run; less what positions have bought at
+    a higher price than today's, so it may be negative."""
     in_window: int = 0
     """Positions that can be drawn from now; `window_holds` sets it."""
 
@@ -45,6 +48,16 @@ class Credits:
         excess = self.balance - self.config.samples_per_position * positions
         # Whole ones, so that a restart, which asks this once more, finds nothing left to expire.
         self.expired += max(0, math.floor(excess))
+
+    def reprice(self, config: ReplayConfig) -> None:
+        """Another price from now on: what the positions so far have bought stays bought.
+
+        Where the window alone would now buy less than is left, the difference expires.
+        """
+        more = config.samples_per_position - self.config.samples_per_position
+        self.config = config
+        self.expired += math.floor(more * self.admitted)
+        self.window_holds(self.in_window)
 
     def waiting_for(self, batch_size: int) -> str:
         """Why the next batch must wait, for a person; empty when it need not."""

@@ -103,13 +103,8 @@ class SelfPlay:
         self._budgets = Budgets(config, search.simulations, step=step)
         self._evaluate = evaluate
         self._rng = np.random.default_rng(own_seed)
-        self._search = Search(
-            search,
-            num_games=config.num_games,
-            max_simulations=search.simulations,
-            orientation=orientation,
-            seed=int(search_seed),
-        )
+        self._orientation = orientation
+        self._search = self._searching(search, int(search_seed))
         self._starts = Starts(config)
         self._tables = open_tables(config)
         self._num_started = 0
@@ -137,6 +132,30 @@ class SelfPlay:
         for slot, game in enumerate(self._games):
             self._search.forget(slot)
             self._begin(slot, game)
+
+    def retune(self, config: SelfPlayConfig, search: SearchConfig) -> None:
+        """Go on with other settings; all games stay on the board, only trees are grown anew.
+
+        What belongs to the openings, the tables and the calibration of resigning stays as it was.
+        """
+        self._config = config
+        self._budgets = Budgets(config, search.simulations, step=self._budgets.step)
+        self._search = self._searching(search, int(self._rng.integers(2**32)))
+        for slot, game in enumerate(self._games):
+            self._search.start(slot, game.opening.start)
+            for move in game.moves:
+                self._search.play(slot, move)
+            self._begin(slot, game)
+
+    def _searching(self, search: SearchConfig, seed: int) -> Search:
+        """Trees with room for these settings, without a position yet."""
+        return Search(
+            search,
+            num_games=self._config.num_games,
+            max_simulations=search.simulations,
+            orientation=self._orientation,
+            seed=seed,
+        )
 
     def step(self) -> list[GameRecord]:
         """One leaf for each game, and a move wherever a search is complete."""

@@ -82,6 +82,15 @@ class GroupedSelfPlay:
         self._evaluate = evaluate
         return self._pipeline.restart(change)
 
+    def retune(self, config: SelfPlayConfig, search: SearchConfig) -> list[GameRecord]:
+        """Go on with other settings, in as many games and groups; returns games that had ended."""
+
+        def change() -> None:
+            for group in self._groups:
+                group.retune(replace(config, games=group.num_games, groups=1), search)
+
+        return self._pipeline.restart(change)
+
     def close(self) -> None:
         """End the search threads."""
         self._pipeline.close()

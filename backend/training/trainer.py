@@ -45,6 +45,9 @@ IMPORTED_SAMPLES: Final = "imported_samples"
 REHEARSED: Final = 16
 """Positions of the first batch on which memory and speed are measured, without a trace."""
 
+NAMED_GRADIENTS: Final = 3
+"""So many weights are named whose gradients are not finite."""
+
 TOO_SHORT_S: Final = 0.05
 """A rehearsal shorter than this tells little about speed; then the whole batch is rehearsed."""
 
@@ -144,9 +147,14 @@ class Trainer:
 
         values = self._gradients(examples, statistics)
         while unfit := {n: value for n, value in values.items() if not math.isfinite(value)}:
-            self._undo(statistics)
             if set(unfit) != {"grad_norm"} or not self.loss_scale.overflowed():
-                raise NonFiniteError(f"step {self.num_steps + 1} was not taken: {unfit!r}")
+                unfit |= self._unfit_gradients()
+                self._undo(statistics)
+                step = self.num_steps + 1
+                raise NonFiniteError(
+                    f"step {step} was not taken: {unfit!r}", step=step, values=unfit
+                )
+            self._undo(statistics)
             values = self._gradients(examples, statistics)
 
         with part("optimiser"):
@@ -274,7 +282,11 @@ class Trainer:
         with part("optimiser"):
             if scale != 1.0:
                 torch._foreach_mul_([cast(Tensor, p.grad) for p in parameters], 1.0 / scale)
-            metrics["grad_norm"] = nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
+            norm = nn.utils.get_total_norm([cast(Tensor, p.grad) for p in parameters])
+            metrics["grad_norm"] = norm
+            # By a norm that is none they are not scaled, so that those to blame can be named.
+            usable = torch.nan_to_num(norm, nan=0.0, posinf=0.0)
+            nn.utils.clip_grads_with_norm_(parameters, self.config.clip_norm, usable)
         found = self.objective.finish(_to_cpu(metrics))
         return {name: float(value) for name, value in found.items()}
 
@@ -317,6 +329,16 @@ class Trainer:
         """As if the step had not begun."""
         torch._foreach_copy_(self._buffers, statistics)
         self._clear_gradients()
+
+    def _unfit_gradients(self) -> dict[str, float]:
+        """The first weights whose gradients are not finite, each with its gradient's norm."""
+        norms = {
+            f"gradient of {name}": float(parameter.grad.norm())
+            for name, parameter in self.net.named_parameters()
+            if parameter.grad is not None
+        }
+        unfit = [(name, norm) for name, norm in norms.items() if not math.isfinite(norm)]
+        return dict(unfit[:NAMED_GRADIENTS])
 
     def _settle(self, examples: Examples) -> None:
         """Decide, once, what needs a measurement on this network: precision and memory."""

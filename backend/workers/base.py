@@ -31,13 +31,14 @@ from msgspec.structs import replace
 
 from backend.commands import Stop, WorkerCommand
 from backend.config import Config
-from backend.errors import ExitCode, Matrix0Error, WorkerError
+from backend.errors import ExitCode, Matrix0Error, NonFiniteError, WorkerError
 from backend.events import (
     TELEMETRY,
     Event,
     Heartbeat,
     Level,
     LogLine,
+    NonFinite,
     Role,
     WorkerFailed,
     WorkerReady,
@@ -317,6 +318,10 @@ def run_worker(main: WorkerMain, *, role: Role, directory: Path, worker: str) ->
         io.stall_s = config.supervisor.stall_s
         io.startup_s = config.supervisor.startup_s
         main(io, run, config)
+    except NonFiniteError as error:
+        values = {name: str(value) for name, value in error.values.items()}
+        io.emit(NonFinite(worker=io.worker, step=error.step, values=values))
+        return _failed(io, str(error), error.exit_code)
     except Matrix0Error as error:
         return _failed(io, str(error), error.exit_code)
     except MemoryError as error:

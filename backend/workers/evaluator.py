@@ -15,6 +15,7 @@ from backend.commands import (
     SaveCheckpoint,
     Stop,
     UseNetwork,
+    UseSetting,
     WorkerCommand,
 )
 from backend.commit import commit_file
@@ -33,6 +34,7 @@ from backend.events import InferenceChosen, MatchFinished, MatchProgress, MatchS
 from backend.inference.choose import Choice, Chooser
 from backend.inference.front import Inference
 from backend.rundir import RunDirectory
+from backend.settings import changed
 from backend.weights import load_network
 from backend.workers.base import WorkerIO
 
@@ -80,6 +82,8 @@ class _EvaluatorWorker:
         match command:
             case PlayMatch():
                 self._orders.append(command)
+            case UseSetting():
+                self._config = changed(self._config, command.name, command.value)
             case Pause():
                 self._paused = True
             case Resume():

@@ -23,6 +23,7 @@ from backend.commands import (
     SaveCheckpoint,
     Stop,
     UseNetwork,
+    UseSetting,
     WorkerCommand,
 )
 from backend.config import Config, SelfPlayConfig
@@ -48,6 +49,7 @@ from backend.selfplay.groups import GroupedSelfPlay, batch_size, num_groups
 from backend.selfplay.surprise import IDLE_SURPRISE, is_idle
 from backend.selfplay.tally import Tally
 from backend.selfplay.tuning import tune_games
+from backend.settings import changed
 from backend.weights import load_network
 from backend.workers.base import WorkerIO
 from model.rules import move_to_uci, to_fen
@@ -139,6 +141,11 @@ class _SelfPlayWorker:
                 if command.name != self._wanted:
                     self._wanted = command.name
                     self._networks.ask(command.name)
+            case UseSetting():
+                self._config = changed(self._config, command.name, command.value)
+                if self._games is not None:
+                    selfplay, search = self._config.selfplay, self._config.search
+                    self._commit(self._games.retune(selfplay, search))
             case Pause():
                 self._paused = True
             case Resume():
@@ -191,7 +198,8 @@ class _SelfPlayWorker:
             self._may_try,
         )
         self._io.emit(GamesTuned(worker=self._io.worker, **asdict(tuned)))
-        selfplay = replace(selfplay, games=tuned.games)
+        # What was changed meanwhile counts.
+        selfplay = replace(self._config.selfplay, games=tuned.games)
         self._chooser.batch = batch_size(selfplay, self._num_groups)
         return selfplay
 

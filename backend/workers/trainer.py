@@ -5,6 +5,7 @@ all that the next step depends on, the sampler's generator and the samples prese
 """
 
 import time
+from dataclasses import replace
 from typing import Any, Final, assert_never
 
 import numpy as np
@@ -19,6 +20,7 @@ from backend.commands import (
     SaveCheckpoint,
     Stop,
     UseNetwork,
+    UseSetting,
     WorkerCommand,
 )
 from backend.commit import sha256_of
@@ -32,10 +34,11 @@ from backend.events import (
     TrainingStep,
 )
 from backend.means import MetricMeans
-from backend.replay.credits import EXPIRED_CREDITS, Credits
+from backend.replay.credits import EXPIRED_CREDITS, PRICE, Credits
 from backend.replay.sampler import Sampler
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
+from backend.settings import changed
 from backend.store.reading import admitted
 from backend.training.loader import Loader
 from backend.training.saving import SaveClock
@@ -135,6 +138,10 @@ class _TrainerWorker:
         self._imported_samples = int(checkpoint.manifest.data_position.get(IMPORTED_SAMPLES, 0))
         self._credits.presented = self._trainer.num_samples - self._imported_samples
         self._credits.expired = int(checkpoint.manifest.data_position.get(EXPIRED_CREDITS, 0))
+        price = float(checkpoint.manifest.data_position.get(PRICE, 0.0))
+        if price:
+            # What was bought at the price of then stays bought; see `_fill_window`.
+            self._credits.config = replace(self._credits.config, samples_per_position=price)
         self._metrics = dict(checkpoint.manifest.metrics)
         self._saved = path.name
         self._clock.saved(self._trainer.num_steps)
@@ -153,6 +160,7 @@ class _TrainerWorker:
             if done % 64 == 0:
                 self._io.progress()
         self._credits.window_holds(self._window.num_positions)
+        self._credits.reprice(self._config.replay)
 
     def _take_in(self, name: str) -> int:
         """Positions that a shard adds to the window; none if it is unfit, which is reported."""
@@ -180,6 +188,10 @@ class _TrainerWorker:
                 self._credits.window_holds(self._window.num_positions)
             case SaveCheckpoint():
                 self._save(command.reason)
+            case UseSetting():
+                self._config = changed(self._config, command.name, command.value)
+                self._trainer.config = self._config.training
+                self._credits.reprice(self._config.replay)
             case Pause():
                 self._paused = True
             case Resume():
@@ -225,6 +237,7 @@ class _TrainerWorker:
             "sampler": self._loader.state(),
             IMPORTED_SAMPLES: self._imported_samples,
             EXPIRED_CREDITS: self._credits.expired,
+            PRICE: self._credits.config.samples_per_position,
             checkpoints.SAVED_BECAUSE: reason,
         }
         self._trainer.save(

@@ -21,18 +21,91 @@ NUM_ALERTS = 3
 """So many are shown, the newest."""
 
 
-def pause(run: RunOption, wait: WaitOption = False, as_json: JsonOption = False) -> None:
-    """Let all workers finish their step or move, then rest."""
-    from backend.commands import PauseRun
+WorkerArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="[WORKER]", help="One alone: sp0, trainer; without it all.", show_default=False
+    ),
+]
 
-    _order(run, PauseRun(), wait, as_json)
+
+def pause(
+    run: RunOption,
+    worker: WorkerArgument = "",
+    wait: WaitOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Let all workers, or one, finish their step or move, then rest."""
+    from backend.commands import PauseRun, PauseWorker
+
+    _order(run, PauseWorker(worker=worker) if worker else PauseRun(), wait, as_json)
 
 
-def resume(run: RunOption, wait: WaitOption = False, as_json: JsonOption = False) -> None:
-    """Let all workers go on."""
-    from backend.commands import ResumeRun
+def resume(
+    run: RunOption,
+    worker: WorkerArgument = "",
+    wait: WaitOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Let all workers, or one that was paused alone, go on."""
+    from backend.commands import ResumeRun, ResumeWorker
 
-    _order(run, ResumeRun(), wait, as_json)
+    _order(run, ResumeWorker(worker=worker) if worker else ResumeRun(), wait, as_json)
+
+
+def restart(
+    worker: Annotated[
+        str, typer.Argument(metavar="WORKER", help="sp0, trainer, …", show_default=False)
+    ],
+    run: RunOption,
+    wait: WaitOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a worker again, also one that was given up; its crashes are forgotten."""
+    from backend.commands import RestartWorker
+
+    _order(run, RestartWorker(worker=worker), wait, as_json)
+
+
+def set_(
+    run: RunOption,
+    name: Annotated[
+        str,
+        typer.Argument(metavar="[NAME]", help="Setting; the key is enough.", show_default=False),
+    ] = "",
+    value: Annotated[
+        str,
+        typer.Argument(
+            metavar="[VALUE]", help="As in config.toml, or a factor: x0.5.", show_default=False
+        ),
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Change a setting of the run at work; without a NAME, say which can be and how they stand."""
+    from backend.commands import ChangeSetting
+
+    if name and not value:
+        raise OrderError(f"what shall {name} be? `matrix0 ctl set {name} VALUE`")
+    if name:
+        _order(run, ChangeSetting(name=name, value=value), False, as_json)
+        return
+    _show_settings(run, as_json)
+
+
+def _show_settings(run: Path, as_json: bool) -> None:
+    import msgspec
+
+    from backend.control import attend
+    from backend.live import LIVE
+
+    with attend(_directory(run)) as supervisor:
+        settings = supervisor.state.settings
+    if as_json:
+        typer.echo(msgspec.json.encode(settings))
+        return
+    for name, value in settings.items():
+        takes = f"  {LIVE[name].takes}" if name in LIVE else ""
+        typer.echo(f"{name:<28} {value:<10}{takes}")
 
 
 def checkpoint(run: RunOption, wait: WaitOption = False, as_json: JsonOption = False) -> None:

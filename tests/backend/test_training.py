@@ -188,8 +188,10 @@ def test_a_step_with_a_loss_that_is_not_finite_changes_nothing(tmp_path: Path) -
     batch = random_batch(8, seed=2)
     trainer.step(batch)
     before = state_bytes(trainer, tmp_path / "before")
-    with pytest.raises(NonFiniteError, match="step 2 was not taken"):
+    with pytest.raises(NonFiniteError, match="step 2 was not taken") as refused:
         trainer.step(poisoned(batch))
+    assert refused.value.step == 2
+    assert {"loss", "value_loss", "grad_norm"} <= refused.value.values.keys()
     assert state_bytes(trainer, tmp_path / "after") == before
     assert trainer.num_steps == 1
     assert trainer.step(batch)["loss"] > 0
@@ -214,8 +216,9 @@ def test_one_gradient_that_is_not_finite_changes_nothing(tmp_path: Path) -> None
     before = state_bytes(trainer, tmp_path / "before")
     weight = trainer.net.stem[0].weight
     hook = weight.register_hook(lambda gradient: gradient.fill_(torch.inf))
-    with pytest.raises(NonFiniteError, match="grad_norm"):
+    with pytest.raises(NonFiniteError, match="grad_norm") as refused:
         trainer.step(batch)
+    assert refused.value.values == {"grad_norm": torch.inf, "gradient of stem.0.weight": torch.inf}
     hook.remove()
     assert state_bytes(trainer, tmp_path / "after") == before
 

@@ -5,10 +5,11 @@
 They speak through the real `WorkerIO`. Self-play writes shards of random legal games, the trainer
 makes checkpoints of a few numbers, the evaluator reports matches that the candidate wins.
 Faults, for the worker NAME only: `exit` ends at once, `config` says its configuration is wrong,
-`deaf` ignores Stop, `silent` never says anything.
+`nan` meets a number that is none, `deaf` ignores Stop, `silent` never says anything.
 """
 
 import argparse
+import math
 import random
 import time
 from collections.abc import Callable
@@ -31,7 +32,7 @@ from backend.commands import (
 )
 from backend.commit import sha256_of
 from backend.config import Config
-from backend.errors import ConfigError, ReplayError
+from backend.errors import ConfigError, NonFiniteError, ReplayError
 from backend.events import (
     CheckpointSaved,
     MatchFinished,
@@ -324,6 +325,8 @@ def main() -> int:
     def work(io: WorkerIO, run: RunDirectory, config: Config) -> None:
         if fault == "config":
             raise ConfigError("this can never work")
+        if fault == "nan":
+            raise NonFiniteError("a step was not taken", step=7, values={"loss": math.nan})
         if fault == "exit":
             raise RuntimeError("a bug")
         io.emit(

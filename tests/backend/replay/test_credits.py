@@ -80,3 +80,26 @@ def test_a_restart_finds_nothing_more_to_expire(bought: float) -> None:
         assert account.expired == expired
         if admitted % 2:
             account.presented += 5
+
+
+def _priced(samples_per_position: float) -> ReplayConfig:
+    return ReplayConfig(min_positions=100, samples_per_position=samples_per_position)
+
+
+def test_a_higher_price_counts_for_positions_to_come() -> None:
+    account = _credits(1.0, admitted=1000)
+    account.presented = 900
+    account.reprice(_priced(4.0))
+    assert account.balance == 100
+    account.admitted += 10
+    account.window_holds(1010)
+    assert account.balance == 140
+
+
+def test_a_lower_price_leaves_no_more_than_the_window_would_buy_now() -> None:
+    account = _credits(4.0, admitted=1000)
+    account.reprice(_priced(0.5))
+    assert account.balance == 500
+    account.admitted += 10
+    account.window_holds(1010)
+    assert account.balance == 505
