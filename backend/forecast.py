@@ -106,6 +106,24 @@ def cycle_left_s(state: RunState, now: float) -> float | None:
     return elapsed_s * (1 - frac) / frac if frac >= MIN_STEPS_FRAC else None
 
 
+def steps_left_s(state: RunState, now: float) -> float | None:
+    """Until the running cycle's steps are made, by its pace so far; None when nobody can say."""
+    frac = steps_frac(state)
+    if frac < MIN_STEPS_FRAC:
+        return None
+    # After the steps the clock runs on for the matches: then nothing is left of the steps.
+    return cycle_elapsed_s(state, now) * (1 - frac) / frac
+
+
+def match_left_s(state: RunState, now: float) -> float | None:
+    """Until all games of the running match are played; a test may end it earlier."""
+    match = state.match
+    if match is None or match.played < MIN_GAMES_FRAC * match.games:
+        return None
+    seconds = max(0.0, _running_clock(state, now) - match.started_at)
+    return seconds / match.played * (match.games - match.played)
+
+
 def run_left_s(state: RunState, now: float) -> float | None:
     """Until the last cycle that was asked for is decided; None when nobody can say."""
     to_go = state.cycles - state.cycle

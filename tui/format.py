@@ -3,6 +3,7 @@
 import math
 from datetime import datetime
 from itertools import pairwise
+from typing import Final
 
 from rich.cells import cell_len, set_cell_size
 
@@ -18,8 +19,19 @@ from tui.glyphs import UNICODE, Glyphs
 _ASCII_ARROWS = str.maketrans("←→↑↓", "<>^v")
 
 
+LEAST_PLAIN: Final = 0.01
+"""Of smaller numbers three figures after the point would say too little."""
+
+
 def loss(number: float | None, glyphs: Glyphs = UNICODE) -> str:
+    if number is not None and 0 < abs(number) < LEAST_PLAIN:
+        return rate(number)
     return signs(wording.loss(number), glyphs)
+
+
+def rate(number: float) -> str:
+    """A learning rate: 8.1e-4."""
+    return f"{number:.1e}".replace("e-0", "e-")
 
 
 def duration(seconds: float | None, glyphs: Glyphs = UNICODE) -> str:

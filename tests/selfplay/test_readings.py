@@ -34,10 +34,10 @@ def _state(*workers: dict[str, Any]) -> RunState:
 def test_policy_surprise_is_the_mean_of_the_workers_that_know_it() -> None:
     state = _state({"policy_surprise": 0.4}, {"policy_surprise": 0.2}, {})
     assert policy_surprise(state) == pytest.approx(0.3)
-    assert "KL 0.30" in pipeline(state, 120, UNICODE).plain
+    assert "KL 0.30" in pipeline(state, state.now, 120, UNICODE).plain
     assert "surprise 0.300" in progress_line(state)
     assert policy_surprise(_state({})) is None
-    assert "KL" not in pipeline(_state({}), 120, UNICODE).plain
+    assert "KL" not in pipeline(_state({}), 0.0, 120, UNICODE).plain
 
 
 def test_cheap_searches_and_resignations_are_remarked_on_only_where_there_are_any() -> None:

@@ -59,6 +59,15 @@ def test_checkpoints_are_called_by_their_step() -> None:
     assert fmt.network("step-x") == "step-x"
 
 
+def test_small_numbers_are_written_with_an_exponent() -> None:
+    assert [fmt.loss(x) for x in (7.5e-4, -0.002, 0.0, 0.0123)] == [
+        "7.5e-4",
+        "-2.0e-3",
+        "0.000",
+        "0.012",
+    ]
+
+
 def test_tick_labels_have_the_same_number_of_decimals() -> None:
     assert fmt.axis([2.0, 2.5, 3.0]) == ["2.0", "2.5", "3.0"]
     assert fmt.axis([0.0, 2.0, 4.0]) == ["0", "2", "4"]

@@ -69,6 +69,8 @@ def _numbers(
         if at_work:
             word = "ETA" if done.whole_run else "cycle ETA" if roomy else "ETA"
             parts.append((6, f"{word} {fmt.duration(done.eta_s, glyphs)}", ""))
+    if rate := state.latest("learning_rate"):
+        parts.append((8, f"lr {fmt.rate(rate)}", ""))
     if state.memory:
         used = state.memory[-1][1]
         total = state.memory_total_mib

@@ -1,18 +1,24 @@
-"""Second line: the four stations of the loop, and which of them works."""
+"""Second line: the four stations of the loop: which works, until when, or why it does not."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from textual.content import Content
 
-from backend.forecast import candidate_step
+from backend.events import Role
+from backend.forecast import candidate_step, is_evaluating, match_left_s, steps_left_s
 from backend.selfplay.readings import policy_surprise
 from backend.state import RunState
+from backend.views import WorkerView
 from tui import format as fmt
 from tui.glyphs import Glyphs
 from tui.panes.quiet import QuietStatic
+from tui.status import worker_sign
 
 ACTIVE = "bold $good"
 IDLE = "$muted"
+PREPARING = ("starting", "loading", "tuning", "compiling")
+"""Phases in which a worker is not at its work yet."""
 
 
 class Pipeline(QuietStatic):
@@ -20,23 +26,23 @@ class Pipeline(QuietStatic):
         super().__init__("pipeline")
         self.glyphs = glyphs
 
-    def show(self, state: RunState) -> None:
-        self.put(pipeline(state, self.size.width or 120, self.glyphs))
+    def show(self, state: RunState, now: float) -> None:
+        self.put(pipeline(state, now, self.size.width or 120, self.glyphs))
 
 
-def pipeline(state: RunState, width: int, glyphs: Glyphs) -> Content:
+def pipeline(state: RunState, now: float, width: int, glyphs: Glyphs) -> Content:
     best = _best(state, glyphs)
     arrow = f" {glyphs.flow} "
     room = width - 2 - len(best) - 3 - len(arrow) * 3
     stations = [
-        _selfplay(state),
-        _training(state, glyphs),
-        _evaluation(state),
+        _selfplay(state, now, glyphs),
+        _training(state, now, glyphs),
+        _evaluation(state, now, glyphs),
         _gate(state),
     ]
-    surprise = _surprise(state)
-    if _length(stations) + len(surprise) <= room:  # Half of it would say nothing.
-        stations[0] = (stations[0][0] + surprise, stations[0][1])
+    for number, more in ((2, _left(state, now, glyphs)), (0, _about_searches(state, now, glyphs))):
+        if _length(stations) + len(more) <= room:  # Half of it would say nothing.
+            stations[number] = (stations[number][0] + more, stations[number][1])
     over = _length(stations) - room
     if over > 0:
         longest = max(range(4), key=lambda i: len(stations[i][0]))
@@ -57,41 +63,98 @@ def _length(stations: Sequence[tuple[str, str]]) -> int:
     return sum(len(text) for text, _ in stations)
 
 
-def _selfplay(state: RunState) -> tuple[str, str]:
+def _selfplay(state: RunState, now: float, glyphs: Glyphs) -> tuple[str, str]:
     speed = state.positions_per_s
     text = f"self-play {fmt.short(state.totals.games)} games"
-    if speed:
-        text += f" {fmt.short(speed)} pos/s"
-    return text, ACTIVE if speed and state.phase == "running" else IDLE
+    if speed and state.phase == "running":
+        return f"{text} {fmt.short(speed)} pos/s", ACTIVE
+    distance, halt = _halt(state, "selfplay", now, glyphs)
+    return (f"{text} {halt}" if distance > AT_WORK else text), IDLE
 
 
-def _surprise(state: RunState) -> str:
+Halt = tuple[int, str]
+"""How far from work somebody is, and why; no text where he works or waits for work."""
+
+AT_WORK: Final = 1
+"""Or about to be."""
+
+
+def _halt(state: RunState, role: Role, now: float, glyphs: Glyphs) -> Halt:
+    """Of the worker of a role that is nearest to its work."""
+    if state.phase == "stopped":
+        return 0, ""
+    if state.phase == "paused":
+        return 3, f"{glyphs.paused} paused"
+    halts = [_halted(view, now, glyphs) for view in state.workers.values() if view.role == role]
+    return min(halts, default=(0, ""))
+
+
+def _halted(view: WorkerView, now: float, glyphs: Glyphs) -> Halt:
+    sign, word, _ = worker_sign(view, now, glyphs)
+    match view.state:
+        case "running" if view.phase in PREPARING:
+            return AT_WORK, f"{sign} {word}"
+        case "running":
+            return 0, ""
+        case "paused" if view.held:
+            return 4, f"{sign} paused by hand"
+        case "failed":
+            return 5, f"{sign} given up"
+        case "exited":
+            return 3, f"{sign} {word}"
+        case _:
+            return 2, f"{sign} {word}"
+
+
+def _about_searches(state: RunState, now: float, glyphs: Glyphs) -> str:
+    """What they add to the policy, or what comes before the first of them."""
+    distance, halt = _halt(state, "selfplay", now, glyphs)
+    if distance == AT_WORK:
+        return f" {halt}"
     surprise = policy_surprise(state) if state.positions_per_s else None
     return "" if surprise is None else f" KL {surprise:.2f}"
 
 
-def _training(state: RunState, glyphs: Glyphs) -> tuple[str, str]:
+def _training(state: RunState, now: float, glyphs: Glyphs) -> tuple[str, str]:
     if state.phase == "stopped":
         return f"train {glyphs.stopped} step {fmt.count(state.step)}", IDLE
-    if state.phase == "paused":
-        return f"train {glyphs.paused} paused", IDLE
+    distance, halt = _halt(state, "trainer", now, glyphs)
+    waiting = state.trainer.waiting if state.trainer else ""
+    if waiting and distance <= AT_WORK:  # It has been heard since it was ready.
+        return f"train {glyphs.waiting} {fmt.line(waiting)}", IDLE
+    if halt:
+        return f"train {halt}", IDLE
     if state.trainer is None:
         return "train: not started", IDLE
-    if state.trainer.waiting:
-        return f"train {glyphs.waiting} {fmt.line(state.trainer.waiting)}", IDLE
     samples = state.latest("samples_per_s")
     text = f"train {glyphs.running}"
     return (f"{text} {fmt.short(samples)} samples/s" if samples else text), ACTIVE
 
 
-def _evaluation(state: RunState) -> tuple[str, str]:
+def _evaluation(state: RunState, now: float, glyphs: Glyphs) -> tuple[str, str]:
+    distance, halt = _halt(state, "evaluator", now, glyphs)
     if state.match is not None and state.phase != "stopped":
         match = state.match
         against = "" if match.opponent == state.best else f" {fmt.network(match.opponent)}"
         score = f" {fmt.percent(match.score)}" if match.played else ""
-        return f"evaluate{against} {match.played}/{match.games}{score}", ACTIVE
+        stands = f"evaluate{against} {match.played}/{match.games}{score}"
+        return (f"{stands} {halt}", IDLE) if halt else (stands, ACTIVE)
     step = candidate_step(state)
-    return (f"evaluate @{fmt.count(step)}" if step else "evaluate"), IDLE
+    text = f"evaluate @{fmt.count(step)}" if step else "evaluate"
+    # Before its turn only what will not pass by itself is worth a word.
+    is_stuck = distance > AT_WORK and state.phase == "running"
+    return (f"{text} {halt}" if is_stuck else text), IDLE
+
+
+def _left(state: RunState, now: float, glyphs: Glyphs) -> str:
+    """When the evaluation ends, or when the steps before it are made; empty when nobody can say."""
+    if state.phase != "running":
+        return ""
+    if state.match is not None:
+        left_s = match_left_s(state, now)
+        return "" if left_s is None else f" {fmt.duration(left_s, glyphs)} left"
+    left_s = None if is_evaluating(state) else steps_left_s(state, now)
+    return "" if left_s is None else f" in {fmt.duration(left_s, glyphs)}"
 
 
 def _gate(state: RunState) -> tuple[str, str]:

@@ -77,7 +77,7 @@ class Dashboard(Screen[None]):
         if not greeted:
             self.query_one(StartingPane).show(link, now)
             return
-        self.query_one(Pipeline).show(state)
+        self.query_one(Pipeline).show(state, now)
         self.query_one(TabBar).show(fresh, self.pane)
         self.charts.show(state)
         self.query_one(BoardPane).show(state)
