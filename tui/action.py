@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from backend import commands as c
 from backend.state import RunState
-from tui.client import LinkView
+from tui.client import READ_ONLY, LinkView
 from tui.playing import Playing
 
 Place = Literal["dashboard", "chart", "log", "games"]
@@ -28,12 +28,34 @@ class Context:
     link: LinkView
     checkpoint: str = ""
     """The one under the cursor."""
+    worker: str = ""
+    """The one under the cursor."""
     place: Place = "dashboard"
     has_history: bool = False
     """The run's database could be read: its curves know times and games."""
     unseen_alerts: int = 0
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Keys of the user's own as they are shown, by id of the action."""
     play: Playing | None = None
     """The game of the play screen, for the actions of that screen."""
+
+    def key_of(self, action: "Action") -> str:
+        """As it is shown."""
+        return self.keys.get(action.id) or action.shown_key
+
+
+def unreachable(context: Context) -> str:
+    """Why no order can be given to the supervisor now; empty when one can."""
+    state, link = context.state, context.link
+    if link.read_only:
+        return READ_ONLY
+    if state.phase == "stopped":
+        return "the run has ended"
+    if link.status != "connected":
+        return "not connected to the supervisor"
+    if state.phase == "stopping":
+        return "the run is stopping"
+    return ""
 
 
 def _always(context: Context) -> str:
@@ -64,7 +86,7 @@ class Action:
     command: Callable[[Context], c.ClientCommand] | None = None
     """The order for the supervisor; None for what concerns the screen alone."""
     confirm: Callable[[Context], str] | None = None
-    """Question to be answered first."""
+    """Question to be answered first; empty for none."""
 
     @property
     def shown_key(self) -> str:

@@ -2,26 +2,13 @@
 
 from backend import commands as c
 from tui import format as fmt
-from tui.action import CHARTS, Action, Context
-from tui.client import READ_ONLY
+from tui.action import CHARTS, Action, Context, unreachable
+from tui.tuning import TUNING
 from tui.viewing import VIEWING
 
 
-def _unreachable(context: Context) -> str:
-    state, link = context.state, context.link
-    if link.read_only:
-        return READ_ONLY
-    if state.phase == "stopped":
-        return "the run has ended"
-    if link.status != "connected":
-        return "not connected to the supervisor"
-    if state.phase == "stopping":
-        return "the run is stopping"
-    return ""
-
-
 def _no_checkpoint_now(context: Context) -> str:
-    if reason := _unreachable(context):
+    if reason := unreachable(context):
         return reason
     trainers = [w for w in context.state.workers.values() if w.role == "trainer"]
     if not any(w.state in ("running", "paused") for w in trainers):
@@ -30,7 +17,7 @@ def _no_checkpoint_now(context: Context) -> str:
 
 
 def _no_evaluation_now(context: Context) -> str:
-    if reason := _unreachable(context):
+    if reason := unreachable(context):
         return reason
     state = context.state
     if state.phase == "paused":
@@ -45,7 +32,7 @@ def _no_evaluation_now(context: Context) -> str:
 
 
 def _no_promotion_now(context: Context) -> str:
-    if reason := _unreachable(context):
+    if reason := unreachable(context):
         return reason
     if not context.checkpoint:
         return "there is no checkpoint to promote"
@@ -55,7 +42,7 @@ def _no_promotion_now(context: Context) -> str:
 
 
 def _no_rollback_now(context: Context) -> str:
-    return _unreachable(context) or ("" if context.state.best else "there is no best network yet")
+    return unreachable(context) or ("" if context.state.best else "there is no best network yet")
 
 
 def _ask_rollback(context: Context) -> str:
@@ -114,7 +101,7 @@ ACTIONS: tuple[Action, ...] = (
         title="Pause or resume the run",
         short="Pause",
         help="Workers finish their step or move, then wait. Nothing is lost.",
-        refused=_unreachable,
+        refused=unreachable,
         command=_pause_or_resume,
     ),
     Action(
@@ -158,6 +145,7 @@ ACTIONS: tuple[Action, ...] = (
         command=lambda context: c.Rollback(reason=""),
         confirm=_ask_rollback,
     ),
+    *TUNING,
     *(
         Action(
             id=f"pane-{id}",
@@ -206,6 +194,13 @@ ACTIONS: tuple[Action, ...] = (
         help="This page.",
     ),
     Action(
+        id="palette",
+        key="colon",
+        key_label=":",
+        title="Palette: every action by name",
+        help="So does ctrl+p.",
+    ),
+    Action(
         id="detach",
         key="q",
         title="Leave the screen; the run goes on",
@@ -218,7 +213,7 @@ ACTIONS: tuple[Action, ...] = (
         title="Stop the run",
         short="Stop",
         help="Saves and ends all workers; asks first.",
-        refused=_unreachable,
+        refused=unreachable,
         command=lambda context: c.StopRun(),
         confirm=_ask_stop,
     ),

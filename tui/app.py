@@ -1,10 +1,11 @@
 """The application: keys, routing between link and dashboard, leaving. It draws nothing."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
+from types import MappingProxyType
 from typing import ClassVar
 
 from textual import on
@@ -12,7 +13,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from backend.alerts_config import AlertsConfig
+from backend.config import Config
 from backend.events import Level
 from backend.play.opponents import opponents
 from backend.rundir import RunDirectory
@@ -24,14 +25,18 @@ from tui.action import Action, Context, Place
 from tui.actions import ACTIONS, BY_ID
 from tui.client import Client, Link
 from tui.glyphs import ASCII, UNICODE
+from tui.keymap import keymap, shown_keys
 from tui.panes.alerts import unseen
 from tui.panes.bars import Strip
+from tui.panes.workers import WorkersPane
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dashboard import Dashboard
 from tui.screens.games import GamesScreen
 from tui.screens.logs import LogScreen
 from tui.screens.pages import cycles_page, help_page
 from tui.screens.play import PlayScreen, new_play
+from tui.screens.tuning import SettingScreen, WorkerScreen
+from tui.tuning import TUNING
 
 WIDTHS = [(0, "-narrow"), (110, "-wide")]
 HEIGHTS = [(0, "-short"), (34, "-tall")]
@@ -64,9 +69,15 @@ class ControlCentre(App[int]):
         clock: Callable[[], float] = time.time,
         refresh_s: float = REFRESH_S,
         rings: bool = True,
+        keys: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`rings` for a new warning or error: the bell of the terminal."""
+        """`rings` for a new warning or error: the bell of the terminal. `keys` are the user's own.
+
+        Raises ConfigError for keys that cannot be.
+        """
         super().__init__()
+        self.keys = shown_keys(keys)
+        self.set_keymap(keymap(keys))
         self.link = link
         self.run_dir = run_dir
         self.glyphs = ASCII if ascii else UNICODE
@@ -122,7 +133,9 @@ class ControlCentre(App[int]):
             self.link.state,
             self.link.view,
             self.dashboard.selected_checkpoint,
+            self.dashboard.selected_worker,
             place=self.place,
+            keys=self.keys,
             has_history=not self.dashboard.charts.history.is_empty,
             unseen_alerts=len(unseen(self.link.state, self.dashboard.seen_until).alerts),
         )
@@ -177,8 +190,14 @@ class ControlCentre(App[int]):
         if isinstance(screen, PlayScreen):
             yield from screen.commands()
             return
+        context = self.context
         for action in ACTIONS:
-            yield SystemCommand(action.title, action.help, partial(self.action_act, action.id))
+            key = context.key_of(action)
+            text = f"{key}  {action.help}" if action.help else key
+            yield SystemCommand(action.title, text, partial(self.action_act, action.id))
+        for name, value in self.link.state.settings.items():
+            now = f"It is {value} now"
+            yield SystemCommand(f"Change {name}", now, partial(self.change_setting, name))
         yield SystemCommand("Theme", "Choose one of all themes", self.action_change_theme)
         yield SystemCommand(
             "Screenshot",
@@ -205,6 +224,13 @@ class ControlCentre(App[int]):
             self._do(id)
             self.redraw()
 
+    def change_setting(self, name: str) -> None:
+        """Asks for the value of one setting, or says why not."""
+        if reason := BY_ID["tune"].refused(self.context):
+            self.toast(f"Change {name}: {reason}", "warning")
+        else:
+            self.run_worker(self._tune(name), group="orders")
+
     def save_picture(self) -> None:
         """Without a path Textual takes the user's downloads, which need not exist."""
         self.deliver_screenshot(path=str(Path.cwd()))
@@ -230,8 +256,14 @@ class ControlCentre(App[int]):
                 self.dashboard.seen_until = self.link.state.alerts[-1].at
             case "log":
                 self.push_screen(LogScreen(self.run_dir, self.glyphs))
+            case "find":
+                self.run_worker(self._find())
             case "games":
                 self.push_screen(GamesScreen(self.run_dir, self.glyphs))
+            case "palette":
+                self.action_command_palette()
+            case "tune":
+                self.run_worker(self._tune(), group="orders")
             case "flip":
                 self.dashboard.flip_board()
             case "cycles":
@@ -264,9 +296,8 @@ class ControlCentre(App[int]):
 
     async def _order(self, action: Action, context: Context) -> None:
         assert action.command is not None
-        if action.confirm is not None and not await self.push_screen_wait(
-            ConfirmScreen(action.confirm(context))
-        ):
+        question = action.confirm(context) if action.confirm is not None else ""
+        if question and not await self.push_screen_wait(ConfirmScreen(question)):
             return
         reply = await self.link.request(action.command(context))
         if self.link.state.phase == "stopped":
@@ -275,6 +306,32 @@ class ControlCentre(App[int]):
             self.toast(f"{action.title}: {reply.refused}", "warning")
         else:
             self.toast(reply.text or f"{action.title}: done")
+
+    async def _find(self) -> None:
+        screen = LogScreen(self.run_dir, self.glyphs)
+        await self.push_screen(screen)
+        screen.do("log-search")
+
+    async def _tune(self, name: str = "") -> None:
+        """Asks for a setting and its value until one is set or nothing is wanted."""
+        dialog = SettingScreen(self.link.state, self.link.request, name)
+        if done := await self.push_screen_wait(dialog):
+            self.toast(done)
+
+    @on(WorkersPane.Chosen)
+    def _worker_chosen(self) -> None:
+        self.run_worker(self._ask_worker(), group="orders")
+
+    async def _ask_worker(self) -> None:
+        """What to do with the worker under the cursor, for a mouse and for Enter."""
+        context = self.context
+        choices = tuple(
+            (a.id, f"{context.key_of(a)}  {a.title}", a.refused(context))
+            for a in TUNING
+            if a.command
+        )
+        if id := await self.push_screen_wait(WorkerScreen(context.worker, choices)):
+            self.action_act(id)
 
 
 def leaving_code(link: Link) -> int:
@@ -303,21 +360,28 @@ def run_app(
     ascii: bool = False,
     read_only: bool = False,
     supervisor_exit: Callable[[], int | None] = lambda: None,
+    keys: Mapping[str, str] | None = None,
 ) -> int:
     """Attach to the run's supervisor until the user leaves; the exit code for the shell.
 
     `supervisor_exit` is for a caller that has started the supervisor itself: its exit status, None
     while it lives. With it a supervisor that dies before it opens its socket is seen as such.
+    `keys` are the user's own; without them those that the run keeps. Raises ConfigError for keys
+    that cannot be.
     """
     client = Client(run_dir / "socket", supervisor_exit=supervisor_exit, read_only=read_only)
-    code = ControlCentre(client, run_dir=run_dir, ascii=ascii, rings=_rings(run_dir)).run()
+    run = RunDirectory(run_dir)
+    # A run that is being made just now has no settings yet; those of its start are not known here.
+    kept = run.read_config() if run.exists else Config()
+    app = ControlCentre(
+        client,
+        run_dir=run_dir,
+        ascii=ascii,
+        rings=kept.alerts.bell,
+        keys=kept.keys if keys is None else keys,
+    )
+    code = app.run()
     for line in farewell(client.state, run_dir):
         print(line)
     never_heard = not client.state.pid
     return (supervisor_exit() or 0) if never_heard else (code or 0)
-
-
-def _rings(run_dir: Path) -> bool:
-    run = RunDirectory(run_dir)
-    # A run that is being made just now has no settings yet; those of its start are not known here.
-    return run.read_config().alerts.bell if run.exists else AlertsConfig().bell

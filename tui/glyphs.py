@@ -22,6 +22,8 @@ class Glyphs:
     starting: str
     best: str
     checkpoint: str
+    changed: str
+    """A setting."""
     up: str
     down: str
     level: str
@@ -67,6 +69,7 @@ UNICODE: Final = Glyphs(
     starting="◌",
     best="★",
     checkpoint="^",
+    changed="◆",
     up="▲",
     down="▼",
     level="=",
@@ -105,6 +108,7 @@ ASCII: Final = Glyphs(
     starting=".",
     best="*",
     checkpoint="^",
+    changed="=",
     up="^",
     down="v",
     level="=",

@@ -59,8 +59,9 @@ class Curve:
         return Series(self.y) if self.known is None else self.known
 
 
-MarkKind = Literal["checkpoint", "alert", "missing", "best"]
-"""Rising in importance, as they hide each other: saved, alert, not a number, promoted."""
+MarkKind = Literal["checkpoint", "setting", "alert", "missing", "best"]
+"""Rising in importance, as they hide each other: saved, a setting changed, alert, not a number,
+promoted."""
 
 
 @dataclass(frozen=True)
@@ -265,6 +266,7 @@ class _Plotter:
         glyphs = self.style.glyphs
         signs: dict[MarkKind, tuple[str, Role]] = {
             "checkpoint": (glyphs.checkpoint, "mark"),
+            "setting": (glyphs.changed, "mark"),
             "alert": ("!", "alert"),
             "missing": (glyphs.failed, "limit"),
             "best": (glyphs.best, "best"),

@@ -157,9 +157,9 @@ _ON_CHARTS: Final = (
     Action(
         id="next-task",
         key="m",
-        title="Next self-supervised task",
-        help="The chart of the self-supervised tasks shows the next one: piece, threat, pin, "
-        "fork, control.",
+        title="Next of the charts that share a place",
+        help="The self-supervised tasks: piece, threat, pin, fork, control; memory, learning rate, "
+        "norm of the gradient.",
         places=CHARTS,
     ),
 )
@@ -172,6 +172,14 @@ _ON_LOG: Final = (
         key="L",
         title="Log screen",
         help="The whole log of the run: levels, sources, search, marks, export.",
+        places=CHARTS,
+    ),
+    Action(
+        id="find",
+        key="slash",
+        key_label="/",
+        title="Open the log and search it",
+        help="",
         places=CHARTS,
     ),
     Action(

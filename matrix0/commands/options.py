@@ -39,9 +39,10 @@ def asked_settings(
     """The settings asked for and the name of their preset; what is not said, an old run decides."""
     from backend.settings import build_config
 
+    if preset is None and directory.exists:
+        # A file with nothing but keys asks for no other settings than the run has.
+        return build_config(file=file, overrides=overrides, base=directory.read_config()), ""
     if preset is None and file is None:
-        if directory.exists:
-            return build_config(overrides=overrides, base=directory.read_config()), ""
         say(f"a new run without --preset or --config: taking preset {FIRST_PRESET}")
         preset = FIRST_PRESET
     return build_config(preset, file, overrides), preset or ""

@@ -87,7 +87,9 @@ def control_centre(
 
     from backend.processes import start_detached
     from tui.app import run_app
+    from tui.keymap import keymap
 
+    keymap(config.keys)
     directory.create()
     holder = directory.holder()
     if holder is not None and not holder.is_supervisor:
@@ -96,9 +98,14 @@ def control_centre(
     if holder is not None:
         if cycles:
             say(f"{directory.path} is already at work: --cycles {cycles} changes nothing")
-        raise typer.Exit(run_app(directory.path, ascii=_is_ascii_only()))
+        raise typer.Exit(run_app(directory.path, ascii=_is_ascii_only(), keys=config.keys))
     supervisor = start_detached(directory, cycles=cycles)
-    code = run_app(directory.path, ascii=_is_ascii_only(), supervisor_exit=supervisor.poll)
+    code = run_app(
+        directory.path,
+        ascii=_is_ascii_only(),
+        supervisor_exit=supervisor.poll,
+        keys=config.keys,
+    )
     raise typer.Exit(code)
 
 

@@ -109,6 +109,7 @@ def test_what_is_hard_to_undo_asks_first() -> None:
         "promote",
         "rollback",
         "stop",
+        "worker-restart",
     }
 
 

@@ -95,7 +95,7 @@ def _pieces(shown: list[tuple[Action, str]], context: Context) -> list[Piece]:
     pieces: list[Piece] = [(" ", "", "")]
     for action, word in shown:
         possible = not action.refused(context)
-        pieces.append((action.shown_key, "bold $accent" if possible else "$muted", action.id))
+        pieces.append((context.key_of(action), "bold $accent" if possible else "$muted", action.id))
         pieces.append((f" {word}  ", "" if possible else "$muted", action.id))
     return pieces
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from rich.segment import Segment
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
@@ -37,10 +38,16 @@ class ChartSpec:
     can_smooth: bool = True
     others: tuple["ChartSpec", ...] = ()
     """Charts that take its place in turn, those that have something to show."""
+    turns_to: str = "next task"
+    """What they are, for the lower border."""
 
 
 class LineChart(Widget, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"chart--{role}" for role in ROLES}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "screen.step_chart(1)", show=False),
+        Binding("k", "screen.step_chart(-1)", show=False),
+    ]
 
     class Touched(Message):
         """The mouse has done something at a place of the x axis."""
@@ -160,7 +167,7 @@ class LineChart(Widget, can_focus=True):
         if self.view.window is not None and self.view.axis == self.figure.x_unit:
             parts.append("zoomed, 0 shows all")
         if any(self._figure(other).curves for other in self._first.others):
-            parts.append("m: next task")
+            parts.append(f"m: {self._first.turns_to}")
         return dot.join(parts)
 
     def _figure(self, spec: ChartSpec) -> Figure:

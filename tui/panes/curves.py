@@ -8,7 +8,7 @@ from backend.state import RunState
 from model.ssl.tasks import OPEN_TASKS, TaskName
 from tui.history import History, Track
 from tui.panes.chart import ChartSpec
-from tui.plot import Curve, Figure, Mark
+from tui.plot import Curve, Figure, Mark, MarkKind
 from tui.viewport import Axis
 
 Points = tuple[tuple[float, float], ...]
@@ -36,16 +36,26 @@ def _marks(state: RunState, history: History, axis: Axis) -> tuple[Mark, ...]:
             state.checkpoints, history.placed(steps, "step", axis).tolist(), strict=True
         )
     ]
-    return (*saved, *_alerts(state, history, axis))
+    return (*saved, *_happened(state, history, axis))
 
 
-def _alerts(state: RunState, history: History, axis: Axis) -> tuple[Mark, ...]:
-    alerts = [a for a in state.alerts if a.level != "info"]
-    when = history.placed(np.array([a.at for a in alerts]), "time", axis)
-    return tuple(
-        Mark(x, "missing" if "not finite" in a.text else "alert")
-        for a, x in zip(alerts, when.tolist(), strict=True)
-    )
+def _happened(state: RunState, history: History, axis: Axis) -> tuple[Mark, ...]:
+    """What has a time and no checkpoint: alerts, changed settings, numbers that were none."""
+    times: list[tuple[float, MarkKind]] = [
+        (alert.at, "alert") for alert in state.alerts if alert.level != "info"
+    ]
+    times += [(fault.at, "missing") for fault in state.non_finite if not fault.step]
+    steps: list[tuple[float, MarkKind]] = [(c.step, "setting") for c in state.changes]
+    steps += [(fault.step, "missing") for fault in state.non_finite if fault.step]
+    return (*_placed(times, history, "time", axis), *_placed(steps, history, "step", axis))
+
+
+def _placed(
+    events: list[tuple[float, MarkKind]], history: History, known: Axis, axis: Axis
+) -> list[Mark]:
+    """Marks along `axis` of events whose place along another one is known."""
+    places = history.placed(np.array([x for x, _ in events], dtype=np.float64), known, axis)
+    return [Mark(x, kind) for x, (_, kind) in zip(places.tolist(), events, strict=True)]
 
 
 def _waiting_text(state: RunState) -> str:
@@ -60,7 +70,8 @@ def _metrics(id: str, title: str, curves: tuple[tuple[str, str, bool], ...]) -> 
     def inputs(state: RunState, history: History) -> tuple[object, ...]:
         points = tuple(state.metrics.get(name) for name in names)
         waiting = state.trainer if not any(points) else None
-        return (*points, state.checkpoints, state.best, state.alerts, waiting, history.version)
+        seen = (state.checkpoints, state.best, state.alerts, state.changes, state.non_finite)
+        return (*points, *seen, waiting, history.version)
 
     def figure(state: RunState, history: History, axis: Axis) -> Figure:
         axis = "step" if history.is_empty else axis
@@ -76,6 +87,12 @@ def _metrics(id: str, title: str, curves: tuple[tuple[str, str, bool], ...]) -> 
         return Figure(curves=tuple(found), marks=marks, x_unit=axis, empty=empty)
 
     return ChartSpec(id, lambda state: title, inputs, figure, names)
+
+
+def _plain(title: str, metric: str) -> ChartSpec:
+    """One reading as it is, in the place of the memory."""
+    spec = _metrics("memory", title, ((metric, title.split()[-1], False),))
+    return replace(spec, can_log=False, can_smooth=False)
 
 
 def _task(task: TaskName, title: str) -> ChartSpec:
@@ -94,7 +111,7 @@ def _memory(state: RunState, history: History, axis: Axis) -> Figure:
         curves=(_curve(state.memory, "memory", scale=1 / 1024),) if state.memory else (),
         limit=total or None,
         limit_label=f"device {total:.1f}",
-        marks=_alerts(state, history, "time"),
+        marks=_happened(state, history, "time"),
         from_zero=True,
         x_unit="time",
         empty="no worker has reported its memory yet",
@@ -111,9 +128,14 @@ CHARTS: tuple[ChartSpec, ...] = (
     ChartSpec(
         "memory",
         _memory_title,
-        lambda state, history: (state.memory, state.memory_total_mib, state.alerts),
+        lambda state, history: (state.memory, state.memory_total_mib, state.alerts, state.changes),
         _memory,
         can_log=False,
         can_smooth=False,
+        others=(
+            _plain("learning rate", "learning_rate"),
+            _plain("gradient norm", "grad_norm"),
+        ),
+        turns_to="rate, gradient",
     ),
 )

@@ -1,6 +1,7 @@
 """Who works, at what, how fast, and who is being restarted."""
 
 from textual.content import Content
+from textual.message import Message
 
 from backend.selfplay.readings import remarks
 from backend.state import RunState
@@ -26,10 +27,16 @@ STALE_BEAT_S = 5.0
 
 
 class WorkersPane(StateTable):
+    class Chosen(Message):
+        """Something should be done with the worker under the cursor: Enter, or a second click."""
+
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__("workers", COLUMNS)
         self.glyphs = glyphs
         self._titles = Titles(self)
+
+    def on_data_table_row_selected(self) -> None:
+        self.post_message(self.Chosen())
 
     def show(self, state: RunState, now: float) -> None:
         self.show_rows(worker_rows(state, now, self.glyphs))
@@ -74,7 +81,9 @@ def _details(view: WorkerView) -> list[str]:
     if chosen is not None:
         speed = fmt.short(chosen.evaluations_per_s)
         computed = f"{fmt.line(chosen.backend)} {fmt.line(chosen.precision)} {speed}/s"
-    return [text for text in (fmt.line(view.detail), computed) if text]
+    held = "paused by hand, w resumes" if view.held else ""
+    failed = "W starts it again" if view.state == "failed" else ""
+    return [text for text in (held, failed, fmt.line(view.detail), computed) if text]
 
 
 def counts(state: RunState, glyphs: Glyphs) -> str:

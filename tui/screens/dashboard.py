@@ -91,6 +91,10 @@ class Dashboard(Screen[None]):
     def selected_checkpoint(self) -> str:
         return self.query_one(CheckpointsPane).selected_key
 
+    @property
+    def selected_worker(self) -> str:
+        return self.query_one(WorkersPane).selected_key
+
     # What keys do to the screen alone ------------------------------------------------------------
 
     def go_to(self, pane: str) -> None:
@@ -117,6 +121,9 @@ class Dashboard(Screen[None]):
         self.pane = "charts"
         self._mark_pane()
         self.charts.step(by)
+
+    def action_step_chart(self, by: int) -> None:
+        self.step_chart(by)
 
     @on(ChartGrid.Maximise)
     def toggle_zoom(self) -> None:

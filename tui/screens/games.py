@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 import numpy as np
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
@@ -37,6 +38,11 @@ MAX_ROWS: Final = 500
 
 class GamesTable(StateTable):
     """Its keys to the sides and the ends are those of the game."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("h", "cursor_left", show=False),
+        Binding("l", "cursor_right", show=False),
+    ]
 
     def __init__(self) -> None:
         columns = (

@@ -31,6 +31,8 @@ class PageScreen(ModalScreen[None]):
         Binding("q", "leave", show=False),
         Binding("j", "scroll('down')", show=False),
         Binding("k", "scroll('up')", show=False),
+        Binding("g", "end('start')", show=False),
+        Binding("G", "end('end')", show=False),
     ]
 
     def __init__(self, title: Content, text: Content, *, last: bool = False) -> None:
@@ -57,10 +59,17 @@ class PageScreen(ModalScreen[None]):
     def action_scroll(self, direction: str) -> None:
         self.query_one(".page", VerticalScroll).scroll_relative(y=1 if direction == "down" else -1)
 
+    def action_end(self, which: str) -> None:
+        page = self.query_one(".page", VerticalScroll)
+        if which == "start":
+            page.scroll_home(animate=False)
+        else:
+            page.scroll_end(animate=False)
+
 
 APP_KEYS = (
     ("^p", "Palette: all actions and themes by name"),
-    ("Tab", "Next pane; arrows or j k move in it, G follows the log"),
+    ("Tab", "Next pane; arrows or h j k l move in it, g and G go to the ends of lists"),
 )
 
 
@@ -77,7 +86,7 @@ def help_text(
             title = " and ".join(PLACES[place] for place in places) or "everywhere"
             parts.append((f"\n{title.capitalize()}\n", "bold underline"))
         reason = action.refused(context)
-        parts.append((f"{action.shown_key:>6}  ", "bold $accent"))
+        parts.append((f"{context.key_of(action):>6}  ", "bold $accent"))
         parts.append((action.title, "bold"))
         if action.help:
             parts.append((f"\n        {action.help}", "$muted"))
