@@ -20,6 +20,7 @@ from matrix0.commands import (
     data,
     doctor,
     inference,
+    keeping,
     lr_find,
     match,
     network,
@@ -65,6 +66,7 @@ app.command("play")(play.play)
 app.command("ratings")(ratings.ratings)
 app.command("suite")(suite.suite)
 app.command("report")(report.report)
+app.command("verify")(keeping.verify)
 app.command("promote")(best.promote)
 app.command("rollback")(best.rollback)
 app.command("tensorboard")(tensorboard.tensorboard)

@@ -72,6 +72,7 @@ FLAGS = {
     ],
     "matrix0 tensorboard": ["--out", "RUN"],
     "matrix0 train": ["--config", "--preset", "--run", "--set", "--source", "--steps"],
+    "matrix0 verify": ["--json", "--quick", "RUN"],
     "matrix0 worker": ["--run", "--worker", "ROLE"],
     "matrix0-tui": [
         *("--config", "--cycles", "--json", "--list", "--no-ui", "--preset", "--read-only"),
@@ -130,6 +131,7 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
         "tournament",
         "tensorboard",
         "train",
+        "verify",
     }
 
 

@@ -256,7 +256,7 @@ def save_checkpoint(
         run.checkpoints,
         step=step,
         model=config.model,
-        parts={"model": arrays, "ema": arrays, "optimizer": arrays},
+        parts={"model": arrays, "ema": arrays, "optimizer": {"rng.mask": np.zeros(8, np.uint8)}},
         parent=parent,
         metrics=metrics,
     )
