@@ -64,6 +64,12 @@ class CheckpointError(Matrix0Error):
     exit_code = ExitCode.BAD_DATA
 
 
+class BackupError(Matrix0Error):
+    """A backup is damaged or cannot be made or brought back."""
+
+    exit_code = ExitCode.BAD_DATA
+
+
 class ReplayError(Matrix0Error):
     """A shard is missing, damaged, or holds something that is not chess."""
 

@@ -19,6 +19,7 @@ from random import Random
 from typing import Final
 
 from backend.alerts import AlertHook
+from backend.backups.schedule import Backups
 from backend.commands import (
     AddShard,
     ChangeSetting,
@@ -180,6 +181,7 @@ class Supervisor:
                 tasks.create_task(self._crew.watch()),
                 tasks.create_task(self._intake.run(self._on_admitted)),
                 tasks.create_task(self._ledger.keep_flushing()),
+                tasks.create_task(Backups(run, config.supervisor, self._ledger).run()),
                 tasks.create_task(AlertHook(config.alerts, self._ledger, run.name).run()),
             ]
             await self._stop.wait()

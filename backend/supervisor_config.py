@@ -25,6 +25,12 @@ class SupervisorConfig:
     """Seconds between asking a worker to stop and killing it."""
     keep_checkpoints: int = 5
     """The last ones; the first, the best and those saved by hand are always kept."""
+    backup_every_s: float = 86400.0
+    """Seconds between two backups of the run while it works; 0 means none are made."""
+    backup_folder: str = ""
+    """Where they go, best on another disk; empty: backups/ of the run, whose files they share."""
+    keep_backups: int = 3
+    """The last ones; at least 3."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -37,6 +43,8 @@ class SupervisorConfig:
         ):
             _require(getattr(self, name) > 0, name, getattr(self, name), "must be > 0")
         _require(self.max_crashes >= 1, "max_crashes", self.max_crashes, "must be at least 1")
+        _require(self.backup_every_s >= 0, "backup_every_s", self.backup_every_s, "must be >= 0")
+        _require(self.keep_backups >= 3, "keep_backups", self.keep_backups, "must be at least 3")
         _require(
             self.keep_checkpoints >= 1, "keep_checkpoints", self.keep_checkpoints, "must be >= 1"
         )

@@ -28,6 +28,7 @@ FLAGS = {
         *("--arm", "--games", "--json", "--minutes", "--out", "--preset", "--puzzles", "--run"),
         *("--seeds", "--set", "--simulations", "--steps", "--vary"),
     ],
+    "matrix0 backup": ["--keep", "RUN", "[DEST]"],
     "matrix0 config": ["--config", "--preset", "--set"],
     "matrix0 ctl": [],
     "matrix0 ctl checkpoint": ["--json", "--run", "--wait"],
@@ -62,6 +63,7 @@ FLAGS = {
     ],
     "matrix0 ratings": ["--run"],
     "matrix0 report": ["--output", "RUN"],
+    "matrix0 restore": ["BACKUP", "[DIR]"],
     "matrix0 rollback": ["--reason", "--run"],
     "matrix0 suite": ["--limit", "--player", "--run", "--simulations", "--syzygy", "FILE"],
     "matrix0 supervise": ["--cycles", "--run"],
@@ -110,6 +112,7 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
     }
     assert listed == {
         "ablate",
+        "backup",
         "config",
         "ctl",
         "doctor",
@@ -126,6 +129,7 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
         "rate",
         "ratings",
         "report",
+        "restore",
         "rollback",
         "suite",
         "tournament",

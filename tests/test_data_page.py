@@ -60,6 +60,8 @@ WRITERS = {
     "logs/supervisor.log": ("processes.py", 'log_file("supervisor")'),
     "quarantine/<time>-<name>": ("recovery.py", 'run.quarantine / f"{stamp}-{name}"'),
     "backups/v<version>.db": ("store/store.py", 'f"v{version}.db"'),
+    "backups/<run>-<time>.json": ("backups/make.py", 'f"{self.run.name}-{day}{ending}.json"'),
+    "backups/files/<sha256>": ("backups/make.py", "self.folder / FILES / sha256"),
     "<name>.tmp.<pid>.<8 hex digits>": ("commit.py", "{path.name}.tmp.{os.getpid()}."),
 }
 """File of the table -> where its name is made."""

@@ -32,6 +32,7 @@ from backend.events import (
 )
 from backend.store.journal import Fact
 from backend.store.schema import FIELDS, MIGRATIONS
+from backend.store.snapshot import snapshot
 
 PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
@@ -397,7 +398,10 @@ async def _migrate(db: aiosqlite.Connection, path: Path) -> None:
             f"this one knows versions up to {len(MIGRATIONS)}"
         )
     if 0 < version < len(MIGRATIONS):
-        await db.execute("VACUUM INTO ?", (str(path.parent / "backups" / f"v{version}.db"),))
+        backups = path.parent / "backups"
+        backups.mkdir(mode=0o700, exist_ok=True)
+        # A start that was killed before the step may have left one: it is replaced.
+        await asyncio.to_thread(snapshot, path, backups / f"v{version}.db")
     for number, statements in enumerate(MIGRATIONS[version:], version + 1):
         await db.execute("BEGIN IMMEDIATE")
         for statement in statements:

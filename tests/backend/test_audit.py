@@ -17,15 +17,6 @@ from tests.backend.fakes.process import SupervisorProcess, prepare
 from tests.command_line import Run
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    """One cycle of a real supervisor with fake workers, stopped."""
-    path = prepare(tmp_path_factory.mktemp("whole") / "run")
-    with SupervisorProcess(path, "--cycles", "1") as supervisor:
-        assert supervisor.finish() == 0
-    return RunDirectory(path)
-
-
 @pytest.fixture
 def copy(whole: RunDirectory, tmp_path: Path) -> RunDirectory:
     shutil.copytree(whole.path, tmp_path / "run")

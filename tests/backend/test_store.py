@@ -101,11 +101,15 @@ async def test_time_at_work_leaves_out_pauses_and_the_time_between_two_starts(
     await store.close()
 
 
+@pytest.mark.parametrize("is_second_try", [False, True])
 async def test_a_database_of_version_1_is_brought_up_to_date_with_what_it_holds(
-    tmp_path: Path,
+    tmp_path: Path, is_second_try: bool
 ) -> None:
-    (tmp_path / "backups").mkdir()
     path = tmp_path / "m.db"
+    if is_second_try:
+        # A start that was killed between the copy and the step.
+        (tmp_path / "backups").mkdir()
+        (tmp_path / "backups" / "v1.db").write_bytes(b"half")
     with closing(sqlite3.connect(path)) as old:
         for statement in VERSION_1:
             old.execute(statement)
@@ -121,7 +125,9 @@ async def test_a_database_of_version_1_is_brought_up_to_date_with_what_it_holds(
     with reading.read_only(path) as connection:
         rows = connection.execute("SELECT llr, promotes_anyway FROM decisions ORDER BY cycle")
         assert rows.fetchall() == [(None, None), (1.5, 1)]
-    assert (tmp_path / "backups" / "v1.db").exists()
+    with reading.read_only(tmp_path / "backups" / "v1.db") as before:
+        assert before.execute("PRAGMA user_version").fetchone() == (1,)
+        assert before.execute("SELECT cycle FROM decisions").fetchall() == [(1,)]
 
 
 async def test_pairs_of_a_match_enter_the_pool_by_colour_and_once(tmp_path: Path) -> None:
