@@ -1,36 +1,84 @@
-"""A file that only grows: what is appended is on disk as a whole, or not there at all."""
+"""A file that only grows: what is appended is on disk as a whole, or not there at all.
 
-import os
+After an fsync that failed nobody knows what the disk has of a file, and another fsync of it could
+report success falsely. So the next append writes a new file, with what had been kept, in its place.
+"""
+
+import contextlib
 from pathlib import Path
+from typing import Final
 
-from backend.commit import OS
+from backend.commit import Writer, commit_file
 from backend.disk import writing_to
+from backend.filesystem import OS, FileSystem
+
+_CHUNK: Final = 1 << 20
 
 
 class Appender:
     """Appends to one file, of which there is one writer."""
 
-    def __init__(self, path: Path, keep: int) -> None:
+    def __init__(self, path: Path, keep: int, *, fs: FileSystem = OS) -> None:
         """Opens or makes the file and cuts it to its first `keep` bytes. OSError if it cannot."""
         self._path = path
         self._length = keep
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        os.ftruncate(self._fd, keep)
-        OS.sync(self._fd)
-        OS.sync_directory(path.parent)
+        self._fs = fs
+        self._fd: int | None = fs.open(path)
+        try:
+            fs.truncate(self._fd, keep)
+            fs.sync(self._fd)
+            fs.sync_directory(path.parent)
+        except OSError:
+            self.close()
+            raise
 
     def append(self, data: bytes) -> None:
-        """RunDirectoryError when the disk takes it no more; the file is then as before."""
+        """RunDirectoryError when the disk takes it no more; the file is then as before.
+
+        NotCommittedError when it could not be made anew after an fsync that failed.
+        """
         with writing_to(self._path):
+            if self._fd is None:
+                renew(self._path, self._length, fs=self._fs)
+                self._fd = self._fs.open(self._path)
             try:
-                done = 0
-                while done < len(data):
-                    done += os.pwrite(self._fd, data[done:], self._length + done)
-                OS.sync(self._fd)
+                write_all_at(self._fs, self._fd, data, self._length)
             except OSError:
-                os.ftruncate(self._fd, self._length)
+                with contextlib.suppress(OSError):  # The next append starts there anyway.
+                    self._fs.truncate(self._fd, self._length)
+                raise
+            try:
+                self._fs.sync(self._fd)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._fs.truncate(self._fd, self._length)
+                self.close()
                 raise
         self._length += len(data)
 
     def close(self) -> None:
-        os.close(self._fd)
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            with contextlib.suppress(OSError):  # All that was acknowledged has been synced.
+                self._fs.close(fd)
+
+
+def renew(path: Path, keep: int, *, fs: FileSystem = OS) -> None:
+    """Puts a new file with the first `keep` bytes in the place of `path`; errors of a commit."""
+
+    def copy(writer: Writer) -> None:
+        rest = keep
+        with path.open("rb") as old:
+            while rest and (chunk := old.read(min(rest, _CHUNK))):
+                writer.write(chunk)
+                rest -= len(chunk)
+
+    commit_file(path, copy, fs=fs)
+
+
+def write_all_at(fs: FileSystem, fd: int, data: bytes, offset: int) -> None:
+    """Writes `data` behind `offset`, however little one call takes. OSError if it cannot."""
+    rest = memoryview(data)
+    while rest:
+        written = fs.write_at(fd, rest, offset)
+        rest, offset = rest[written:], offset + written

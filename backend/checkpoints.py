@@ -25,8 +25,9 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from backend.commit import OS, AddFile, FileSystem, commit_directory, remove_directory
+from backend.commit import AddFile, commit_directory, make_directory, remove_directory
 from backend.errors import CheckpointError
+from backend.filesystem import OS, FileSystem
 from model.config import ModelConfig
 
 Part = Literal["model", "ema", "optimizer"]
@@ -148,7 +149,7 @@ def save(
         )
         add(MANIFEST, _text(_document(manifest)))
 
-    root.mkdir(parents=True, exist_ok=True)
+    make_directory(root, fs=fs)
     return commit_directory(root / name, fill, fs=fs)
 
 

@@ -3,27 +3,22 @@
     write beside, hashing -> fsync the file -> [fsync the temporary directory]
       -> rename -> fsync the parent
 
-Every durable write of Matrix0 goes through here, and every system call through one `FileSystem`,
-so that a test can let the n-th call fail. A failed fsync is never repeated: the kernel may have
-dropped the pages, and a second call would report success falsely (PostgreSQL's "fsyncgate").
+Every durable write of Matrix0 goes through here or, where a file grows, through `appending.py`. A
+failed fsync is never repeated: the kernel may have dropped the pages, and a second call would
+report success falsely (PostgreSQL's "fsyncgate").
 """
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from backend.errors import Matrix0Error
-
-_NO_FULL_SYNC: Final = frozenset((errno.ENOTSUP, errno.EINVAL, errno.ENOTTY))
-"""Some network and FUSE volumes do not know F_FULLFSYNC; there fsync is the best there is."""
+from backend.filesystem import OS, FileSystem
 
 _TEMPORARY: Final = re.compile(r".+\.tmp\.\d+\.[0-9a-f]{8}")
 
@@ -34,69 +29,6 @@ class NotCommittedError(Matrix0Error):
 
 class DurabilityUncertainError(Matrix0Error):
     """The final name is visible but may not survive a power cut; treat it as not acknowledged."""
-
-
-class FileSystem(Protocol):
-    """The system calls of a commit. Each raises OSError on failure."""
-
-    def create(self, path: Path) -> int: ...
-    def write(self, fd: int, data: memoryview) -> int: ...
-    def sync(self, fd: int) -> None: ...
-    def close(self, fd: int) -> None: ...
-    def make_directory(self, path: Path) -> None: ...
-    def sync_directory(self, path: Path) -> None: ...
-    def rename(self, old: Path, new: Path) -> None: ...
-    def remove(self, path: Path) -> None: ...
-
-
-class OsFileSystem:
-    """The real one."""
-
-    def create(self, path: Path) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(path, flags, 0o600)
-
-    def write(self, fd: int, data: memoryview) -> int:
-        return os.write(fd, data)
-
-    def sync(self, fd: int) -> None:
-        # On macOS fsync only hands the data to the drive.
-        full_sync = getattr(fcntl, "F_FULLFSYNC", None)
-        if full_sync is None:
-            os.fsync(fd)
-            return
-        try:
-            fcntl.fcntl(fd, full_sync)
-        except OSError as error:
-            if error.errno not in _NO_FULL_SYNC:
-                raise
-            os.fsync(fd)
-
-    def close(self, fd: int) -> None:
-        os.close(fd)
-
-    def make_directory(self, path: Path) -> None:
-        path.mkdir(mode=0o700)
-
-    def sync_directory(self, path: Path) -> None:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self.sync(fd)
-        finally:
-            os.close(fd)
-
-    def rename(self, old: Path, new: Path) -> None:
-        old.rename(new)
-
-    def remove(self, path: Path) -> None:
-        """Removes a file, or a directory with all it holds."""
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-OS: Final[FileSystem] = OsFileSystem()
 
 
 class Writer:
@@ -170,6 +102,34 @@ def remove_directory(path: Path, *, fs: FileSystem = OS) -> None:
         fs.remove(temporary)
     except OSError as error:
         raise Matrix0Error(f"{path}: cannot be removed: {error}") from error
+
+
+def make_directory(path: Path, *, fs: FileSystem = OS) -> None:
+    """Makes the directory `path` and its missing parents, durably; harmless when it is there.
+
+    OSError when it cannot be made.
+    """
+    missing = [place for place in (path, *path.parents) if not place.is_dir()]
+    for place in reversed(missing):
+        try:
+            fs.make_directory(place)
+        except FileExistsError:
+            if not place.is_dir():
+                raise
+        fs.sync_directory(place.parent)
+
+
+def move(old: Path, new: Path, *, fs: FileSystem = OS) -> None:
+    """Gives a file or directory another name on the same volume, durably. OSError if it cannot."""
+    fs.rename(old, new)
+    fs.sync_directory(new.parent)
+    if old.parent != new.parent:
+        fs.sync_directory(old.parent)
+
+
+def remove(path: Path, *, fs: FileSystem = OS) -> None:
+    """Removes a file if it is there. A power cut may bring it back. OSError if it cannot."""
+    fs.remove(path)
 
 
 def is_temporary(path: Path) -> bool:

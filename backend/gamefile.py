@@ -5,13 +5,14 @@ fsynced, then the rows and the new length are committed together: what a death l
 vouched length is cut off by the next append.
 """
 
-import os
+import contextlib
 import re
 from pathlib import Path
 from typing import Final
 
-from backend.commit import OS
+from backend.appending import renew, write_all_at
 from backend.disk import writing_to
+from backend.filesystem import OS, FileSystem
 
 _GAME_ID: Final = re.compile(rb'^\[GameId "([^"\n]{1,200})"\]', re.MULTILINE)
 _GAME_START: Final = re.compile(rb"^\[Event ", re.MULTILINE)
@@ -20,34 +21,44 @@ _GAME_START: Final = re.compile(rb"^\[Event ", re.MULTILINE)
 class GameFile:
     """Appends to one PGN file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, fs: FileSystem = OS) -> None:
         self._path = path
+        self._fs = fs
+        self._is_void = False
+        """An fsync failed: nobody knows what the disk has of this file."""
 
     def append(self, text: str, vouched: int) -> int:
         """Puts `text` behind the first `vouched` bytes, durably, and returns the new length.
 
-        RunDirectoryError when the disk takes nothing more.
+        RunDirectoryError when the disk takes nothing more, NotCommittedError when the file could
+        not be made anew after an fsync that failed.
         """
         with writing_to(self._path):
             return self._append(text, vouched)
 
     def _append(self, text: str, vouched: int) -> int:
+        fs = self._fs
         is_new = not self._path.exists()
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        fd = os.open(self._path, flags, 0o600)
+        if self._is_void:
+            renew(self._path, vouched, fs=fs)
+            self._is_void = False
+        fd = fs.open(self._path)
         try:
-            end = min(vouched, os.fstat(fd).st_size)  # Shorter when somebody has taken it away.
-            os.ftruncate(fd, end)
-            data = memoryview(text.encode())
-            while data:
-                written = os.pwrite(fd, data, end)
-                data, end = data[written:], end + written
-            OS.sync(fd)
+            end = min(vouched, fs.size(fd))  # Shorter when somebody has taken it away.
+            fs.truncate(fd, end)
+            data = text.encode()
+            write_all_at(fs, fd, data, end)
+            try:
+                fs.sync(fd)
+            except OSError:
+                self._is_void = True
+                raise
         finally:
-            os.close(fd)
+            with contextlib.suppress(OSError):  # What counts has been synced, or is told already.
+                fs.close(fd)
         if is_new:
-            OS.sync_directory(self._path.parent)
-        return end
+            fs.sync_directory(self._path.parent)
+        return end + len(data)
 
     def shards(self, vouched: int) -> frozenset[str]:
         """Stems of the shards whose games are among the first `vouched` bytes."""

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+from backend.commit import move, remove
 from backend.errors import ReplayError
 from backend.events import ShardAdmitted, ShardRejected
 from backend.gamefile import GameFile
@@ -159,7 +160,7 @@ class Intake:
         self._known.add(name)
         source = self._run.replay / name
         if source.exists():
-            await asyncio.to_thread(source.replace, self._run.quarantine / name)
+            await asyncio.to_thread(move, source, self._run.quarantine / name)
         event = ShardRejected(at=self._ledger.now(), name=name, reason=reason)
         await self._ledger.store.reject(name, reason, event.at)
         self._ledger.publish(event)
@@ -177,4 +178,4 @@ class Intake:
         # Their counts go to the journal: no file tells them any more.
         await self._ledger.commit(*await self._ledger.store.admissions(names), announce=False)
         for name in names:
-            (self._run.replay / name).unlink(missing_ok=True)
+            remove(self._run.replay / name)

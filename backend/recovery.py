@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from backend import checkpoints
-from backend.commit import remove_directory, sha256_of, sweep
+from backend.commit import move, remove, remove_directory, sha256_of, sweep
 from backend.config import Config
 from backend.cycle import Director, undecided
 from backend.errors import CheckpointError
@@ -146,7 +146,7 @@ def _set_aside_database(run: RunDirectory) -> None:
     for name in ("matrix0.db", "matrix0.db-wal", "matrix0.db-shm"):
         path = run.path / name
         if path.exists():
-            path.replace(run.quarantine / f"{stamp}-{name}")
+            move(path, run.quarantine / f"{stamp}-{name}")
 
 
 # Shards -------------------------------------------------------------------------------------------
@@ -169,9 +169,9 @@ async def _reconcile_shards(
     await ledger.store.set_shard_state(found, "admitted")
     for name in present:
         if states.get(name) == "retired":
-            (run.replay / name).unlink()
+            remove(run.replay / name)
         elif states.get(name) == "rejected":
-            (run.replay / name).replace(run.quarantine / name)
+            move(run.replay / name, run.quarantine / name)
     adopted = refused = 0
     for name in sorted(present - states.keys(), key=lambda n: (_written_at(run.replay / n), n)):
         if await intake.admit(name) is not None:
@@ -238,7 +238,7 @@ def read_checkpoint(path: Path, config: Config) -> CheckpointSaved:
 
 def _quarantine(run: RunDirectory, name: str) -> None:
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    (run.checkpoints / name).replace(run.quarantine / f"{stamp}-{name}")
+    move(run.checkpoints / name, run.quarantine / f"{stamp}-{name}")
 
 
 async def _sound_best(ledger: Ledger, sound: list[CheckpointSaved], remarks: list[str]) -> str:

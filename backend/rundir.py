@@ -9,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from backend.commit import commit_file
+from backend.commit import commit_file, make_directory
 from backend.config import Config
 from backend.errors import ConfigError, RunDirectoryError, RunLockedError
+from backend.filesystem import OS, FileSystem
 from backend.settings import dump_config, load_config
 
 RUN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -85,7 +86,7 @@ class RunDirectory:
         """Whether a run was ever prepared here: its settings are saved."""
         return self.config_file.is_file()
 
-    def create(self) -> None:
+    def create(self, *, fs: FileSystem = OS) -> None:
         """Makes the directory and its folders, private to this user; harmless when they are there.
 
         Raises RunDirectoryError for a name outside the grammar or a place that cannot be written.
@@ -96,9 +97,8 @@ class RunDirectory:
                 f"and not start with . _ or -, not {self.name!r}"
             )
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in FOLDERS:
-                (self.path / folder).mkdir(mode=0o700, exist_ok=True)
+                make_directory(self.path / folder, fs=fs)
         except OSError as error:
             raise _uncreatable(self.path, error) from error
         if not os.access(self.path, os.W_OK | os.X_OK):
@@ -118,7 +118,9 @@ class RunDirectory:
         """The preset the run was made from; empty when none was named. For display only."""
         return self.preset_file.read_text("utf-8").strip() if self.preset_file.is_file() else ""
 
-    def settle(self, asked: Config | None, preset: str = "") -> tuple[Config, list[str]]:
+    def settle(
+        self, asked: Config | None, preset: str = "", *, fs: FileSystem = OS
+    ) -> tuple[Config, list[str]]:
         """The settings in force, and how what is asked for differs from them.
 
         A new run takes and saves what is asked. A run that exists keeps its own settings, since
@@ -128,8 +130,8 @@ class RunDirectory:
             kept = self.read_config()
             return kept, config_differences(kept, asked) if asked is not None else []
         config = asked or Config()
-        commit_file(self.preset_file, f"{preset}\n".encode())
-        commit_file(self.config_file, dump_config(config).encode())
+        commit_file(self.preset_file, f"{preset}\n".encode(), fs=fs)
+        commit_file(self.config_file, dump_config(config).encode(), fs=fs)
         return config, []
 
     def lock(self, role: str) -> "RunLock":

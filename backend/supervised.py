@@ -6,7 +6,6 @@ measured each cycle. All curves are kept in metrics.jsonl, one event a line.
 """
 
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from backend import checkpoints
+from backend.appending import Appender
 from backend.commit import commit_file, remove_directory
 from backend.config import Config
 from backend.device import choose_device
@@ -238,21 +238,19 @@ class _Curve:
     """The file of the curves, one event a line; points after the step we go on from are dropped."""
 
     def __init__(self, path: Path, step: int) -> None:
-        self._path = path
         self._lines: list[bytes] = []
-        if path.exists():
-            kept = [line for line in path.read_bytes().splitlines(True) if _step_of(line) <= step]
-            commit_file(path, b"".join(kept))
+        lines = path.read_bytes().splitlines(True) if path.exists() else []
+        kept = b"".join(line for line in lines if _step_of(line) <= step)
+        if lines:
+            commit_file(path, kept)
+        self._file = Appender(path, len(kept))
 
     def add(self, point: TrainingStep) -> None:
         self._lines.append(encode(point))
 
     def sync(self) -> None:
         """Append what was added, durably: a curve never runs ahead of its checkpoint."""
-        with self._path.open("ab") as file:
-            file.write(b"".join(self._lines))
-            file.flush()
-            os.fsync(file.fileno())
+        self._file.append(b"".join(self._lines))
         self._lines.clear()
 
 

@@ -13,7 +13,7 @@ import chess.pgn
 import numpy as np
 import pytest
 
-from backend import checkpoints, commands, commit, intake, pool
+from backend import checkpoints, commands, commit, filesystem, intake, pool
 from backend.checkpoints import FileRecord, Manifest
 from backend.config import Config
 from backend.errors import ExitCode, RunDirectoryError
@@ -100,7 +100,7 @@ def test_sizes_on_the_page_are_those_of_the_code() -> None:
 def test_the_five_steps_of_a_commit_are_the_calls_it_makes(tmp_path: Path) -> None:
     calls: list[str] = []
 
-    class Recorder(commit.OsFileSystem):
+    class Recorder(filesystem.OsFileSystem):
         def __getattribute__(self, name: str) -> object:
             calls.append(name)
             return super().__getattribute__(name)

@@ -4,11 +4,11 @@ A line is on disk before its finding counts, so an ablation that was interrupted
 was. A last line that was cut is dropped; any other damage is named and nothing is overwritten.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from backend.appending import Appender
 from backend.disk import writing_to
 from backend.errors import ReplayError
 
@@ -79,6 +79,8 @@ class Results:
         self._path = path
         self.findings: list[AnyFinding] = []
         self._length = 0
+        self._file: Appender | None = None
+        """Made with the first finding."""
         data = path.read_bytes() if path.exists() else b""
         for number, line in enumerate(data.split(b"\n")[:-1], 1):
             try:
@@ -92,14 +94,8 @@ class Results:
     def add(self, finding: AnyFinding) -> None:
         """Keeps it, durably."""
         data = msgspec.json.encode(finding) + b"\n"
-        with (
-            writing_to(self._path),
-            self._path.open("r+b" if self._path.exists() else "wb") as file,
-        ):
-            file.truncate(self._length)
-            file.seek(self._length)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        self._length += len(data)
+        if self._file is None:
+            with writing_to(self._path):
+                self._file = Appender(self._path, self._length)
+        self._file.append(data)
         self.findings.append(finding)

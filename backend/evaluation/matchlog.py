@@ -17,6 +17,7 @@ import chess
 import msgspec
 
 from backend.appending import Appender
+from backend.commit import remove
 from backend.disk import writing_to
 from backend.evaluation.match import MatchGame
 
@@ -68,7 +69,7 @@ class MatchLog:
 
     def remove(self) -> None:
         """The match is over and its games are kept elsewhere."""
-        self._path.unlink(missing_ok=True)
+        remove(self._path)
 
     def __enter__(self) -> Self:
         return self

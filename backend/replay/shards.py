@@ -21,6 +21,7 @@ import safetensors.numpy
 
 from backend.commit import commit_file
 from backend.errors import ReplayError
+from backend.filesystem import OS, FileSystem
 from backend.replay import records, schema
 from backend.replay.records import GameRecord
 from backend.replay.schema import Array
@@ -141,6 +142,7 @@ def write_shard(
     producer: str,
     network: str,
     orientation: Orientation,
+    fs: FileSystem = OS,
 ) -> WrittenShard:
     """Commit `games` as `<prefix>-<seq>-<hash>.safetensors` in `directory`."""
     columns = build_columns(games)
@@ -156,7 +158,7 @@ def write_shard(
     content = encode_shard(columns, metadata)
     digest = hashlib.sha256(content).hexdigest()
     path = directory / f"{prefix}-{seq:06d}-{digest[:_HASH_DIGITS]}.safetensors"
-    committed, _ = commit_file(path, content)
+    committed, _ = commit_file(path, content, fs=fs)
     return WrittenShard(committed, digest, len(games), len(columns["positions"]))
 
 

@@ -16,6 +16,7 @@ from backend.appending import Appender
 from backend.commands import ClientCommand
 from backend.errors import RunDirectoryError
 from backend.events import Event
+from backend.filesystem import OS, FileSystem
 
 Fact = Event | ClientCommand
 """Events that were decided, and orders that a person gave."""
@@ -76,12 +77,12 @@ def _decode(line: bytes) -> Entry | None:
 class Journal:
     """Appends to one journal; there is one writer, the holder of the run's lock."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, fs: FileSystem = OS) -> None:
         """Opens it and removes a torn last line (it was never acknowledged)."""
         self.reading = read_journal(path)
         self._seq = max((entry.seq for entry in self.reading.entries), default=0)
         try:
-            self._file = Appender(path, self.reading.whole_bytes)
+            self._file = Appender(path, self.reading.whole_bytes, fs=fs)
         except OSError as error:
             raise RunDirectoryError(f"{path}: {error.strerror}") from error
 

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from backend import checkpoints
 from backend.accelerator import Precision
 from backend.checkpoints import Arrays, Checkpoint
-from backend.commit import OS, FileSystem
 from backend.device import Device
 from backend.errors import CheckpointError, DeviceError, NonFiniteError
 from backend.events import Level
+from backend.filesystem import OS, FileSystem
 from backend.replay.batch import Batch
 from backend.training.averaging import Average
 from backend.training.compiling import choose_compile, compile_tower

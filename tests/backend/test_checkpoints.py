@@ -10,8 +10,9 @@ import pytest
 
 from backend import checkpoints
 from backend.checkpoints import Arrays, Part
-from backend.commit import NotCommittedError, OsFileSystem
+from backend.commit import NotCommittedError
 from backend.errors import CheckpointError
+from backend.filesystem import OsFileSystem
 from model.config import ModelConfig
 
 CONFIG = ModelConfig(channels=16, blocks=1, attention_every=0, policy_head="conv")

@@ -11,7 +11,6 @@ from backend.commit import (
     AddFile,
     DurabilityUncertainError,
     NotCommittedError,
-    OsFileSystem,
     Writer,
     commit_directory,
     commit_file,
@@ -21,6 +20,7 @@ from backend.commit import (
     sweep,
 )
 from backend.errors import Matrix0Error
+from backend.filesystem import OsFileSystem
 
 
 class FailingFileSystem(OsFileSystem):

@@ -14,7 +14,8 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import DataTable
 
-from backend.errors import ReplayError
+from backend.commit import commit_file
+from backend.errors import Matrix0Error, ReplayError
 from backend.state import RunState
 from tui import format as fmt
 from tui.action import Context, Place
@@ -225,9 +226,9 @@ class GamesScreen(Screen[None]):
     def _write(self, pgn: str) -> None:
         path = Path.cwd() / f"game-{datetime.now():%Y%m%d-%H%M%S}.pgn"
         try:
-            path.write_text(pgn, "utf-8")
-        except OSError as error:
-            self.notify(f"{path}: {error.strerror}", severity="error", markup=False)
+            commit_file(path, pgn.encode())
+        except Matrix0Error as error:
+            self.notify(str(error), severity="error", markup=False)
         else:
             self.notify(f"the game is in {path}", markup=False)
 

@@ -11,6 +11,8 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input
 
+from backend.commit import commit_file
+from backend.errors import Matrix0Error
 from backend.events import Level
 from backend.wire import clean
 from tui import format as fmt
@@ -149,8 +151,8 @@ class LogScreen(Screen[None]):
             for line in self.view.rows
         ]
         try:
-            path.write_text("".join(lines), "utf-8")
-        except OSError as error:
-            self.notify(f"{path}: {error.strerror}", severity="error", markup=False)
+            commit_file(path, "".join(lines).encode())
+        except Matrix0Error as error:
+            self.notify(str(error), severity="error", markup=False)
         else:
             self.notify(f"{fmt.plural(len(lines), 'line')} in {path}", markup=False)

@@ -345,7 +345,7 @@ class PlayScreen(Screen[None]):
         path = self._folder / now.strftime("play-%Y%m%d-%H%M%S.pgn")
         try:
             commit_file(path, self.playing.game.to_pgn(date(now.year, now.month, now.day)).encode())
-        except OSError as error:
+        except Matrix0Error as error:
             self.toast(f"not saved: {error}", "error")
         else:
             self.toast(f"saved as {path}")
