@@ -26,7 +26,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from backend.commit import AddFile, commit_directory, make_directory, remove_directory
-from backend.errors import CheckpointError
+from backend.errors import CheckpointError, NonFiniteStateError
 from backend.filesystem import OS, FileSystem
 from model.config import ModelConfig
 
@@ -118,15 +118,16 @@ def save(
 ) -> Path:
     """Commits a checkpoint under `root` and returns its directory.
 
-    CheckpointError when a number is not finite; the errors of `backend.commit` when the disk fails.
+    NonFiniteStateError when a number is none; the errors of `backend.commit` when the disk fails.
     """
     name = checkpoint_name(step)
     for part in PARTS:
-        _require_finite(parts[part], f"{name}, not written: {part}")
+        if bad := _not_finite(parts[part]):
+            raise NonFiniteStateError(f"{name}, not written: {part}: {bad}")
     for label, values in (("trainer", trainer or {}), ("metrics", metrics or {})):
         for key, number in values.items():
             if isinstance(number, float) and not math.isfinite(number):
-                raise CheckpointError(f"{name}, not written: {label} {key!r} = {number!r}")
+                raise NonFiniteStateError(f"{name}, not written: {label} {key!r} = {number!r}")
 
     def fill(add: AddFile) -> None:
         files = {}
@@ -167,7 +168,8 @@ def load(path: Path, parts: Collection[Part] = PARTS) -> Checkpoint:
             arrays[part] = safetensors.numpy.load(content)
         except (safetensors.SafetensorError, ValueError, KeyError) as error:
             raise CheckpointError(f"{file}: not a safetensors file: {error}") from error
-        _require_finite(arrays[part], str(file))
+        if bad := _not_finite(arrays[part]):
+            raise CheckpointError(f"{file}: {bad}")
     return Checkpoint(path=path, manifest=manifest, **arrays)
 
 
@@ -201,11 +203,8 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def verify(path: Path) -> Manifest:
-    """Hashes every file of the checkpoint; CheckpointError names the first that is unfit."""
-    manifest = read_manifest(path)
-    for name in sorted(manifest.files):
-        _read_verified(path / name, manifest)
-    return manifest
+    """Reads and hashes all of the checkpoint; CheckpointError names the first that is unfit."""
+    return load(path).manifest
 
 
 def list_checkpoints(root: Path) -> list[str]:
@@ -268,10 +267,12 @@ def _read_verified(file: Path, manifest: Manifest) -> bytes:
     return content
 
 
-def _require_finite(arrays: Arrays, where: str) -> None:
+def _not_finite(arrays: Arrays) -> str:
+    """What to say of an array with a number that is none; empty where all are finite."""
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise CheckpointError(f"{where}: {name!r} holds a number that is not finite")
+            return f"{name!r} holds a number that is not finite"
+    return ""
 
 
 def _document(manifest: Manifest) -> dict[str, Any]:

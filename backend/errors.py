@@ -70,6 +70,10 @@ class BackupError(Matrix0Error):
     exit_code = ExitCode.BAD_DATA
 
 
+class NonFiniteStateError(CheckpointError):
+    """A checkpoint would hold a number that is NaN or infinite; nothing was written."""
+
+
 class ReplayError(Matrix0Error):
     """A shard is missing, damaged, or holds something that is not chess."""
 

@@ -4,7 +4,8 @@ Facts (a shard, a checkpoint, a match) are never dropped; what they tell of is o
 Telemetry (heartbeats, progress, boards, points of curves) may be dropped by a slow reader.
 `docs/protocol.md` lists them all; a test compares. Those of self-play are in
 `backend/selfplay/events.py`, those of what a person does to a run at work in
-`backend/control_events.py`, and both are named here too.
+`backend/control_events.py`, those of what is done against bad numbers in
+`backend/guard_events.py`; all are named here too.
 """
 
 from typing import Literal, get_args
@@ -16,6 +17,9 @@ from backend.control_events import SettingChanged as SettingChanged
 from backend.control_events import WorkerHeld as WorkerHeld
 from backend.control_events import WorkerRetired as WorkerRetired
 from backend.event_base import EventBase as EventBase
+from backend.guard_events import LossSpiked as LossSpiked
+from backend.guard_events import RolledBack as RolledBack
+from backend.guard_events import TrainingHalted as TrainingHalted
 from backend.selfplay.events import BoardSeen as BoardSeen
 from backend.selfplay.events import GamesTuned as GamesTuned
 from backend.selfplay.events import InferenceChosen as InferenceChosen
@@ -367,6 +371,9 @@ Event = (
     | BoardSeen
     | WorkerFailed
     | NonFinite
+    | LossSpiked
+    | RolledBack
+    | TrainingHalted
     | LogLine
     | ShardWritten
     | ShardAdmitted

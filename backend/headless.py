@@ -30,16 +30,19 @@ from backend.events import (
     GamesTuned,
     GateDecided,
     InferenceChosen,
+    LossSpiked,
     MatchFinished,
     MatchStarted,
     PauseChanged,
     Promoted,
     Recovered,
+    RolledBack,
     RunStarted,
     RunStopped,
     RunStopping,
     SettingChanged,
     ShardRejected,
+    TrainingHalted,
     WorkerBackoff,
     WorkerExited,
     WorkerFailed,
@@ -277,6 +280,8 @@ def describe(event: Event) -> str:
             return f"{event.worker} has ended for good: fewer workers are wanted"
         case Alert():
             return f"{event.level}: {event.text}"
+        case LossSpiked() | RolledBack() | TrainingHalted():
+            return f"{event.level}: {event.sentence}"
         case RunStopping():
             return f"stopping: {event.reason}"
         case RunStopped():

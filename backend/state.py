@@ -124,6 +124,8 @@ def fold(state: RunState, event: e.Event) -> RunState:
         case e.NonFinite():
             marks = (*state.non_finite[-(MAX_MARKS - 1) :], event)
             return replace(state, non_finite=marks)  # An alert says so too.
+        case e.LossSpiked() | e.RolledBack() | e.TrainingHalted():
+            return _alert(state, event.at, event.level, event.sentence)
         case e.LogLine():
             return replace(state, log=(*state.log[-(MAX_LOG - 1) :], event))
         case e.ShardWritten():

@@ -52,15 +52,18 @@ from backend.events import (
     GamesTuned,
     InferenceChosen,
     LogLine,
+    LossSpiked,
     MatchFinished,
     MatchStarted,
     NonFinite,
     Role,
+    RolledBack,
     RunStarted,
     RunStopped,
     RunStopping,
     ShardUnusable,
     ShardWritten,
+    TrainingHalted,
     TrainingStep,
     WorkerFailed,
     WorkerReady,
@@ -241,6 +244,15 @@ class Supervisor:
                 self._ledger.publish(event)
                 for sentence in self._dead_heads.found(event.step, event.metrics):
                     self._ledger.alert("warning", sentence)
+            case LossSpiked():
+                await self._ledger.commit(event)
+            case RolledBack():
+                await self._ledger.flush()
+                await self._ledger.commit(event)
+                await self._ledger.store.forget_metrics_after(event.checkpoint_step)
+            case TrainingHalted():
+                await self._ledger.commit(event)
+                await self._controls.obey(PauseRun(), worker)
             case NonFinite():
                 await self._ledger.commit(event)
                 self._ledger.alert("error", event.sentence)

@@ -59,6 +59,7 @@ WRITERS = {
     "logs/<worker>.log": ("roster.py", "log_file(name)"),
     "logs/supervisor.log": ("processes.py", 'log_file("supervisor")'),
     "quarantine/<time>-<name>": ("recovery.py", 'run.quarantine / f"{stamp}-{name}"'),
+    "quarantine/<time>-training-<step>/": ("training/evidence.py", 'f"{stamp}-training-{'),
     "backups/v<version>.db": ("store/store.py", 'f"v{version}.db"'),
     "backups/<run>-<time>.json": ("backups/make.py", 'f"{self.run.name}-{day}{ending}.json"'),
     "backups/files/<sha256>": ("backups/make.py", "self.folder / FILES / sha256"),
@@ -274,6 +275,10 @@ def test_the_facts_of_the_journal_are_those_of_the_table() -> None:
     decided = _handled_by("_insert", "store/store.py") - {"CheckpointSaved"}
     source = (BACKEND / "recovery.py").read_text(encoding="utf-8")
     decided |= set(re.findall(r"ledger\.recorded\((\w+)\)", source))
+    source = (BACKEND / "supervisor.py").read_text(encoding="utf-8")
+    decided |= set(
+        re.findall(r"case (\w+)\(\):\n(?: +await .+\n)? +await .+\.commit\(event\)", source)
+    )
     assert facts == decided | {kind.__name__ for kind in commands.CLIENT_COMMANDS}
 
 

@@ -27,8 +27,9 @@ from backend.backups.manifest import (
     stamp_of,
     write_manifest,
 )
-from backend.commit import OS, Writer, commit_file, sha256_of, sweep
+from backend.commit import Writer, commit_file, sha256_of, sweep
 from backend.errors import BackupError, CheckpointError, Matrix0Error, ReplayError
+from backend.filesystem import OS
 from backend.replay.shards import hash_in_name
 from backend.rundir import RunDirectory
 from backend.store.journal import read_journal

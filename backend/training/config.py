@@ -80,6 +80,11 @@ class TrainingConfig:
     checkpoints stays, and none is a candidate. 0 means never."""
     checkpoint_every_steps: int = 500
     """The same, after so many steps."""
+    max_rollbacks: int = 2
+    """So often in a row training goes back to its last checkpoint, when three of a hundred steps
+    were not finite or the loss stays far above what it was; then the run is paused."""
+    spike_sigmas: float = 8.0
+    """A loss so many standard deviations above the usual one raises an alarm; 0 means none does."""
     metrics_every: int = 10
     """Steps between two reported points of the loss curves."""
 
@@ -106,6 +111,8 @@ class TrainingConfig:
             "reply_weight",
             "checkpoint_every_s",
             "checkpoint_every_steps",
+            "max_rollbacks",
+            "spike_sigmas",
         ):
             require(getattr(self, name) >= 0, name, getattr(self, name), "must not be negative")
         for name in (

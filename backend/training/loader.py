@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from backend.errors import NonFiniteError
 from backend.replay.sampler import Sampler
 from backend.training.objective import Examples
 from backend.training.trainer import Trainer
@@ -34,6 +35,8 @@ class Loader:
         self._batch_size = batch_size
         self._consumed = sampler.state()
         self._next: Future[_Ready] | None = None
+        self._refused: _Ready | None = None
+        """The batch of the last step that was not finite."""
         self._has_checked_batch = False
         """The first batch of a start is held against all that a batch promises."""
         # A thread of its own has its own idea of how many threads torch may use.
@@ -51,12 +54,26 @@ class Loader:
         ready = (self._next or self._order()).result()
         wait_s = time.perf_counter() - start_s
         self._next = self._order()
-        metrics = self._trainer.step(ready.examples)
+        try:
+            metrics = self._trainer.step(ready.examples)
+        except NonFiniteError:
+            self._refused = ready
+            raise
         self._consumed = ready.sampler
         total_s = time.perf_counter() - start_s
         metrics["data_wait_frac"] = wait_s / total_s
         metrics["samples_per_s"] = ready.examples.size / total_s
         return metrics
+
+    def leave_out(self) -> None:
+        """The batch that was refused last is not drawn again, neither now nor after a restart."""
+        assert self._refused is not None, "no step was refused"
+        self._consumed = self._refused.sampler
+
+    @property
+    def refused(self) -> Examples | None:
+        """The batch of the last step that was not finite; None before there was one."""
+        return self._refused.examples if self._refused else None
 
     def state(self) -> dict[str, Any]:
         """Of the sampler, after the last batch that was learned from; JSON can hold it."""

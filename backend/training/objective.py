@@ -92,6 +92,13 @@ class Rows:
         scale_RL = None if self.scale_RL is None else self.scale_RL.to(device)
         return Rows(self.planes_RC88.to(device), targets, scale_RL)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All that it holds, by name; targets as `head.name`."""
+        found = {"planes_RC88": self.planes_RC88}
+        for head, values in self.targets.items():
+            found |= {f"{head}.{name}": tensor for name, tensor in values.items()}
+        return found
+
     def part(self, number: int, parts: int) -> "Rows":
         """The `number`-th of `parts` slices of equal size, up to one row."""
         rows = slice(len(self) * number // parts, len(self) * (number + 1) // parts)

@@ -101,6 +101,8 @@ class Trainer:
         """Optimiser steps taken."""
         self.num_samples = 0
         """Positions presented."""
+        self.rate_factor = 1.0
+        """Of the scheduled learning rate; not saved: a checkpoint is where it ends."""
         self.governor = Governor(config, device, say)
         self._say = say
         self._before_risk = before_risk
@@ -134,7 +136,7 @@ class Trainer:
             prepared = self.objective.prepare(batch) if isinstance(batch, Batch) else batch
         if not self.is_settled:
             self._settle(prepared)
-        rate = learning_rate(self.config, self.num_steps)
+        rate = self.rate_factor * learning_rate(self.config, self.num_steps)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         statistics = [buffer.clone() for buffer in self._buffers]
@@ -181,7 +183,10 @@ class Trainer:
         metrics: Mapping[str, float] | None = None,
         fs: FileSystem = OS,
     ) -> Path:
-        """Commits the whole state as a checkpoint under `root`; returns its directory."""
+        """Commits the whole state as a checkpoint under `root`; returns its directory.
+
+        NonFiniteStateError, with nothing written, when a number of it is none.
+        """
         trainer: dict[str, float | str] = {
             "num_samples": self.num_samples,
             "loss_scale": self.loss_scale.value,
@@ -193,11 +198,7 @@ class Trainer:
             root,
             step=self.num_steps,
             model=self.net.config,
-            parts={
-                "model": arrays_of(self.net),
-                "ema": arrays_of(self.ema),
-                "optimizer": self._optimizer_arrays(),
-            },
+            parts=self.parts(),
             parent=parent,
             data_position=data_position,
             trainer=trainer,
@@ -205,6 +206,14 @@ class Trainer:
             versions={"torch": str(torch.__version__)},
             fs=fs,
         )
+
+    def parts(self) -> dict[checkpoints.Part, Arrays]:
+        """Copies of the whole state, as a checkpoint holds it."""
+        return {
+            "model": arrays_of(self.net),
+            "ema": arrays_of(self.ema),
+            "optimizer": self._optimizer_arrays(),
+        }
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Takes over the state of a checkpoint loaded with all parts; on a CPU, bit for bit.

@@ -28,12 +28,13 @@ from backend.commands import (
 )
 from backend.config import Config, SelfPlayConfig
 from backend.device import Device, choose_device
-from backend.errors import WorkerError
+from backend.errors import NonFiniteError, WorkerError
 from backend.events import (
     BoardSeen,
     GamesTuned,
     InferenceChosen,
     MoveSeen,
+    NonFinite,
     SelfPlayProgress,
     ShardWritten,
 )
@@ -88,6 +89,8 @@ class _SelfPlayWorker:
         )
         self._networks = InBackground(self._prepare)
         self._wanted = ""
+        self._refused = ""
+        """The last network whose answers were not finite."""
         self._inference: Inference | None = None
         self._games: GroupedSelfPlay | None = None
         self._paused = False
@@ -111,7 +114,7 @@ class _SelfPlayWorker:
                 self._obey(command)
             if self._stopping:
                 return
-            ready = self._networks.poll()
+            ready = self._ready()
             if ready is not None:
                 self._use(*ready)
             if self._games is None or self._inference is None or self._paused:
@@ -122,11 +125,27 @@ class _SelfPlayWorker:
             if self._speed.is_due():
                 self._report(self._games, self._inference)
 
+    def _ready(self) -> tuple[str, Choice] | None:
+        """A network that can play from now on; one whose answers are not finite is refused."""
+        name = self._networks.preparing
+        try:
+            return self._networks.poll()
+        except NonFiniteError as error:
+            values = {what: str(value) for what, value in error.values.items()}
+            self._io.emit(NonFinite(worker=self._io.worker, step=0, values=values))
+            before = self._writer.network
+            go_on = f"games go on with {before}" if before else "it waits for another one"
+            self._io.log(f"{name} is refused: {error}; {go_on}", "error")
+            self._refused = name
+            return None
+
     def _wait(self) -> None:
         if self._paused:
             self._io.set_phase("paused")
         elif self._networks.preparing:
             self._io.set_phase("tuning", self._networks.preparing)
+        elif self._refused:
+            self._io.set_phase("waiting", f"for a better network than {self._refused}")
         else:
             self._io.set_phase("waiting", "for the first network")
         command = self._io.wait(0.1 if self._networks.preparing else 0.5)

@@ -4,7 +4,9 @@ It reads which shards count from the run's database, and later hears of new ones
 all that the next step depends on, the sampler's generator and the samples presented included.
 """
 
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, assert_never
 
@@ -26,11 +28,21 @@ from backend.commands import (
 from backend.commit import sha256_of
 from backend.config import Config
 from backend.device import Device, choose_device
-from backend.errors import CheckpointError, ReplayError, WorkerError
+from backend.errors import (
+    CheckpointError,
+    NonFiniteError,
+    NonFiniteStateError,
+    ReplayError,
+    WorkerError,
+)
 from backend.events import (
     CheckpointSaved,
+    LossSpiked,
+    NonFinite,
+    RolledBack,
     ShardUnusable,
     TrainerProgress,
+    TrainingHalted,
     TrainingStep,
 )
 from backend.means import MetricMeans
@@ -40,6 +52,15 @@ from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.settings import changed
 from backend.store.reading import admitted
+from backend.training.evidence import keep_evidence
+from backend.training.guard import (
+    RATE_FACTOR,
+    REFUSED_LIMIT,
+    STAYS,
+    WINDOW,
+    Guard,
+    Verdict,
+)
 from backend.training.loader import Loader
 from backend.training.saving import SaveClock
 from backend.training.trainer import IMPORTED_SAMPLES, Trainer
@@ -89,6 +110,9 @@ class _TrainerWorker:
         """Name of the newest checkpoint."""
         self._saved_because = ""
         self._clock = SaveClock(config.training)
+        self._guard = Guard(config.training)
+        self._is_halted = False
+        """Going back did not help: a person must resume it."""
         self._means = MetricMeans()
         self._metrics: dict[str, float] = {}
         self._paused = False
@@ -105,7 +129,7 @@ class _TrainerWorker:
                 break
             waiting = self._credits.waiting_for(self._config.training.batch_size)
             self._report(waiting)
-            if self._paused or waiting:
+            if self._paused or self._is_halted or waiting:
                 self._wait(waiting)
             else:
                 if self._trainer.is_settled:
@@ -172,8 +196,8 @@ class _TrainerWorker:
             return 0
 
     def _wait(self, waiting: str) -> None:
-        if self._paused:
-            self._io.set_phase("paused")
+        if self._paused or self._is_halted:
+            self._io.set_phase("paused", "halted: see the alerts" if self._is_halted else "")
         else:
             self._io.set_phase("waiting", waiting)
         command = self._io.wait(0.25)
@@ -195,7 +219,8 @@ class _TrainerWorker:
             case Pause():
                 self._paused = True
             case Resume():
-                self._paused = False
+                self._paused = self._is_halted = False
+                self._guard.resumed()
             case Stop():
                 self._stopping = True
             case UseNetwork() | PlayMatch():
@@ -205,26 +230,122 @@ class _TrainerWorker:
 
     def _step(self) -> None:
         training = self._config.training
-        values = self._loader.step()
+        try:
+            values = self._loader.step()
+        except NonFiniteError as error:
+            self._loader.leave_out()
+            self._report_not_finite(error.step, error.values)
+            reason = f"{REFUSED_LIMIT} of the last {WINDOW} steps were not finite"
+            self._answer(self._guard.refused(), reason, error.values)
+            return
         self._credits.presented = self._trainer.num_samples - self._imported_samples
         self._means.add(values)
         step = self._trainer.num_steps
         if step % training.metrics_every == 0:
             self._metrics = self._means.take()
             self._io.emit(TrainingStep(step=step, metrics=self._metrics))
+        if self._is_diverging(step, values):
+            return
         if step % training.steps_per_cycle == 0:
             self._save("cycle")
         elif self._clock.is_due(step):
             self._save("timed")
 
+    # When numbers go wrong ------------------------------------------------------------------------
+
+    def _is_diverging(self, step: int, values: Mapping[str, float]) -> bool:
+        """Whether the loss has stayed far above what it was; then that was answered."""
+        loss = values.get("policy_loss", 0.0) + values.get("value_loss", 0.0)
+        spike = self._guard.took(loss)
+        if spike is None:
+            return False
+        if not spike.stays:
+            self._io.emit(
+                LossSpiked(
+                    worker=self._io.worker,
+                    step=step,
+                    loss=spike.loss,
+                    usual=spike.usual,
+                    sigmas=spike.sigmas,
+                )
+            )
+            return False
+        reason = f"{STAYS} losses in a row are far above {spike.usual:.3f}, the last {loss:.3f}"
+        self._answer(self._guard.failed(), reason, {})
+        return True
+
+    def _report_not_finite(self, step: int, values: Mapping[str, float]) -> None:
+        texts = {name: str(value) for name, value in values.items()}
+        self._io.emit(NonFinite(worker=self._io.worker, step=step, values=texts))
+
+    def _answer(self, verdict: Verdict, reason: str, values: Mapping[str, float]) -> None:
+        match verdict:
+            case "skip":
+                pass
+            case "roll_back":
+                self._roll_back(reason)
+            case "halt":
+                self._halt(reason, values)
+
+    def _roll_back(self, reason: str) -> None:
+        """The state of the last checkpoint, with data that comes after what was drawn so far."""
+        self._io.set_phase("loading", self._saved)
+        before = self._trainer.num_steps
+        checkpoint = checkpoints.load(self._run.checkpoints / self._saved)
+        self._trainer.restore(checkpoint)
+        self._trainer.rate_factor = RATE_FACTOR
+        self._imported_samples = int(checkpoint.manifest.data_position.get(IMPORTED_SAMPLES, 0))
+        self._credits.presented = self._trainer.num_samples - self._imported_samples
+        self._metrics = dict(checkpoint.manifest.metrics)
+        self._means.take()
+        self._clock.saved(self._trainer.num_steps)
+        self._io.emit(
+            RolledBack(
+                worker=self._io.worker,
+                step=before,
+                checkpoint=self._saved,
+                checkpoint_step=self._trainer.num_steps,
+                reason=reason,
+                rate_factor=RATE_FACTOR,
+            )
+        )
+
+    def _halt(self, reason: str, values: Mapping[str, float]) -> None:
+        """Keeps the evidence, then the state of the last checkpoint, and waits for a person."""
+        self._io.set_phase("saving", "evidence")
+        step = self._trainer.num_steps
+        kept = keep_evidence(
+            self._run.quarantine,
+            self._trainer,
+            self._loader.refused,
+            reason=reason,
+            values=values,
+            data_position=self._data_position("halted"),
+        )
+        self._roll_back(reason)
+        self._is_halted = True
+        again = f"{reason}, also after going back"
+        self._io.emit(
+            TrainingHalted(worker=self._io.worker, step=step, reason=again, evidence=kept.name)
+        )
+
+    # Checkpoints ----------------------------------------------------------------------------------
+
     def _save_before_risk(self) -> None:
         """The device ran out of memory: keep what there is before the step is tried again."""
         if self._saved != self._name:
-            self._save("timed")
+            try:
+                self._commit("timed")
+            except NonFiniteStateError as error:
+                # We are within a step: whether to go back is decided when it has ended.
+                self._io.log(str(error), "error")
         self._io.set_phase("training")
 
     def _save(self, reason: str) -> None:
-        """Commit the state of this step and announce it; a step is saved once."""
+        """Commit the state of this step and announce it; a step is saved once.
+
+        A state with a number that is none is not saved: that is answered as a step that failed.
+        """
         if self._saved == self._name:
             if reason == "requested" and self._saved_because in ("timed", "stopping"):
                 # A person wants to keep what would have gone with time.
@@ -233,21 +354,35 @@ class _TrainerWorker:
                 self._io.log(f"{self._saved} {SAVED_ALREADY}")
             return
         self._io.set_phase("saving", self._name)
-        position: dict[str, Any] = {
+        try:
+            self._commit(reason)
+        except NonFiniteStateError as error:
+            if not self._saved:
+                raise  # Not even the first one: there is nothing to go back to.
+            self._report_not_finite(0, {str(error): math.nan})
+            self._answer(self._guard.failed(), str(error), {})
+
+    def _commit(self, reason: str) -> None:
+        """NonFiniteStateError, with nothing written, when a number of the state is none."""
+        self._trainer.save(
+            self._run.checkpoints,
+            parent=self._saved,
+            data_position=self._data_position(reason),
+            metrics=self._metrics,
+        )
+        self._saved = self._name
+        self._trainer.rate_factor = 1.0
+        self._guard.saved()
+        self._announce(reason)
+
+    def _data_position(self, reason: str) -> dict[str, Any]:
+        return {
             "sampler": self._loader.state(),
             IMPORTED_SAMPLES: self._imported_samples,
             EXPIRED_CREDITS: self._credits.expired,
             PRICE: self._credits.config.samples_per_position,
             checkpoints.SAVED_BECAUSE: reason,
         }
-        self._trainer.save(
-            self._run.checkpoints,
-            parent=self._saved,
-            data_position=position,
-            metrics=self._metrics,
-        )
-        self._saved = self._name
-        self._announce(reason)
 
     def _announce(self, reason: str) -> None:
         self._saved_because = reason

@@ -2,13 +2,22 @@
 
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from backend.commands import Stop, UseNetwork, WorkerCommand
 from backend.errors import ExitCode
-from backend.events import Event, Heartbeat, InferenceChosen, SelfPlayProgress
+from backend.events import (
+    Event,
+    Heartbeat,
+    InferenceChosen,
+    LogLine,
+    NonFinite,
+    SelfPlayProgress,
+)
 from backend.processes import child_command, child_environment
 from backend.replay.shards import list_shards, read_metadata
 from backend.rundir import RunDirectory
@@ -16,7 +25,9 @@ from backend.settings import build_config
 from backend.training.config import TrainingConfig
 from backend.training.trainer import Trainer
 from backend.wire import decode_event, encode
+from backend.workers import selfplay
 from tests.backend.inference.networks import CPU
+from tests.backend.training.test_saving import RecordingIO
 from tests.positions import random_batch
 
 LIMIT_S = 300.0
@@ -93,3 +104,48 @@ def test_games_go_on_while_the_next_network_is_made_ready(tmp_path: Path) -> Non
     networks = {read_metadata(path).network for path in list_shards(run.replay)}
     assert first in networks
     assert networks <= {first, second}
+
+
+class _Told(RecordingIO):
+    """Orders: a network; another one when that was refused; a stop when the other one plays."""
+
+    worker = "sp0"
+
+    def __init__(self, first: str, then: str) -> None:
+        super().__init__()
+        self._orders = [
+            (Event, UseNetwork(name=first)),
+            (NonFinite, UseNetwork(name=then)),
+            (InferenceChosen, Stop()),
+        ]
+
+    def poll(self) -> list[WorkerCommand]:
+        kind, order = self._orders[0] if self._orders else (LogLine, Stop())
+        if kind is Event or any(isinstance(event, kind) for event in self.seen):
+            self._orders = self._orders[1:]
+            return [order]
+        return []
+
+    def wait(self, timeout: float) -> WorkerCommand | None:
+        time.sleep(0.01)
+        return None
+
+
+@pytest.mark.slow
+def test_a_network_with_finite_weights_and_answers_that_are_not_is_refused(tmp_path: Path) -> None:
+    run, (first, _) = _make_run(tmp_path / "run")
+    trainer = Trainer(CONFIG.model, CONFIG.ssl, TrainingConfig(), CPU, seed=1)
+    trainer.num_steps = 2
+    with torch.no_grad():
+        for parameter in trainer.ema.parameters():
+            parameter.fill_(1e30)
+    broken = trainer.save(run.checkpoints).name
+    io = _Told(broken, first)
+    selfplay.main(io, run, CONFIG)  # type: ignore[arg-type]
+    assert [event.values for event in io.seen if isinstance(event, NonFinite)] == [
+        {"output": "nan"}
+    ]
+    assert [e.network for e in io.seen if isinstance(e, InferenceChosen)] == [first]
+    said = [event.text for event in io.seen if isinstance(event, LogLine)]
+    assert said[0].startswith(f"{broken} is refused: the network's answer is not finite for ")
+    assert said[0].endswith("it waits for another one")
