@@ -26,9 +26,18 @@ from backend.events import (
     WorkerRetired,
     WorkerStarted,
 )
+from backend.last_words import last_words, size_of
 from backend.ledger import Ledger
+from backend.memory import memory_limit_mib
 from backend.pool import Exited, Line, WorkerPool, WorkerSpec
-from backend.supervision import BLINK_S, Pulse, Restart, RestartPolicy, describe_exit
+from backend.supervision import (
+    BLINK_S,
+    RECYCLE_AFTER_S,
+    Pulse,
+    Restart,
+    RestartPolicy,
+    describe_exit,
+)
 from backend.wire import decode_event
 
 KILL_GRACE_S: Final = 2.0
@@ -58,6 +67,9 @@ class _Member:
         self.cause = ""
         """Why it will have ended, as far as we know."""
         self.condemned_at: float | None = None
+        self.rss_mib = 0.0
+        """At the last sign of life."""
+        self.started_at = 0.0
 
     @property
     def is_alive(self) -> bool:
@@ -88,6 +100,7 @@ class Crew:
         self._on_given_up = on_given_up
         self._clock = clock
         self._rng = rng
+        self._memory_limit_mib = memory_limit_mib(config)
         self._is_stopping = False
         self._tasks: asyncio.TaskGroup | None = None
         """While `tend` is at work."""
@@ -211,6 +224,8 @@ class Crew:
         match event:
             case Heartbeat():
                 member.pulse.beat(event.phase, self._clock())
+                member.rss_mib = event.rss_mib
+                self._weigh(member)
             case WorkerReady():
                 member.pulse.beat("loading", self._clock())
                 member.is_ready = True
@@ -219,6 +234,21 @@ class Crew:
             case _:
                 pass
         await self._on_event(worker, event)
+
+    def _weigh(self, member: _Member) -> None:
+        """Lets a worker that holds too much end in order, between two steps, and start again."""
+        grown = member.rss_mib > self._memory_limit_mib
+        is_young = self._clock() - member.started_at < RECYCLE_AFTER_S
+        if not grown or is_young or not member.is_alive or member.is_recycled or member.is_leaving:
+            return
+        member.is_recycled = True
+        self._ledger.alert(
+            "warning",
+            f"{member.spec.worker} holds {member.rss_mib:,.0f} MiB, more than "
+            f"{self._memory_limit_mib:,.0f} (supervisor.memory_limit_gib): it ends in order and "
+            "is started again",
+        )
+        self._end_life(member)
 
     # Lives ----------------------------------------------------------------------------------------
 
@@ -269,6 +299,8 @@ class Crew:
         """One life of a worker: its exit status."""
         spec = member.spec
         member.cause, member.condemned_at, member.is_ready = "", None, False
+        member.rss_mib, member.started_at = 0.0, self._clock()
+        said_before = size_of(spec.log)
         member.pulse.beat("starting", self._clock())
         member.policy.started(self._clock())
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -290,11 +322,20 @@ class Crew:
             member.exit, member.is_ready = None, False
         is_asked = self._is_stopping or member.is_leaving or member.is_recycled
         is_expected = is_asked and code == ExitCode.DONE
-        reason = describe_exit(code) if not is_expected else "stopped as asked"
+        by_us = member.condemned_at is not None or is_asked
+        reason = describe_exit(code, member.rss_mib, by_us=by_us)
+        if is_expected:
+            reason = "stopped as asked"
         if member.cause:
             reason = f"{member.cause} ({reason})"
         self._ledger.publish(
-            WorkerExited(worker=spec.worker, code=code, expected=is_expected, reason=reason)
+            WorkerExited(
+                worker=spec.worker,
+                code=code,
+                expected=is_expected,
+                reason=reason,
+                last_words=() if is_expected else last_words(spec.log, said_before),
+            )
         )
         return code
 

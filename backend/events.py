@@ -274,6 +274,8 @@ class WorkerExited(EventBase, frozen=True, kw_only=True):
     """Exit status; negative means killed by that signal."""
     expected: bool
     reason: str
+    last_words: tuple[str, ...] = ()
+    """The last lines of its log, at most 50, of an end that nobody asked for."""
 
 
 class WorkerBackoff(EventBase, frozen=True, kw_only=True):

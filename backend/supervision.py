@@ -63,10 +63,11 @@ class RestartPolicy:
         return Restart(delay * self._rng.uniform(0.75, 1.0), count)
 
 
-def describe_exit(code: int) -> str:
-    """An exit status in words."""
-    if code == -9:
-        return "killed by signal 9 without our asking: probably out of memory"
+def describe_exit(code: int, rss_mib: float = 0.0, *, by_us: bool = False) -> str:
+    """An exit status in words; `rss_mib`: memory at the last sign of life, 0 where not known."""
+    if code == -9 and not by_us:
+        held = f" (it held {rss_mib:,.0f} MiB)" if rss_mib else ""
+        return f"killed by signal 9 without our asking: probably out of memory{held}"
     if code < 0:
         return f"killed by signal {-code}"
     known = {int(c): c.name.lower().replace("_", " ") for c in ExitCode}

@@ -15,6 +15,9 @@ class SupervisorConfig:
     """A worker silent for this long is killed and restarted."""
     startup_s: float = 300.0
     """The same, while it loads or compiles."""
+    memory_limit_gib: float = 0.0
+    """A worker with more resident memory ends in order and is started again: what leaks is not
+    given back otherwise. 0 means three quarters of the machine's."""
     backoff_s: float = 1.0
     """First delay before a restart; doubles each time, with jitter."""
     backoff_max_s: float = 60.0
@@ -43,6 +46,9 @@ class SupervisorConfig:
         ):
             _require(getattr(self, name) > 0, name, getattr(self, name), "must be > 0")
         _require(self.max_crashes >= 1, "max_crashes", self.max_crashes, "must be at least 1")
+        _require(
+            self.memory_limit_gib >= 0, "memory_limit_gib", self.memory_limit_gib, "must be >= 0"
+        )
         _require(self.backup_every_s >= 0, "backup_every_s", self.backup_every_s, "must be >= 0")
         _require(self.keep_backups >= 3, "keep_backups", self.keep_backups, "must be at least 3")
         _require(

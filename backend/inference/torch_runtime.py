@@ -64,7 +64,9 @@ class TorchRuntime:
         index = np.where(listed, move_index_NK[:, :width], 0).astype(np.int64)
         try:
             legal_NW, wdl_N3 = self._forward(torch.from_numpy(index))
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not self._device.is_out_of_memory(error):
+                raise
             raise DeviceError(
                 f"{self._device.kind}: no memory for a batch of {len(index)}: {error}"
             ) from error

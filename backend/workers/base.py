@@ -44,7 +44,7 @@ from backend.events import (
     WorkerReady,
 )
 from backend.rundir import RunDirectory
-from backend.supervision import PATIENT_PHASES
+from backend.supervision import BLINK_S, PATIENT_PHASES
 from backend.wire import MAX_LINE_BYTES, clean, decode_worker_command, encode
 
 MAX_TELEMETRY: Final = 256
@@ -102,7 +102,8 @@ class WorkerIO:
         self._detail = ""
         self._polls = 0
         self._longest_gap_s = 0.0
-        self._progress_at = time.monotonic()
+        self._progress_at = self._looked_at = time.monotonic()
+        """The second: when the heart last looked."""
 
     @classmethod
     def on_standard_streams(cls, worker: str, role: Role) -> "WorkerIO":
@@ -279,11 +280,19 @@ class WorkerIO:
             return max(self.startup_s, self.stall_s)
         return max(self.stall_s, 10 * self._longest_gap_s)
 
+    def silent_s(self, now: float) -> float:
+        """Since the main thread last got on. Time in which not even we ran is nobody's silence."""
+        gap_s = now - self._looked_at
+        if gap_s > BLINK_S + self.heartbeat_s:  # A laptop slept, or we were stopped.
+            self._progress_at += gap_s
+        self._looked_at = now
+        return now - self._progress_at
+
     def _beat(self) -> None:
         process = psutil.Process()
         told = False
         while not self._closed:
-            silent_s = time.monotonic() - self._progress_at
+            silent_s = self.silent_s(time.monotonic())
             if silent_s <= self._patience_s():
                 told = False
                 self._send_beat(process)

@@ -121,7 +121,13 @@ class _SelfPlayWorker:
                 self._wait()
                 continue
             self._io.set_phase("playing")
+            max_batch = self._inference.max_batch
             self._commit(self._games.step())
+            if self._inference.max_batch != max_batch:
+                text = (
+                    f"out of memory: batches of {self._inference.max_batch} positions from now on"
+                )
+                self._io.log(text, "warning")
             if self._speed.is_due():
                 self._report(self._games, self._inference)
 

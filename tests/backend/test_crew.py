@@ -31,6 +31,7 @@ from backend.ledger import Ledger
 from backend.pool import WorkerSpec
 from backend.store.journal import Journal
 from backend.store.store import Store
+from backend.workers.base import WorkerIO
 from tests.backend.fakes.pool import Clock, FakePool
 
 QUICK = SupervisorConfig(
@@ -70,7 +71,10 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 
 @asynccontextmanager
 async def stage(
-    pool: FakePool, ledger: Ledger, config: SupervisorConfig = QUICK
+    pool: FakePool,
+    ledger: Ledger,
+    config: SupervisorConfig = QUICK,
+    log: Path = Path("unused"),
 ) -> AsyncIterator[Stage]:
     clock = Clock()
     found: list[Stage] = []
@@ -82,7 +86,7 @@ async def stage(
     async def on_exit(role: Role) -> None:
         found[0].exits.append(role)
 
-    specs = [WorkerSpec(worker="sp0", role="selfplay", argv=(), environment={}, log=Path("unused"))]
+    specs = [WorkerSpec(worker="sp0", role="selfplay", argv=(), environment={}, log=log)]
     crew = Crew(
         pool,
         specs,
@@ -208,6 +212,62 @@ async def test_only_ready_workers_get_orders_that_a_greeting_would_repeat(ledger
         await scene.wait_for(WorkerReady)
         assert await scene.crew.send_to_ready("selfplay", order)
         assert not await scene.crew.send("trainer", order)
+
+
+async def test_one_that_dies_of_memory_is_told_with_what_it_held_and_its_last_words(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    pool = FakePool()
+    log = tmp_path / "sp0.log"
+    log.write_text("of an earlier life\n")
+    async with stage(pool, ledger, log=log) as scene:
+        await scene.wait_for(WorkerStarted)
+        pool.say("sp0", Heartbeat(worker="sp0", phase="playing", rss_mib=5000.0))
+        await scene.wait_for(Heartbeat)
+        with log.open("a") as file:
+            file.writelines(f"line {number} \x1b[2J\n" for number in range(80))
+        pool.end("sp0", -9)
+        exited = await scene.wait_for(WorkerExited)
+        assert isinstance(exited, WorkerExited)
+        assert exited.reason.endswith("probably out of memory (it held 5,000 MiB)")
+        assert len(exited.last_words) == 50
+        assert exited.last_words[-1] == "line 79 \ufffd[2J"
+
+
+async def test_one_that_holds_too_much_ends_in_order_and_is_started_again(ledger: Ledger) -> None:
+    pool = FakePool()
+    config = SupervisorConfig(memory_limit_gib=1.0)
+    async with stage(pool, ledger, config) as scene:
+        await scene.wait_for(WorkerStarted)
+        beat = Heartbeat(worker="sp0", phase="playing", rss_mib=1025.0)
+        pool.say("sp0", beat)
+        await scene.wait_for(Heartbeat)
+        assert pool.sent == [], "it has only just started"
+        scene.clock.now += 20.0
+        pool.say("sp0", Heartbeat(worker="sp0", phase="playing", rss_mib=1023.0))
+        pool.say("sp0", beat)
+        pool.say("sp0", beat)
+        alert = await scene.wait_for(Alert)
+        assert isinstance(alert, Alert)
+        assert alert.text.startswith("sp0 holds 1,025 MiB, more than 1,024")
+        exited = await scene.wait_for(WorkerExited)
+        assert isinstance(exited, WorkerExited)
+        assert exited.expected
+        await scene.wait_for(WorkerStarted)
+        assert pool.sent == [("sp0", Stop())]
+        assert not [event for event in scene.published if isinstance(event, WorkerBackoff)]
+
+
+def test_a_gap_in_which_nobody_ran_is_no_silence_of_the_worker() -> None:
+    io = WorkerIO("sp0", "selfplay", commands_fd=-1, events_fd=-1)
+    now = io._progress_at
+    for _ in range(50):
+        now += 1.0
+        silent_s = io.silent_s(now)
+    assert silent_s == pytest.approx(50.0)
+    now += 3600.0
+    assert io.silent_s(now) == pytest.approx(50.0)
+    assert io.silent_s(now + 1.0) == pytest.approx(51.0)
 
 
 async def test_who_does_not_stop_is_terminated_then_killed(

@@ -327,6 +327,12 @@ def main() -> int:
             raise ConfigError("this can never work")
         if fault == "nan":
             raise NonFiniteError("a step was not taken", step=7, values={"loss": math.nan})
+        if fault == "loop":
+            io.set_phase("training")
+            for _ in range(5):
+                io.poll()
+            while True:
+                pass
         if fault == "exit":
             raise RuntimeError("a bug")
         io.emit(

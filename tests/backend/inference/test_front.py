@@ -19,6 +19,7 @@ from backend.weights import load_arrays, load_network
 from model.config import ModelConfig, SslConfig
 from model.encoding import encode_planes
 from tests.backend.inference.networks import CONV, CPU, LOWRANK, lived_in
+from tests.fake_accelerator import FakeAccelerator, fake_device
 from tests.positions import legal_index, random_batch, random_positions
 
 
@@ -189,6 +190,24 @@ def test_a_device_without_memory_for_the_batch_says_how_large_it_was(
         raise torch.OutOfMemoryError("no memory")
 
     monkeypatch.setattr(runtime, "_forward", fail)
-    with pytest.raises(DeviceError, match="no memory for a batch of 3"):
+    with pytest.raises(DeviceError, match="no memory for a batch of 1"):
         inference(positions, *legal_index(positions, "mover"))
     assert inference.evaluations == 0
+
+
+def test_where_memory_runs_out_a_batch_is_judged_in_parts_with_the_same_answers() -> None:
+    net = lived_in(CONV)
+    positions = random_positions(20, seed=8)
+    question = (positions, *legal_index(positions, "mover"))
+    logits, wdl = Inference(net, CPU)(*question)
+    accelerator = FakeAccelerator()
+    device = fake_device(accelerator)
+    inference = Inference(net, device, TorchRuntime(net, device, "float32", unpacks=False))
+    inference(*question)
+    accelerator.capacity = 0.4 * accelerator.peak
+    for _ in range(2):
+        parts = inference(*question)
+        np.testing.assert_allclose(parts[0], logits, atol=1e-5)
+        np.testing.assert_allclose(parts[1], wdl, atol=1e-5)
+    assert inference.max_batch == 5
+    assert accelerator.num_failed == accelerator.num_emptied == 2
