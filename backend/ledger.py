@@ -5,12 +5,12 @@ what must not be: journal, then database, then everybody hears of it.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
+from backend.clock import wall
 from backend.events import (
     TELEMETRY,
     Alert,
@@ -65,7 +65,7 @@ class Ledger:
     """The only place where the run's state changes. Used from one event loop."""
 
     def __init__(
-        self, store: Store, journal: Journal, *, clock: Callable[[], float] = time.time
+        self, store: Store, journal: Journal, *, clock: Callable[[], float] = wall
     ) -> None:
         self.store = store
         self.state = RunState()

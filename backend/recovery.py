@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from backend import checkpoints
+from backend.clock import wall
 from backend.commit import move, remove, remove_directory, sha256_of, sweep
 from backend.config import Config
 from backend.cycle import Director, undecided
@@ -33,6 +34,7 @@ from backend.intake import Intake
 from backend.ledger import Ledger
 from backend.replay.admission import admit
 from backend.replay.tablebase import open_tables
+from backend.resuming import edited, settings_in_words
 from backend.rundir import RunDirectory
 from backend.store.journal import Journal
 from backend.store.reading import training_steps
@@ -59,7 +61,7 @@ class Findings:
 
 
 async def open_ledger(
-    run: RunDirectory, *, clock: Callable[[], float] = time.time
+    run: RunDirectory, *, clock: Callable[[], float] = wall
 ) -> tuple[Ledger, Journal, list[str]]:
     """Journal and database; the database is made anew from the journal when it is unsound.
 
@@ -95,6 +97,7 @@ async def recover(
         window_positions=config.replay.window_positions,
         admit=partial(admit, tables=tables),
     )
+    await _compare_settings(config, ledger, remarks)
     await intake.prepare()
     adopted, refused = await _reconcile_shards(run, ledger, intake, remarks)
     sound, damaged = await _reconcile_checkpoints(run, config, ledger, remarks)
@@ -147,6 +150,14 @@ def _set_aside_database(run: RunDirectory) -> None:
         path = run.path / name
         if path.exists():
             move(path, run.quarantine / f"{stamp}-{name}")
+
+
+async def _compare_settings(config: Config, ledger: Ledger, remarks: list[str]) -> None:
+    now = settings_in_words(config)
+    before = await ledger.store.settings()
+    remarks += edited(before, now, ledger.recorded(SettingChanged))
+    if before != now:
+        await ledger.store.set_settings(now)
 
 
 # Shards -------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import numpy as np
 
 from backend import checkpoints
 from backend.appending import Appender
+from backend.clock import wall
 from backend.commit import commit_file, remove_directory
 from backend.config import Config
 from backend.device import choose_device
@@ -132,7 +133,7 @@ class SupervisedTraining:
             self.trained_s += time.perf_counter() - start_s
             self._imported_samples += settings.batch_size
             if self.step % settings.metrics_every == 0:
-                point = TrainingStep(step=self.step, metrics=self._means.take(), at=time.time())
+                point = TrainingStep(step=self.step, metrics=self._means.take(), at=wall())
                 self._curve.add(point)
                 on_metrics(point)
             if self.step % settings.steps_per_cycle == 0 or self.step == end:
@@ -168,7 +169,7 @@ class SupervisedTraining:
     def _save(self, measured: Measurement) -> None:
         """Commit a checkpoint and what was measured; older ones go as in self-play."""
         self._commit("cycle", measured.metrics())
-        self._curve.add(TrainingStep(step=self.step, metrics=measured.metrics(), at=time.time()))
+        self._curve.add(TrainingStep(step=self.step, metrics=measured.metrics(), at=wall()))
         self._curve.sync()
         best = best_network(self._run.database) if self._run.database.exists() else ""
         checkpoints.prune(

@@ -164,6 +164,18 @@ def test_only_the_device_speaks_to_a_gpu() -> None:
     assert homes == {"backend/accelerator.py", "backend/device.py"}
 
 
+def test_the_wall_clock_is_read_in_one_place() -> None:
+    # It may be put forward or back, so nobody may measure with it.
+    homes = {
+        _name(path)
+        for path in SOURCES
+        if re.search(
+            r"\btime\.(time|time_ns)\b|from time import .*\btime\b", path.read_text("utf-8")
+        )
+    }
+    assert homes == {"backend/clock.py"}
+
+
 def test_every_pattern_that_is_forbidden_would_be_found() -> None:
     examples = (
         "x = torch.load(path)",

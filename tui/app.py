@@ -1,6 +1,5 @@
 """The application: keys, routing between link and dashboard, leaving. It draws nothing."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from backend.clock import wall
 from backend.config import Config
 from backend.events import Level
 from backend.play.opponents import opponents
@@ -66,7 +66,7 @@ class ControlCentre(App[int]):
         *,
         run_dir: Path,
         ascii: bool = False,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall,
         refresh_s: float = REFRESH_S,
         rings: bool = True,
         keys: Mapping[str, str] = MappingProxyType({}),

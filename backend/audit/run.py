@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from backend.audit.findings import Audit
-from backend.audit.history import examine_journal, examine_matches
+from backend.audit.history import examine_journal, examine_matches, examine_settings
 from backend.audit.index import Unsound, faults_of_database, read_index
 from backend.audit.networks import examine_checkpoints
 from backend.audit.shards import examine_shards
@@ -47,6 +47,8 @@ def examine(run: RunDirectory, *, replays: bool = True) -> Audit:
     examine_shards(run, index, audit, replays=replays, is_live=is_live, tables=tables)
     examine_checkpoints(run, index, audit, is_live=is_live)
     examine_journal(run, index, audit, is_live=is_live)
+    if config is not None:
+        examine_settings(run, config, index, audit)
     if replays:
         examine_matches(run, index, audit)
     return audit

@@ -27,6 +27,7 @@ from backend.backups.manifest import (
     stamp_of,
     write_manifest,
 )
+from backend.clock import wall
 from backend.commit import Writer, commit_file, sha256_of, sweep
 from backend.errors import BackupError, CheckpointError, Matrix0Error, ReplayError
 from backend.filesystem import OS
@@ -61,7 +62,7 @@ def back_up(
     folder: Path,
     *,
     keep: int = LEAST_KEPT,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = wall,
 ) -> Made:
     """Backs `run` up into `folder` and removes all but the newest `keep` backups of it there.
 

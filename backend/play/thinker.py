@@ -11,6 +11,7 @@ When stdin ends the process does.
 import asyncio
 import contextlib
 import os
+import secrets
 import sys
 import threading
 import time
@@ -86,8 +87,8 @@ class Thinker:
     def __init__(self, say: Callable[[Answer], None]) -> None:
         self._say = say
         self._movers = {
-            "random": RandomPlayer(time.time_ns()),
-            "greedy": GreedyPlayer(time.time_ns()),
+            "random": RandomPlayer(secrets.randbits(32)),
+            "greedy": GreedyPlayer(secrets.randbits(32)),
         }
         self._networks: dict[str, Network] = {}
         self._engine: chess.engine.Protocol | None = None

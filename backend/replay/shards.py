@@ -7,7 +7,6 @@ process, and a shard of one game is 30 kB. Never rewritten, only removed.
 
 import hashlib
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from backend.clock import wall
 from backend.commit import commit_file
 from backend.errors import ReplayError
 from backend.filesystem import OS, FileSystem
@@ -153,7 +153,7 @@ def write_shard(
         producer=producer,
         network=network,
         orientation=orientation,
-        created=time.time(),
+        created=wall(),
     )
     content = encode_shard(columns, metadata)
     digest = hashlib.sha256(content).hexdigest()

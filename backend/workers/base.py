@@ -29,6 +29,7 @@ from typing import Final, Protocol
 import psutil
 from msgspec.structs import replace
 
+from backend.clock import wall
 from backend.commands import Stop, WorkerCommand
 from backend.config import Config
 from backend.errors import ExitCode, Matrix0Error, NonFiniteError, WorkerError
@@ -177,7 +178,7 @@ class WorkerIO:
         Raises WorkerError when the line would be longer than the protocol allows.
         """
         if not event.at:
-            event = replace(event, at=time.time())
+            event = replace(event, at=wall())
         line = encode(event)
         if len(line) > MAX_LINE_BYTES:
             raise WorkerError(f"{type(event).__name__} of {len(line)} bytes is too long to send")
@@ -247,7 +248,7 @@ class WorkerIO:
                 self._changed.notify_all()
 
     def _log_line(self, level: Level, text: str) -> LogLine:
-        return LogLine(at=time.time(), source=self.worker, level=level, text=clean(text))
+        return LogLine(at=wall(), source=self.worker, level=level, text=clean(text))
 
     def log(self, text: str, level: Level = "info") -> None:
         """A line in the run's log, cleaned."""

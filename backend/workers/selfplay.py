@@ -4,7 +4,7 @@ Knows nothing of training. A game is announced only after its shard is on disk, 
 end in one step are committed before the next step begins: a kill loses games in flight, no others.
 """
 
-import os
+import secrets
 import time
 import zlib
 from collections.abc import Sequence
@@ -347,5 +347,5 @@ def _fresh_seed(seed: int, worker: str) -> int:
 
     Self-play is not reproducible across restarts: games in flight are lost with their generators.
     """
-    entropy = f"{seed}/{worker}/{time.time_ns()}/{os.getpid()}"
+    entropy = f"{seed}/{worker}/{secrets.token_hex(8)}"
     return zlib.crc32(entropy.encode())

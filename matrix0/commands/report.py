@@ -1,6 +1,5 @@
 """`matrix0 report`: a run as one HTML page."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,7 @@ def report(
 
     It loads nothing from outside and needs no script. The run may be at work.
     """
+    from backend.clock import wall
     from backend.commit import commit_file
     from backend.report.facts import gather
     from backend.report.page import page
@@ -29,7 +29,7 @@ def report(
     facts = gather(directory)
     versions = [("Matrix0, at the last start of the run", facts.version or "-"), *_versions()]
     path = output if output is not None else Path(f"{directory.name}.html")
-    commit_file(path.absolute(), page(facts, versions, time.time()).encode())
+    commit_file(path.absolute(), page(facts, versions, wall()).encode())
     typer.echo(f"{path}: {path.stat().st_size / 1024:,.0f} KiB")
 
 

@@ -1,7 +1,6 @@
 """`matrix0-tui`: settle which run and which settings, then the screen, or headless progress."""
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -112,6 +111,7 @@ def control_centre(
 def _show_runs(folder: Path, as_json: bool) -> None:
     import msgspec
 
+    from backend.clock import wall
     from backend.runs import list_runs, runs_table
 
     runs = list_runs(folder)
@@ -121,7 +121,7 @@ def _show_runs(folder: Path, as_json: bool) -> None:
     if not runs:
         typer.echo(f"no runs in {folder}; matrix0-tui makes one")
         return
-    for line in runs_table(runs, time.time()):
+    for line in runs_table(runs, wall()):
         typer.echo(line)
 
 

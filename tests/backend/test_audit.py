@@ -208,3 +208,11 @@ def flip_and_look(run: RunDirectory, count: int, seed: int) -> None:
 @pytest.mark.slow
 def test_many_flipped_bits_in_any_file_are_named(copy: RunDirectory) -> None:
     flip_and_look(copy, 15, seed=2)
+
+
+def test_a_setting_that_was_edited_is_named(copy: RunDirectory) -> None:
+    text = copy.config_file.read_text()
+    copy.config_file.write_text(text.replace("steps_per_cycle = 20", "steps_per_cycle = 21"))
+    assert [str(note) for note in examine(copy).notes] == [
+        "config.toml: training.steps_per_cycle is 21, at the last start of this run it was 20"
+    ]

@@ -4,6 +4,7 @@ import random
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace as replace_config
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from backend import checkpoints
 from backend.commands import PlayMatch
 from backend.config import Config, EvaluationConfig, ReplayConfig
 from backend.cycle import Play
-from backend.events import Alert, Promoted, TrainingStep
+from backend.events import Alert, Promoted, SettingChanged, TrainingStep
 from backend.gamefile import GameFile
 from backend.gating import Gating
 from backend.recovery import Findings, open_ledger, read_checkpoint, recover
@@ -342,3 +343,19 @@ def test_without_a_database_only_the_newest_shard_in_the_file_is_doubted(tmp_pat
     assert games.trusted_length(frozenset({"a-1", "a-2"})) == len(one)
     assert games.trusted_length(frozenset({"a-1"})) == len(one + two)
     assert games.shards(len(one)) == {"a-1"}
+
+
+async def test_settings_that_were_edited_between_two_starts_are_named(run: RunDirectory) -> None:
+    edited = replace_config(CONFIG, training=TrainingConfig(steps_per_cycle=10, batch_size=77))
+    async with started(run) as findings:
+        assert findings.remarks == []
+    async with started(run, edited) as findings:
+        assert findings.remarks == [
+            "training.batch_size is 77, at the last start of this run it was 384"
+        ]
+    async with started(run, edited) as findings:
+        assert findings.remarks == []
+        change = SettingChanged(name="training.batch_size", old="77", new="384", by="ctl", step=1)
+        await findings.ledger.commit(change)
+    async with started(run) as findings:
+        assert findings.remarks == []
