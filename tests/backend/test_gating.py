@@ -1,10 +1,13 @@
 """What becomes of checkpoints once they are there, with real files and a real database."""
 
+import asyncio
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from backend import checkpoints
 from backend.commands import PlayMatch, RecordMatch, Rollback
@@ -176,3 +179,52 @@ async def test_a_match_played_elsewhere_joins_the_pool_once(stage: Stage) -> Non
         "by-hand is recorded",
     )
     assert len(await stage.ledger.store.matches()) == 1
+
+
+TRIES = 25
+"""Of each of four promoters."""
+
+
+async def test_of_many_promoters_at_once_none_overwrites_what_another_has_done(
+    stage: Stage,
+) -> None:
+    """Each promotion names the one that it replaced: a lost update would break the chain."""
+    names = [await stage.save(step, "requested") for step in range(5)]
+    refused = 0
+
+    async def promoter(number: int) -> None:
+        nonlocal refused
+        rng = random.Random(number)
+        for turn in range(TRIES):
+            if turn % 5 == 4:
+                why_not = await stage.gating.roll_back("")
+            else:
+                why_not = await stage.gating.promote(rng.choice(names), "a race")
+            refused += bool(why_not)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(4):
+            tasks.create_task(promoter(number))
+    promotions = await stage.ledger.store.promotions()
+    assert [p.previous for p in promotions] == ["", *(p.name for p in promotions[:-1])]
+    assert len(promotions) == 1 + 4 * TRIES - refused
+    assert all(p.name != p.previous for p in promotions)
+    assert await stage.ledger.store.best() == stage.gating.best == promotions[-1].name
+
+
+async def test_a_decision_that_comes_after_another_promotion_is_kept_and_promotes_nobody(
+    stage: Stage,
+) -> None:
+    first, candidate, other = [await stage.save(step, "cycle") for step in (0, 10, 20)]
+    assert stage.gating.best == first
+    order = stage.gating.match_to_play()
+    assert order is not None
+    assert (order.candidate, order.opponent) == (candidate, first)
+    assert await stage.gating.promote(other, "by hand, while the match is played") == ""
+    won = replace_struct(result(order), wins=4, draws=0, losses=0, pairs=(0, 0, 0, 0, 2))
+    await stage.gating.match_finished(won)
+    (decision,) = await stage.ledger.store.decisions()
+    assert decision.candidate == candidate
+    assert not decision.promotes
+    assert f"meanwhile {other} became the best" in decision.reason
+    assert stage.gating.best == other
