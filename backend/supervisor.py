@@ -20,6 +20,7 @@ from typing import Final
 
 from backend.alerts import AlertHook
 from backend.backups.schedule import Backups
+from backend.collapse import watch_for_collapse
 from backend.commands import (
     AddShard,
     ChangeSetting,
@@ -184,6 +185,7 @@ class Supervisor:
                 tasks.create_task(self._crew.watch()),
                 tasks.create_task(self._intake.run(self._on_admitted)),
                 tasks.create_task(self._ledger.keep_flushing()),
+                tasks.create_task(watch_for_collapse(self._ledger)),
                 tasks.create_task(Backups(run, config.supervisor, self._ledger).run()),
                 tasks.create_task(AlertHook(config.alerts, self._ledger, run.name).run()),
             ]

@@ -121,6 +121,18 @@ class PolicyTerm:
         )
 
 
+@torch.no_grad()
+def _spread(output: NetOutput, weight_R: Tensor) -> Tensor:
+    """Mean absolute expected score, 0 to 1: near 0 the value head calls every position equal."""
+    if output.wdl_logits_B3 is not None:
+        value_R = expected_score(output.wdl_logits_B3)
+    else:
+        assert output.value_B is not None
+        value_R = output.value_B
+    total = weight_R.sum().clamp_min(torch.finfo(weight_R.dtype).tiny)
+    return (value_R.abs() * weight_R).sum() / total
+
+
 @dataclass(frozen=True)
 class ValueTerm:
     """Win, draw, loss for the mover, or its expected score."""
@@ -144,7 +156,8 @@ class ValueTerm:
 
     def read(self, output: NetOutput, targets: Targets) -> Reading:
         loss = self._loss(output, targets["wdl_R3"], targets["weight_R"])
-        return Reading(loss, {"value_loss": loss.detach()})
+        spread = _spread(output, targets["weight_R"])
+        return Reading(loss, {"value_loss": loss.detach(), "value_spread": spread})
 
     def _loss(self, output: NetOutput, wdl_R3: Tensor, weight_R: Tensor) -> Tensor:
         if output.wdl_logits_B3 is not None:
