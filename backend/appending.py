@@ -19,18 +19,16 @@ class Appender:
     """Appends to one file, of which there is one writer."""
 
     def __init__(self, path: Path, keep: int, *, fs: FileSystem = OS) -> None:
-        """Opens or makes the file and cuts it to its first `keep` bytes. OSError if it cannot."""
+        """Begins with the first `keep` bytes of the file, if there is one.
+
+        OSError or an error of the commit when the disk does not take it.
+        """
         self._path = path
         self._length = keep
         self._fs = fs
+        # What an earlier writer left may not have been synced, for all we know its fsync failed.
+        renew(path, keep, fs=fs)
         self._fd: int | None = fs.open(path)
-        try:
-            fs.truncate(self._fd, keep)
-            fs.sync(self._fd)
-            fs.sync_directory(path.parent)
-        except OSError:
-            self.close()
-            raise
 
     def append(self, data: bytes) -> None:
         """RunDirectoryError when the disk takes it no more; the file is then as before.
@@ -68,6 +66,8 @@ def renew(path: Path, keep: int, *, fs: FileSystem = OS) -> None:
 
     def copy(writer: Writer) -> None:
         rest = keep
+        if not rest:
+            return
         with path.open("rb") as old:
             while rest and (chunk := old.read(min(rest, _CHUNK))):
                 writer.write(chunk)

@@ -7,12 +7,14 @@ admission.py`) before one of its positions may be learned from. What fails is ke
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from backend.commit import move, remove
 from backend.errors import ReplayError
 from backend.events import ShardAdmitted, ShardRejected
+from backend.filesystem import OS, FileSystem
 from backend.gamefile import GameFile
 from backend.ledger import Ledger
 from backend.replay.admission import AdmittedShard, admit
@@ -31,13 +33,20 @@ class Intake:
     """Admits shards one after the other, in the order in which they were announced."""
 
     def __init__(
-        self, run: RunDirectory, ledger: Ledger, *, window_positions: int, admit: Admit = admit
+        self,
+        run: RunDirectory,
+        ledger: Ledger,
+        *,
+        window_positions: int,
+        admit: Admit = admit,
+        fs: FileSystem = OS,
     ) -> None:
         self._run = run
         self._ledger = ledger
         self._window_positions = window_positions
         self._admit = admit
-        self._games = GameFile(run.games / "selfplay.pgn")
+        self._fs = fs
+        self._games = GameFile(run.games / "selfplay.pgn", fs=fs)
         self._announced: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._in_window: deque[tuple[str, int]] = deque()
         self._known: set[str] = set()
@@ -160,7 +169,7 @@ class Intake:
         self._known.add(name)
         source = self._run.replay / name
         if source.exists():
-            await asyncio.to_thread(move, source, self._run.quarantine / name)
+            await asyncio.to_thread(partial(move, fs=self._fs), source, self._run.quarantine / name)
         event = ShardRejected(at=self._ledger.now(), name=name, reason=reason)
         await self._ledger.store.reject(name, reason, event.at)
         self._ledger.publish(event)
@@ -178,4 +187,4 @@ class Intake:
         # Their counts go to the journal: no file tells them any more.
         await self._ledger.commit(*await self._ledger.store.admissions(names), announce=False)
         for name in names:
-            remove(self._run.replay / name)
+            remove(self._run.replay / name, fs=self._fs)

@@ -30,6 +30,7 @@ from backend.events import (
     Recovered,
     SettingChanged,
 )
+from backend.filesystem import OS, FileSystem
 from backend.intake import Intake
 from backend.ledger import Ledger
 from backend.replay.admission import admit
@@ -61,14 +62,14 @@ class Findings:
 
 
 async def open_ledger(
-    run: RunDirectory, *, clock: Callable[[], float] = wall
+    run: RunDirectory, *, clock: Callable[[], float] = wall, fs: FileSystem = OS
 ) -> tuple[Ledger, Journal, list[str]]:
     """Journal and database; the database is made anew from the journal when it is unsound.
 
     Shards and checkpoints get their rows in `recover`. The caller closes both.
     """
     remarks = []
-    journal = await asyncio.to_thread(Journal, run.journal)
+    journal = await asyncio.to_thread(partial(Journal, run.journal, fs=fs))
     if journal.reading.damaged:
         lines = ", ".join(map(str, journal.reading.damaged))
         remarks.append(f"journal.jsonl: line {lines} is damaged and is not used")
@@ -83,7 +84,12 @@ async def open_ledger(
 
 
 async def recover(
-    run: RunDirectory, config: Config, ledger: Ledger, remarks: list[str]
+    run: RunDirectory,
+    config: Config,
+    ledger: Ledger,
+    remarks: list[str],
+    *,
+    fs: FileSystem = OS,
 ) -> Findings:
     """Reconciles files and rows, and folds the run's history into the ledger's state."""
     store = ledger.store
@@ -96,6 +102,7 @@ async def recover(
         ledger,
         window_positions=config.replay.window_positions,
         admit=partial(admit, tables=tables),
+        fs=fs,
     )
     await _compare_settings(config, ledger, remarks)
     await intake.prepare()

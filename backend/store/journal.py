@@ -14,6 +14,7 @@ import msgspec
 
 from backend.appending import Appender
 from backend.commands import ClientCommand
+from backend.commit import NotCommittedError
 from backend.errors import RunDirectoryError
 from backend.events import Event
 from backend.filesystem import OS, FileSystem
@@ -83,8 +84,8 @@ class Journal:
         self._seq = max((entry.seq for entry in self.reading.entries), default=0)
         try:
             self._file = Appender(path, self.reading.whole_bytes, fs=fs)
-        except OSError as error:
-            raise RunDirectoryError(f"{path}: {error.strerror}") from error
+        except (OSError, NotCommittedError) as error:
+            raise RunDirectoryError(f"{path}: {error}") from error
 
     def append(self, facts: Iterable[tuple[float, Fact]]) -> None:
         """Writes (wall clock, fact) entries durably; all of them or, after an error, none.
