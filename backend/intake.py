@@ -20,7 +20,7 @@ from backend.ledger import Ledger
 from backend.replay.admission import AdmittedShard, admit
 from backend.replay.shards import read_shard
 from backend.rundir import RunDirectory
-from backend.store.store import GameRow
+from backend.store.rows import GameRow
 
 SLACK: Final = 1.25
 """Files leave the disk when the window is exceeded by this factor: rarely, and many at once."""

@@ -147,6 +147,8 @@ class Ledger:
         facts, self._facts = self._facts, []
         if points or facts:
             await self.store.log(points, facts)
+        if self.store.is_sealing_due:
+            await self.store.seal()
 
     async def keep_flushing(self) -> None:
         while True:

@@ -37,7 +37,8 @@ from backend.replay.admission import admit
 from backend.replay.tablebase import open_tables
 from backend.resuming import edited, settings_in_words
 from backend.rundir import RunDirectory
-from backend.store.journal import Journal
+from backend.store.journal import Journal, read_journal
+from backend.store.mending import mend_journal
 from backend.store.reading import training_steps
 from backend.store.store import DamagedDatabaseError, Store
 from backend.wording import plural
@@ -69,17 +70,17 @@ async def open_ledger(
     Shards and checkpoints get their rows in `recover`. The caller closes both.
     """
     remarks = []
-    journal = await asyncio.to_thread(partial(Journal, run.journal, fs=fs))
-    if journal.reading.damaged:
-        lines = ", ".join(map(str, journal.reading.damaged))
-        remarks.append(f"journal.jsonl: line {lines} is damaged and is not used")
+    reading = await asyncio.to_thread(read_journal, run.journal)
     try:
         store = await Store.open(run.database)
     except DamagedDatabaseError as error:
         remarks.append(f"the database is damaged, was set aside and made anew: {error}")
         await asyncio.to_thread(_set_aside_database, run)
         store = await Store.open(run.database)
-    await store.record_all(entry.fact for entry in journal.reading.entries)
+    await store.record_all(entry.fact for entry in reading.entries)
+    evidence = run.quarantine / f"{_stamp()}-journal.jsonl"
+    remarks += await mend_journal(run.journal, evidence, store, reading, fs=fs)
+    journal = await asyncio.to_thread(partial(Journal, run.journal, fs=fs))
     return Ledger(store, journal, clock=clock), journal, remarks
 
 
@@ -93,6 +94,7 @@ async def recover(
 ) -> Findings:
     """Reconciles files and rows, and folds the run's history into the ledger's state."""
     store = ledger.store
+    remarks += filter(None, [await asyncio.to_thread(run.changed_settings)])
     swept = 0
     for folder in (run.path, run.replay, run.checkpoints, run.games):
         swept += len(await asyncio.to_thread(sweep, folder))
@@ -152,8 +154,8 @@ async def recover(
 
 
 def _set_aside_database(run: RunDirectory) -> None:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    for name in ("matrix0.db", "matrix0.db-wal", "matrix0.db-shm"):
+    stamp = _stamp()
+    for name in ("matrix0.db", "matrix0.db-wal", "matrix0.db-shm", "matrix0.db.seal"):
         path = run.path / name
         if path.exists():
             move(path, run.quarantine / f"{stamp}-{name}")
@@ -255,8 +257,11 @@ def read_checkpoint(path: Path, config: Config) -> CheckpointSaved:
 
 
 def _quarantine(run: RunDirectory, name: str) -> None:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    move(run.checkpoints / name, run.quarantine / f"{stamp}-{name}")
+    move(run.checkpoints / name, run.quarantine / f"{_stamp()}-{name}")
+
+
+def _stamp() -> str:
+    return time.strftime("%Y%m%d-%H%M%S")
 
 
 async def _sound_best(ledger: Ledger, sound: list[CheckpointSaved], remarks: list[str]) -> str:

@@ -62,6 +62,8 @@ class RunDirectory:
         self.path = Path(os.path.abspath(path))
         self.name = self.path.name
         self.config_file = self.path / "config.toml"
+        self.kept_config_file = self.path / "config.toml.kept"
+        """The same text once more: a changed bit in one of them shows."""
         self.preset_file = self.path / "preset"
         self.database = self.path / "matrix0.db"
         self.journal = self.path / "journal.jsonl"
@@ -108,11 +110,13 @@ class RunDirectory:
         """The settings this run keeps. Raises ConfigError when they are missing or unusable."""
         if not self.exists:
             raise ConfigError(f"{self.config_file}: not there; {self.path} holds no run")
-        return load_config(self.config_file)
-
-    def write_config(self, config: Config) -> None:
-        """Keeps other settings from now on. RunDirectoryError when the disk does not take them."""
-        commit_file(self.config_file, dump_config(config).encode())
+        try:
+            return load_config(self.config_file)
+        except ConfigError as error:
+            if not self.kept_config_file.exists():
+                raise
+            hint = f"the run's own copy is {self.kept_config_file.name}"
+            raise ConfigError(f"{error}; {hint}") from error
 
     def read_preset(self) -> str:
         """The preset the run was made from; empty when none was named. For display only."""
@@ -131,8 +135,40 @@ class RunDirectory:
             return kept, config_differences(kept, asked) if asked is not None else []
         config = asked or Config()
         commit_file(self.preset_file, f"{preset}\n".encode(), fs=fs)
-        commit_file(self.config_file, dump_config(config).encode(), fs=fs)
+        self.write_config(config, fs=fs)
         return config, []
+
+    def write_config(self, config: Config, *, fs: FileSystem = OS) -> None:
+        """Keeps these settings from now on; errors of the commit when the disk does not take them.
+
+        The run exists once they are there.
+        """
+        text = dump_config(config).encode()
+        commit_file(self.kept_config_file, text, fs=fs)
+        commit_file(self.config_file, text, fs=fs)
+
+    def changed_settings(self) -> str:
+        """What to tell a person when config.toml is not what the run wrote; empty when it is.
+
+        A run without a second copy gets one. Raises ConfigError when config.toml cannot be used.
+        """
+        if not self.exists:
+            return ""
+        text = self.config_file.read_bytes()
+        if not self.kept_config_file.exists():
+            commit_file(self.kept_config_file, text)
+        kept = self.kept_config_file.read_bytes()
+        if text == kept:
+            return ""
+        try:
+            rows = differing(load_config(self.kept_config_file), self.read_config())
+        except ConfigError as error:
+            return f"{self.kept_config_file.name} is damaged: {error}; remove it, it is made anew"
+        changed = ", ".join(f"{name} was {old!r} and is {new!r}" for name, old, new in rows)
+        return (
+            f"config.toml is not what this run wrote: {changed or 'no setting differs'}; if that "
+            f"is your change, remove {self.kept_config_file.name}, else copy it over config.toml"
+        )
 
     def lock(self, role: str) -> "RunLock":
         """Holds the run until released or until this process is gone.

@@ -23,6 +23,7 @@ from backend.replay.shards import ShardMetadata, ShardWriter
 from backend.rundir import FOLDERS, RunDirectory
 from backend.store import journal, store
 from backend.store.schema import MIGRATIONS
+from backend.store.seal import seal_of
 from model.rules import Outcome
 from tests.backend.fakes.worker import random_game
 from tests.pages import Page, quoted
@@ -38,7 +39,7 @@ def test_paths_of_a_run_are_those_of_the_table(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     paths = [path for path in vars(run).values() if isinstance(path, Path) and path != run.path]
     names = {f"{path.name}/" if path.name in FOLDERS else path.name for path in paths}
-    names |= {f"{run.database.name}-wal", f"{run.database.name}-shm"}
+    names |= {f"{run.database.name}-wal", f"{run.database.name}-shm", seal_of(run.database).name}
     table = PAGE.tables("path", "holds", "if you delete it")
     assert {quoted(row[0])[0] for row in table} == names
     assert {f"{folder}/" for folder in FOLDERS} <= names

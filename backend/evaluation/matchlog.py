@@ -53,6 +53,8 @@ class MatchLog:
         """
         self._path = path
         self.finished: list[MatchGame] = []
+        self.num_damaged = 0
+        """Lines that cannot be used; a game that one of them held is played again."""
         self._numbers: set[int] = set()
         whole = self._read(identity, openings)
         with writing_to(path):
@@ -90,10 +92,13 @@ class MatchLog:
         data = self._path.read_bytes() if self._path.exists() else b""
         first, *lines, _torn = (*data.split(b"\n"), b"") if data else (b"", b"")
         if _said(first) != msgspec.json.encode(identity):
+            self.num_damaged += bool(first) and not _said(first)
             return 0
         for line in lines:
             game = _game(_said(line), openings)
-            if game is not None and game.number not in self._numbers:
+            if game is None:
+                self.num_damaged += 1
+            elif game.number not in self._numbers:
                 self.finished.append(game)
                 self._numbers.add(game.number)
         return data.rfind(b"\n") + 1

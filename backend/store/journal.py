@@ -75,6 +75,15 @@ def _decode(line: bytes) -> Entry | None:
         return None
 
 
+def encode_lines(seq: int, facts: Iterable[tuple[float, Fact]]) -> bytes:
+    """The lines of (wall clock, fact) entries that are numbered from `seq` on."""
+    lines = []
+    for number, (at, fact) in enumerate(facts, seq):
+        entry = msgspec.json.encode(Entry(seq=number, at=at, fact=fact))
+        lines.append(b'{"crc32":%d,"entry":%s}\n' % (zlib.crc32(entry), entry))
+    return b"".join(lines)
+
+
 class Journal:
     """Appends to one journal; there is one writer, the holder of the run's lock."""
 
@@ -92,12 +101,9 @@ class Journal:
 
         RunDirectoryError when the disk takes nothing more.
         """
-        lines = []
-        for at, fact in facts:
-            self._seq += 1
-            entry = msgspec.json.encode(Entry(seq=self._seq, at=at, fact=fact))
-            lines.append(b'{"crc32":%d,"entry":%s}\n' % (zlib.crc32(entry), entry))
-        self._file.append(b"".join(lines))
+        dated = list(facts)
+        self._file.append(encode_lines(self._seq + 1, dated))
+        self._seq += len(dated)
 
     def close(self) -> None:
         self._file.close()

@@ -6,16 +6,17 @@ database is made anew (`backend/recovery.py`).
 """
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import aiosqlite
 import msgspec
 
+from backend.commit import NotCommittedError
 from backend.disk import writing_to
 from backend.errors import Matrix0Error, RunDirectoryError
 from backend.events import (
@@ -30,19 +31,24 @@ from backend.events import (
     ShardAdmitted,
     TrainingStep,
 )
+from backend.store import seal
 from backend.store.journal import Fact
+from backend.store.rows import GameRow, ShardRow
 from backend.store.schema import FIELDS, MIGRATIONS
 from backend.store.snapshot import snapshot
 
 PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
+    "PRAGMA wal_autocheckpoint = 0",
     "PRAGMA fullfsync = 1",
     "PRAGMA checkpoint_fullfsync = 1",
     "PRAGMA busy_timeout = 5000",
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
 )
+SEAL_AFTER: Final = 256
+"""So many transactions stay in the write-ahead log before they move into the sealed main file."""
 MAX_EVENTS: Final = 100_000
 """Older rows of the event log are removed at start."""
 
@@ -54,25 +60,6 @@ class DamagedDatabaseError(Matrix0Error):
     """The file is not a sound database; it is set aside and made anew."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class GameRow:
-    id: str
-    result: int
-    """1 white, 0 draw, -1 black, 2 truncated."""
-    outcome: int
-    plies: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardRow:
-    seq: int
-    name: str
-    sha256: str
-    state: str
-    """admitted, retired (left the window, file removed), rejected, missing."""
-    positions: int
-
-
 class Store:
     """Use `await Store.open(path)` and `await store.close()`. Any task may await its methods."""
 
@@ -80,6 +67,8 @@ class Store:
         self._db = connection
         self._path = path
         self._writing = asyncio.Lock()
+        self._unsealed = 0
+        """Transactions since the main file was sealed."""
 
     @classmethod
     async def open(cls, path: Path) -> "Store":
@@ -87,11 +76,16 @@ class Store:
 
         Raises DamagedDatabaseError when it is unsound, RunDirectoryError when it is too new for us.
         """
+        is_sealed = await asyncio.to_thread(seal.fits, path)
+        if is_sealed is False:
+            raise DamagedDatabaseError(f"{path}: not what Matrix0 has last written")
         connection = await aiosqlite.connect(path, isolation_level=None)
         try:
             for pragma in PRAGMAS:
                 await connection.execute(pragma)
-            verdict = await _one(connection, "PRAGMA quick_check(1)")
+            # The seal vouches for the main file, which is then a page away from the newest state.
+            check = "quick_check(1)" if is_sealed else "integrity_check(1)"
+            verdict = await _one(connection, f"PRAGMA {check}")
             if verdict != "ok":
                 raise DamagedDatabaseError(f"{path}: {verdict}")
             await _migrate(connection, path)
@@ -106,10 +100,34 @@ class Store:
         except Matrix0Error:
             await connection.close()
             raise
-        return cls(connection, path)
+        store = cls(connection, path)
+        if not is_sealed:
+            await store.seal()
+        return store
 
     async def close(self) -> None:
-        await self._db.close()
+        """Seals what is there; without room for that it stays in the write-ahead log."""
+        try:
+            with contextlib.suppress(RunDirectoryError, NotCommittedError):
+                await self.seal()
+        finally:
+            await self._db.close()
+
+    @property
+    def is_sealing_due(self) -> bool:
+        return self._unsealed >= SEAL_AFTER
+
+    async def seal(self) -> None:
+        """Moves the write-ahead log into the main file, as far as readers allow, and seals it.
+
+        RunDirectoryError or an error of the commit when the disk takes it no more.
+        """
+        async with self._writing:
+            with writing_to(self._path):
+                await asyncio.to_thread(seal.break_seal, self._path)
+                await self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                await asyncio.to_thread(seal.set_seal, self._path)
+            self._unsealed = 0
 
     # Facts ----------------------------------------------------------------------------------------
 
@@ -307,8 +325,9 @@ class Store:
             case CycleFinished():
                 await self._insert_record("IGNORE", "cycles", {"cycle": fact.cycle}, fact)
             case Promoted():
-                await self._insert_record("IGNORE", "promotions", {}, fact)
-                await self._put("best", fact.name)
+                # One that is known is history: a damaged journal may end with an older one.
+                if await self._insert_record("IGNORE", "promotions", {}, fact):
+                    await self._put("best", fact.name)
             case ShardAdmitted():
                 # From the journal: it left the window, and its file was removed.
                 await self._db.execute(
@@ -323,14 +342,16 @@ class Store:
 
     async def _insert_record(
         self, conflict: str, table: str, own: Mapping[str, str | int], fact: EventBase
-    ) -> None:
+    ) -> bool:
+        """False when it was there before and is left as it was."""
         fields = {name: getattr(fact, name) for name in FIELDS[table]}
         row = {**own, **fields, "at": fact.at, "body": msgspec.json.encode(fact).decode()}
         places = ", ".join("?" * len(row))
-        await self._db.execute(
+        cursor = await self._db.execute(
             f"INSERT OR {conflict} INTO {table} ({', '.join(row)}) VALUES ({places})",
             tuple(row.values()),
         )
+        return cursor.rowcount > 0
 
     async def _insert_pairs(self, match: MatchFinished) -> None:
         names = (match.candidate, match.candidate_budget, match.opponent, match.opponent_budget)
@@ -376,6 +397,7 @@ class Store:
                     if self._db.in_transaction:  # SQLite ends some by itself, on a full disk.
                         await self._db.execute("ROLLBACK")
                     raise
+            self._unsealed += 1
 
 
 def _counts(shard: ShardAdmitted) -> tuple[int, ...]:

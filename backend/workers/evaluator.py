@@ -36,6 +36,7 @@ from backend.inference.front import Inference
 from backend.rundir import RunDirectory
 from backend.settings import changed
 from backend.weights import load_network
+from backend.wording import plural
 from backend.workers.base import WorkerIO
 
 
@@ -134,6 +135,10 @@ class _EvaluatorWorker:
             self._progress(order, trial, finished)
 
         with MatchLog(path, self._identity(order), openings) as log:
+            if log.num_damaged:
+                damaged = plural(log.num_damaged, "line")
+                text = f"{path.name}: {damaged} damaged; what they held is played again"
+                self._io.log(text, "warning")
             games = play_match(
                 candidate,
                 opponent,

@@ -18,8 +18,9 @@ from backend.events import (
 )
 from backend.store import reading
 from backend.store.journal import Journal, read_journal
+from backend.store.rows import GameRow
 from backend.store.schema import FIELDS, VERSION_1
-from backend.store.store import DamagedDatabaseError, GameRow, Store
+from backend.store.store import DamagedDatabaseError, Store
 from tests.backend.test_cycle import decided, result, saved
 from tests.tui.scenario import beginning
 

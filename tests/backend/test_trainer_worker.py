@@ -31,7 +31,8 @@ from backend.processes import child_command, child_environment
 from backend.replay.admission import AdmittedShard, admit
 from backend.rundir import RunDirectory
 from backend.settings import build_config
-from backend.store.store import GameRow, Store
+from backend.store.rows import GameRow
+from backend.store.store import Store
 from backend.wire import decode_event, encode
 from tests.backend.replay.games import black_mates, cut_game, white_mates, write
 from tests.child_lines import ChildLines

@@ -7,6 +7,7 @@ the run, from recovery on, warm at once.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import select
@@ -23,7 +24,7 @@ from typing import Any, Final
 
 import msgspec
 
-from backend.filesystem import OsFileSystem
+from backend.filesystem import FileSystem, OsFileSystem
 from tests.faults.workload import Acknowledged, Event, Workload
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -32,9 +33,7 @@ KILLS_A_RUN: Final = 10
 FIRST_DELAY_S, LAST_DELAY_S = 0.002, 0.12
 MOST_CALLS: Final = 120
 LIMIT_S: Final = 60.0
-CALLS: Final = frozenset(
-    "create open write write_at truncate sync close make_directory sync_directory rename remove".split()
-)
+CALLS: Final = frozenset(name for name in dir(FileSystem) if not name.startswith("_"))
 
 
 class CommitKills(msgspec.Struct, kw_only=True):
@@ -81,6 +80,21 @@ class _Deadly(OsFileSystem):
         return call
 
 
+class _InPlace(_Deadly):
+    """The control: writes files where they will stay, in small pieces."""
+
+    def create(self, path: Path) -> int:
+        plain = path.with_name(path.name.partition(".tmp.")[0])
+        return os.open(plain, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+
+    def write(self, fd: int, data: memoryview) -> int:
+        return super().write(fd, data[:4096])
+
+    def rename(self, old: Path, new: Path) -> None:
+        if old.exists():
+            super().rename(old, new)
+
+
 class _Child:
     """One start of the run in a forked process; it waits for `go` once it has recovered."""
 
@@ -118,10 +132,8 @@ class _Child:
         return False
 
     def go(self) -> None:
-        try:
+        with contextlib.suppress(BrokenPipeError):  # It died between telling and waiting.
             os.write(self._go, b"g")
-        except BrokenPipeError:
-            pass  # It died at a call of its recovery, between telling and waiting.
 
     def end(self, take: Callable[[Event], None]) -> None:
         """SIGKILL, and what had been told before."""
@@ -148,16 +160,17 @@ def _live(directory: Path, seed: int, fs: OsFileSystem, tell: int, wait: int) ->
         os._exit(code)
 
 
-def kill(kills: int, seed: int) -> CommitKills:
-    """Runs the campaign in a process of its own."""
+def kill(kills: int, seed: int, *, naive: bool = False) -> CommitKills:
+    """Runs the campaign in a process of its own; `naive` is the control."""
     words = [sys.executable, "-m", "tests.faults.commit_kills", str(kills), str(seed)]
+    words += ["naive"] if naive else []
     done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
     if done.returncode:
         raise AssertionError(done.stderr.decode()[-3000:])
     return msgspec.json.decode(done.stdout, type=CommitKills)
 
 
-def _campaign(kills: int, seed: int) -> CommitKills:
+def _campaign(kills: int, seed: int, *, naive: bool) -> CommitKills:
     figures, seconds = CommitKills(), []
     rng = Random(seed)
     while figures.kills < kills:
@@ -165,7 +178,7 @@ def _campaign(kills: int, seed: int) -> CommitKills:
             known = Acknowledged()
             directory = Path(place) / "run"
             for _ in range(min(KILLS_A_RUN, kills - figures.kills)):
-                _kill_once(directory, known, figures, rng)
+                _kill_once(directory, known, figures, rng, naive=naive)
             # The last one is looked at too.
             child = _Child(directory, 0, OsFileSystem())
             _recover(child, directory, known, figures)
@@ -178,10 +191,13 @@ def _campaign(kills: int, seed: int) -> CommitKills:
     return figures
 
 
-def _kill_once(directory: Path, known: Acknowledged, figures: CommitKills, rng: Random) -> None:
-    at_call = rng.random() < 0.5
+def _kill_once(
+    directory: Path, known: Acknowledged, figures: CommitKills, rng: Random, *, naive: bool
+) -> None:
+    at_call = naive or rng.random() < 0.5
     if at_call:
-        fs: OsFileSystem = _Deadly(rng.randint(1, MOST_CALLS), before=rng.random() < 0.5)
+        deadly = _InPlace if naive else _Deadly
+        fs: OsFileSystem = deadly(rng.randint(1, MOST_CALLS), before=rng.random() < 0.5)
     else:
         fs = OsFileSystem()
     child = _Child(directory, rng.getrandbits(32), fs)
@@ -219,4 +235,5 @@ def _recover(
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(_campaign(int(sys.argv[1]), int(sys.argv[2]))).decode())
+    figures = _campaign(int(sys.argv[1]), int(sys.argv[2]), naive="naive" in sys.argv)
+    print(msgspec.json.encode(figures).decode())
