@@ -107,7 +107,7 @@ class Gating:
             return
         # First the curve up to here: the trainer goes on from this step and never tells it again.
         await self._ledger.flush()
-        await self._ledger.store.record(event)
+        await self._ledger.patience.until_there_is_room(lambda: self._ledger.store.record(event))
         self._ledger.publish(event)
         await self._act(self._director.checkpoint(event))
         await self._prune()

@@ -156,10 +156,15 @@ class Intake:
             GameRow(id=game.id, result=game.result, outcome=game.outcome, plies=game.plies)
             for game in shard.games
         ]
+        patience = self._ledger.patience
         length = self._pgn_bytes
         if Path(shard.name).stem not in self._in_games:
-            length = await asyncio.to_thread(self._games.append, shard.pgn, length)
-        await self._ledger.store.admit(event, shard.sha256, games, length)
+            length = await patience.until_there_is_room(
+                lambda: asyncio.to_thread(self._games.append, shard.pgn, self._pgn_bytes)
+            )
+        await patience.until_there_is_room(
+            lambda: self._ledger.store.admit(event, shard.sha256, games, length)
+        )
         self._pgn_bytes = length
         self._known.add(shard.name)
         self._in_window.append((shard.name, shard.positions))
@@ -171,7 +176,9 @@ class Intake:
         if source.exists():
             await asyncio.to_thread(partial(move, fs=self._fs), source, self._run.quarantine / name)
         event = ShardRejected(at=self._ledger.now(), name=name, reason=reason)
-        await self._ledger.store.reject(name, reason, event.at)
+        await self._ledger.patience.until_there_is_room(
+            lambda: self._ledger.store.reject(name, reason, event.at)
+        )
         self._ledger.publish(event)
 
     async def _retire(self) -> None:

@@ -20,6 +20,7 @@ from backend.events import (
     LogLine,
     TrainingStep,
 )
+from backend.patience import Patience
 from backend.state import RunState, fold
 from backend.store.journal import Fact, Journal
 from backend.store.store import Store
@@ -76,6 +77,8 @@ class Ledger:
         self._points: list[TrainingStep] = []
         self._facts: list[Event] = []
         self._committing = asyncio.Lock()
+        self.patience = Patience(self.alert)
+        """With a full disk, for whoever writes on behalf of the run."""
 
     def now(self) -> float:
         """Wall clock, for display and records only."""
@@ -114,8 +117,10 @@ class Ledger:
         ]
         async with self._committing:
             entries = [(getattr(fact, "at", now), fact) for fact in stamped]
-            await asyncio.to_thread(self._journal.append, entries)
-            await self.store.record_all(stamped)
+            await self.patience.until_there_is_room(
+                lambda: asyncio.to_thread(self._journal.append, entries)
+            )
+            await self.patience.until_there_is_room(lambda: self.store.record_all(stamped))
         if announce:
             for fact in stamped:
                 if isinstance(fact, EventBase):
@@ -146,9 +151,9 @@ class Ledger:
         points, self._points = self._points, []
         facts, self._facts = self._facts, []
         if points or facts:
-            await self.store.log(points, facts)
+            await self.patience.until_there_is_room(lambda: self.store.log(points, facts))
         if self.store.is_sealing_due:
-            await self.store.seal()
+            await self.patience.until_there_is_room(self.store.seal)
 
     async def keep_flushing(self) -> None:
         while True:

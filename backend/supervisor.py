@@ -45,6 +45,7 @@ from backend.config import Config
 from backend.controls import Controls
 from backend.crew import Crew
 from backend.cycle import games_of_evaluation
+from backend.disk import Reserve
 from backend.errors import ExitCode, Matrix0Error
 from backend.events import (
     TELEMETRY,
@@ -72,6 +73,7 @@ from backend.events import (
 from backend.gating import Gating
 from backend.ledger import Ledger
 from backend.live import settings_in_force
+from backend.patience import watch_reserve
 from backend.pool import LocalPool, WorkerPool
 from backend.recovery import Findings, open_ledger, recover
 from backend.roster import WorkerCommandLine, worker_specs
@@ -178,6 +180,7 @@ class Supervisor:
 
     async def _work(self) -> None:
         run, config = self._mission.run, self._mission.config
+        reserve = Reserve(run.path, config.supervisor.reserve_mib)
         async with asyncio.TaskGroup() as tasks:
             crew = tasks.create_task(self._crew.tend())
             endless = [
@@ -187,9 +190,11 @@ class Supervisor:
                 tasks.create_task(self._ledger.keep_flushing()),
                 tasks.create_task(watch_for_collapse(self._ledger)),
                 tasks.create_task(Backups(run, config.supervisor, self._ledger).run()),
+                tasks.create_task(watch_reserve(reserve, self._ledger.alert)),
                 tasks.create_task(AlertHook(config.alerts, self._ledger, run.name).run()),
             ]
             await self._stop.wait()
+            self._ledger.patience.end()
             self._ledger.publish(RunStopping(reason=self._stop_reason))
             await self._crew.stop()
             await crew

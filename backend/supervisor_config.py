@@ -34,6 +34,8 @@ class SupervisorConfig:
     """Where they go, best on another disk; empty: backups/ of the run, whose files they share."""
     keep_backups: int = 3
     """The last ones; at least 3."""
+    reserve_mib: int = 512
+    """Room that is left free on the run's volume, MiB: below it games and training wait."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -45,6 +47,7 @@ class SupervisorConfig:
             "stop_grace_s",
         ):
             _require(getattr(self, name) > 0, name, getattr(self, name), "must be > 0")
+        _require(self.reserve_mib >= 0, "reserve_mib", self.reserve_mib, "must not be negative")
         _require(self.max_crashes >= 1, "max_crashes", self.max_crashes, "must be at least 1")
         _require(
             self.memory_limit_gib >= 0, "memory_limit_gib", self.memory_limit_gib, "must be >= 0"

@@ -15,6 +15,7 @@ import msgspec
 from backend.appending import Appender
 from backend.commands import ClientCommand
 from backend.commit import NotCommittedError
+from backend.disk import writing_to
 from backend.errors import RunDirectoryError
 from backend.events import Event
 from backend.filesystem import OS, FileSystem
@@ -92,7 +93,8 @@ class Journal:
         self.reading = read_journal(path)
         self._seq = max((entry.seq for entry in self.reading.entries), default=0)
         try:
-            self._file = Appender(path, self.reading.whole_bytes, fs=fs)
+            with writing_to(path):
+                self._file = Appender(path, self.reading.whole_bytes, fs=fs)
         except (OSError, NotCommittedError) as error:
             raise RunDirectoryError(f"{path}: {error}") from error
 

@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import psutil
 from msgspec.structs import replace
@@ -32,7 +32,14 @@ from msgspec.structs import replace
 from backend.clock import wall
 from backend.commands import Stop, WorkerCommand
 from backend.config import Config
-from backend.errors import ExitCode, Matrix0Error, NonFiniteError, WorkerError
+from backend.disk import NoRoomError, volume_of, writing_to
+from backend.errors import (
+    ExitCode,
+    Matrix0Error,
+    NonFiniteError,
+    RunDirectoryError,
+    WorkerError,
+)
 from backend.events import (
     TELEMETRY,
     Event,
@@ -52,9 +59,12 @@ MAX_TELEMETRY: Final = 256
 """Readings that may wait for a slow supervisor; the oldest goes first."""
 ORPHAN_GRACE_S: Final = 1.0
 """Time between the supervisor's death (end of stdin) and our own."""
+ROOM_RETRY_S: Final = 1.0
+"""Between two tries to write on a full disk."""
 SETTLING_POLLS: Final = 3
 """So many polls of a phase are taken as its warm-up, with the long deadline."""
 
+_T = TypeVar("_T")
 WorkerMain = Callable[["WorkerIO", RunDirectory, Config], None]
 DeviceMemory = Callable[[], tuple[float | None, float | None]]
 """Memory that tensors hold and its limit, MiB; None where the device cannot tell."""
@@ -142,6 +152,32 @@ class WorkerIO:
             return None
         finally:
             self.progress()
+
+    def until_there_is_room(self, path: Path, write: Callable[[], _T]) -> _T:
+        """What `write`, which writes to `path`, returns; on a full disk it is tried again.
+
+        Orders wait meanwhile. RunDirectoryError when one of them is to stop.
+        """
+        waiting: list[WorkerCommand] = []
+        phase, detail = self._phase, self._detail
+        try:
+            while True:
+                try:
+                    with writing_to(path):
+                        return write()
+                except NoRoomError as error:
+                    self.set_phase("waiting", f"for room on {volume_of(path.parent)}")
+                    command = self.wait(ROOM_RETRY_S)
+                    if command is not None:
+                        waiting.append(command)
+                    if Stop() in waiting:
+                        raise RunDirectoryError(
+                            f"stopped while the disk was full: {error}"
+                        ) from error
+        finally:
+            self.set_phase(phase, detail)
+            for command in waiting:
+                self.order(command)
 
     def order(self, command: WorkerCommand) -> None:
         """Puts an order into the queue from within; safe in a signal handler."""

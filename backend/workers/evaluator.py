@@ -131,10 +131,11 @@ class _EvaluatorWorker:
         path = self._run.games / f"match-{order.match}.jsonl"
 
         def hear(finished: list[MatchGame]) -> None:
-            log.hear(finished)
+            self._io.until_there_is_room(path, lambda: log.hear(finished))
             self._progress(order, trial, finished)
 
-        with MatchLog(path, self._identity(order), openings) as log:
+        identity = self._identity(order)
+        with self._io.until_there_is_room(path, lambda: MatchLog(path, identity, openings)) as log:
             if log.num_damaged:
                 damaged = plural(log.num_damaged, "line")
                 text = f"{path.name}: {damaged} damaged; what they held is played again"
@@ -201,7 +202,7 @@ class _EvaluatorWorker:
         budgets = [budget_of(name, order.simulations) for name in (order.candidate, order.opponent)]
         pgn = to_pgn(games, order.candidate, order.opponent, event, (budgets[0], budgets[1]))
         path = self._run.games / f"match-{order.match}.pgn"
-        commit_file(path, pgn.encode())
+        self._io.until_there_is_room(path, lambda: commit_file(path, pgn.encode()))
         self._io.emit(
             MatchFinished(
                 match=order.match,

@@ -28,6 +28,7 @@ from backend.commands import (
 )
 from backend.config import Config, SelfPlayConfig
 from backend.device import Device, choose_device
+from backend.disk import Reserve
 from backend.errors import NonFiniteError, WorkerError
 from backend.events import (
     BoardSeen,
@@ -93,6 +94,7 @@ class _SelfPlayWorker:
         """The last network whose answers were not finite."""
         self._inference: Inference | None = None
         self._games: GroupedSelfPlay | None = None
+        self._reserve = Reserve(run.replay, config.supervisor.reserve_mib)
         self._paused = False
         self._stopping = False
         self._speed = _Speed()
@@ -117,7 +119,8 @@ class _SelfPlayWorker:
             ready = self._ready()
             if ready is not None:
                 self._use(*ready)
-            if self._games is None or self._inference is None or self._paused:
+            waits = self._paused or self._reserve.lacking()
+            if self._games is None or self._inference is None or waits:
                 self._wait()
                 continue
             self._io.set_phase("playing")
@@ -148,6 +151,8 @@ class _SelfPlayWorker:
     def _wait(self) -> None:
         if self._paused:
             self._io.set_phase("paused")
+        elif lacking := self._reserve.lacking():
+            self._io.set_phase("waiting", lacking)
         elif self._networks.preparing:
             self._io.set_phase("tuning", self._networks.preparing)
         elif self._refused:
@@ -241,7 +246,8 @@ class _SelfPlayWorker:
     def _commit(self, ended: Sequence[GameRecord]) -> None:
         if not ended:
             return
-        written = self._writer.write(ended)
+        path = self._run.replay / "shard"
+        written = self._io.until_there_is_room(path, lambda: self._writer.write(ended))
         self._io.emit(
             ShardWritten(
                 worker=self._io.worker,

@@ -28,6 +28,7 @@ from backend.commands import (
 from backend.commit import sha256_of
 from backend.config import Config
 from backend.device import Device, choose_device
+from backend.disk import Reserve
 from backend.errors import (
     CheckpointError,
     NonFiniteError,
@@ -115,6 +116,7 @@ class _TrainerWorker:
         """Going back did not help: a person must resume it."""
         self._means = MetricMeans()
         self._metrics: dict[str, float] = {}
+        self._reserve = Reserve(run.checkpoints, config.supervisor.reserve_mib)
         self._paused = False
         self._stopping = False
         self._reported_at = 0.0
@@ -127,7 +129,8 @@ class _TrainerWorker:
                 self._obey(command)
             if self._stopping:
                 break
-            waiting = self._credits.waiting_for(self._config.training.batch_size)
+            waiting = self._reserve.lacking()
+            waiting = waiting or self._credits.waiting_for(self._config.training.batch_size)
             self._report(waiting)
             if self._paused or self._is_halted or waiting:
                 self._wait(waiting)
@@ -364,11 +367,15 @@ class _TrainerWorker:
 
     def _commit(self, reason: str) -> None:
         """NonFiniteStateError, with nothing written, when a number of the state is none."""
-        self._trainer.save(
-            self._run.checkpoints,
-            parent=self._saved,
-            data_position=self._data_position(reason),
-            metrics=self._metrics,
+        position = self._data_position(reason)
+        self._io.until_there_is_room(
+            self._run.checkpoints / self._name,
+            lambda: self._trainer.save(
+                self._run.checkpoints,
+                parent=self._saved,
+                data_position=position,
+                metrics=self._metrics,
+            ),
         )
         self._saved = self._name
         self._trainer.rate_factor = 1.0

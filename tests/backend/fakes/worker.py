@@ -13,6 +13,7 @@ import math
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import chess
@@ -118,7 +119,8 @@ def selfplay(io: WorkerIO, run: RunDirectory, config: Config, orders: Orders) ->
             io.set_phase("waiting", "no network yet")
             continue
         io.set_phase("playing")
-        written = writer.write([random_game(rng) for _ in range(2)])
+        games = [random_game(rng) for _ in range(2)]
+        written = io.until_there_is_room(run.replay / "shard", partial(writer.write, games))
         io.emit(
             ShardWritten(
                 worker=io.worker,
@@ -252,13 +254,20 @@ def save_checkpoint(
 ) -> str:
     arrays = {"weights": np.full(4, step, np.float32)}
     metrics = {"policy_loss": 3.0, "value_loss": 1.0, "piece_loss": 2.0}
-    path = checkpoints.save(
-        run.checkpoints,
-        step=step,
-        model=config.model,
-        parts={"model": arrays, "ema": arrays, "optimizer": {"rng.mask": np.zeros(8, np.uint8)}},
-        parent=parent,
-        metrics=metrics,
+    path = io.until_there_is_room(
+        run.checkpoints / "checkpoint",
+        lambda: checkpoints.save(
+            run.checkpoints,
+            step=step,
+            model=config.model,
+            parts={
+                "model": arrays,
+                "ema": arrays,
+                "optimizer": {"rng.mask": np.zeros(8, np.uint8)},
+            },
+            parent=parent,
+            metrics=metrics,
+        ),
     )
     io.emit(
         CheckpointSaved(
