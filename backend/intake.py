@@ -140,6 +140,12 @@ class Intake:
             text = f"shard {name} reads well now; the trainer takes it in at its next start"
             self._ledger.alert("warning", text)
 
+    async def set_aside(self, name: str, reason: str) -> None:
+        """Takes an admitted shard out of the window although it reads well."""
+        if name in [admitted for admitted, _ in self._in_window]:
+            self._in_window = deque(shard for shard in self._in_window if shard[0] != name)
+            await self._reject(name, reason)
+
     async def _count(self, shard: AdmittedShard) -> ShardAdmitted:
         event = ShardAdmitted(
             at=self._ledger.now(),

@@ -4,10 +4,13 @@ import errno
 import fcntl
 import os
 import re
+import time
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final
+
+import psutil
 
 from backend.commit import commit_file, make_directory
 from backend.config import Config
@@ -21,6 +24,8 @@ RUN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 SUPERVISOR: Final = "supervisor"
 """The role of a holder that answers screens."""
 
+NAMING_S: Final = 0.5
+"""So long the name in a lock may be of a holder before."""
 FOLDERS: Final = ("replay", "imported", "checkpoints", "games", "logs", "quarantine", "backups")
 
 
@@ -78,6 +83,11 @@ class RunDirectory:
         self.logs = self.path / "logs"
         self.quarantine = self.path / "quarantine"
         self.backups = self.path / "backups"
+
+    @property
+    def reading_file(self) -> Path:
+        """logs/trainer.reading: the shard that the trainer reads at this moment."""
+        return self.logs / "trainer.reading"
 
     def log_file(self, source: str) -> Path:
         """logs/<source>.log, where the stderr of a process goes."""
@@ -184,7 +194,7 @@ class RunDirectory:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = Holder.read(fd)
+            holder = _patiently_read(fd)
             os.close(fd)
             raise holder.refusal(self.path) from error
         except OSError as error:
@@ -207,6 +217,16 @@ class RunDirectory:
         finally:
             os.close(fd)
         return None
+
+
+def _patiently_read(fd: int) -> Holder:
+    """The holder; one that has just taken the lock writes its name a moment later."""
+    deadline = time.monotonic() + NAMING_S
+    while True:
+        holder = Holder.read(fd)
+        if (holder.pid and psutil.pid_exists(holder.pid)) or time.monotonic() > deadline:
+            return holder
+        time.sleep(0.005)
 
 
 class RunLock:

@@ -76,6 +76,7 @@ from backend.live import settings_in_force
 from backend.patience import watch_reserve
 from backend.pool import LocalPool, WorkerPool
 from backend.recovery import Findings, open_ledger, recover
+from backend.replay.suspects import Suspects
 from backend.roster import WorkerCommandLine, worker_specs
 from backend.rundir import SUPERVISOR, RunDirectory
 from backend.server import Answer, Server
@@ -148,6 +149,7 @@ class Supervisor:
             mission.run, config, self._ledger, self._crew, self._gating, command_line
         )
         self._server = Server(mission.run, self._ledger, self._on_request)
+        self._suspects = Suspects(mission.run.reading_file)
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._exit_code: int = ExitCode.DONE
@@ -293,6 +295,11 @@ class Supervisor:
             self._intake.rescan()
         elif role == "trainer":
             await self._gating.rescan()
+            shard, is_guilty = self._suspects.after_a_death()
+            if is_guilty:
+                await self._intake.set_aside(shard, "the trainer died again while it read it")
+            elif shard:
+                await self._intake.withdraw(shard)
 
     def _on_given_up(self, role: Role, code: int) -> None:
         left = self._crew.num_useful("selfplay")

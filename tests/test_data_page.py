@@ -58,6 +58,7 @@ WRITERS = {
     "games/match-<match>.jsonl": ("workers/evaluator.py", "match-{order.match}.jsonl"),
     "games/match-in-progress-<crc32>.jsonl": ("evaluation/fixture.py", "match-in-progress-{"),
     "logs/<worker>.log": ("roster.py", "log_file(name)"),
+    "logs/trainer.reading": ("rundir.py", '"trainer.reading"'),
     "logs/supervisor.log": ("processes.py", 'log_file("supervisor")'),
     "quarantine/<time>-<name>": ("recovery.py", 'run.quarantine / f"{stamp}-{name}"'),
     "quarantine/<time>-training-<step>/": ("training/evidence.py", 'f"{stamp}-training-{'),

@@ -49,6 +49,7 @@ from backend.events import (
 from backend.means import MetricMeans
 from backend.replay.credits import EXPIRED_CREDITS, PRICE, Credits
 from backend.replay.sampler import Sampler
+from backend.replay.suspects import ReadingNote
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.settings import changed
@@ -96,6 +97,7 @@ class _TrainerWorker:
         )
         self._credits = Credits(config.replay)
         self._window = Window(run.replay, config.replay.window_positions)
+        self._note = ReadingNote(run.reading_file)
         rng = np.random.default_rng([config.seed, 1])
         sampler = Sampler(
             self._window,
@@ -192,7 +194,8 @@ class _TrainerWorker:
     def _take_in(self, name: str) -> int:
         """Positions that a shard adds to the window; none if it is unfit, which is reported."""
         try:
-            return self._window.add(name)
+            with self._note.reading(name):
+                return self._window.add(name)
         except ReplayError as error:
             unusable = ShardUnusable(worker=self._io.worker, name=name, reason=clean(str(error)))
             self._io.emit(unusable)

@@ -5,12 +5,17 @@
 They speak through the real `WorkerIO`. Self-play writes shards of random legal games, the trainer
 makes checkpoints of a few numbers, the evaluator reports matches that the candidate wins.
 Faults, for the worker NAME only: `exit` ends at once, `config` says its configuration is wrong,
-`nan` meets a number that is none, `deaf` ignores Stop, `silent` never says anything.
+`nan` meets a number that is none, `deaf` ignores Stop, `silent` never says anything. The trainer
+dies of its third shard: `bus` by SIGBUS since the file is cut while it is mapped, `segv` by SIGSEGV
+each time.
 """
 
 import argparse
 import math
+import mmap
+import os
 import random
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
@@ -58,12 +63,14 @@ from backend.replay.records import (
     SampleRecord,
 )
 from backend.replay.shards import ShardWriter, read_shard
+from backend.replay.suspects import ReadingNote
 from backend.rundir import RunDirectory
 from backend.store.reading import admitted
 from backend.workers.base import WorkerIO, run_worker
 
 STEP_S = 0.01
 MAX_PLIES = 60
+POISONED = "-000002-"
 
 
 class Orders:
@@ -73,6 +80,8 @@ class Orders:
         self._io = io
         self._deaf = deaf
         self.stopped = False
+        self.poison = ""
+        """How the trainer dies of the shard that is `POISONED`."""
         self.save: Callable[[str], None] | None = None
         """The trainer's: also while it is paused."""
 
@@ -188,10 +197,14 @@ def trainer(io: WorkerIO, run: RunDirectory, config: Config, orders: Orders) -> 
     step = checkpoints.checkpoint_step(names[-1]) or 0 if names else 0
     parent = names[-1] if names else ""
     window = set()
+    note = ReadingNote(run.reading_file)
 
     def take_in(name: str) -> None:
         try:
-            read_shard(run.replay / name)
+            with note.reading(name):
+                if orders.poison and POISONED in name:
+                    die_of(run.replay / name, orders.poison)
+                read_shard(run.replay / name)
         except ReplayError as error:
             io.emit(ShardUnusable(worker=io.worker, name=name, reason=str(error)))
         else:
@@ -247,6 +260,15 @@ def trainer(io: WorkerIO, run: RunDirectory, config: Config, orders: Orders) -> 
         if step % config.training.steps_per_cycle == 0:
             save("cycle")
     save("stopping")
+
+
+def die_of(shard: Path, how: str) -> None:
+    """A reader that maps the file while somebody cuts it, or one with a fault of its own."""
+    if how == "segv":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    with shard.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        os.truncate(shard, 0)
+        mapped.read()
 
 
 def save_checkpoint(
@@ -349,7 +371,9 @@ def main() -> int:
                 worker=args.worker, role=args.role, pid=1, device="cpu", reason="it is a fake"
             )
         )
-        ROLES[args.role](io, run, config, Orders(io, deaf=fault == "deaf"))
+        orders = Orders(io, deaf=fault == "deaf")
+        orders.poison = fault if fault in ("bus", "segv") else ""
+        ROLES[args.role](io, run, config, orders)
 
     return run_worker(work, role=args.role, directory=args.run, worker=args.worker)
 

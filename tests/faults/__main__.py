@@ -1,0 +1,102 @@
+"""All faults, and the headline of what they took.
+
+python -m tests.faults [--long] [--seed N]        what `make reliability` and `make faults` run
+"""
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.faults import bit_rot, call_failures, commit_kills, power_cuts, real_kills
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How much of each."""
+
+    commit_kills: int
+    real_kills: int
+    power_cuts: int
+    flips_a_kind: int
+
+
+SHORT: Final = Numbers(commit_kills=100, real_kills=25, power_cuts=500, flips_a_kind=100)
+LONG: Final = Numbers(commit_kills=1000, real_kills=300, power_cuts=5000, flips_a_kind=1000)
+
+
+@dataclass
+class Tally:
+    """What is counted in the headline."""
+
+    lost: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    trusted: list[str] = field(default_factory=list)
+    """Damaged, and taken for whole."""
+    orphans: int = 0
+    slowest_s: float = 0.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults")
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    numbers = LONG if args.long else SHORT
+    tally = Tally()
+
+    calls = call_failures.fail_each()
+    _say(f"{calls.tried} calls failed one by one: {len(calls.violations)} did harm")
+    tally.lost += calls.violations
+
+    kills = commit_kills.kill(numbers.commit_kills, args.seed)
+    _say(
+        f"{kills.kills} kills of a commit loop, {kills.at_calls} of them at a system call: "
+        f"{kills.shards} shards and {kills.checkpoints} checkpoints acknowledged, "
+        f"{kills.adopted} orphan shards adopted, {kills.swept} half-written files swept, "
+        f"recovery {kills.median_s:.2f} s, at most {kills.slowest_s:.2f} s, "
+        f"{len(kills.problems)} problems"
+    )
+    tally.lost += kills.problems
+
+    cuts = power_cuts.simulate(numbers.power_cuts, args.seed)
+    _say(
+        f"{cuts.states} simulated power cuts: {cuts.bad_states} violations {dict(cuts.violations)}"
+    )
+    tally.lost += cuts.violations
+
+    rot = bit_rot.damage(numbers.flips_a_kind, args.seed)
+    for kind, tried in rot.tried.items():
+        _say(f"{tried} x {kind} damaged: {rot.named[kind]} named, the others harmless")
+    tally.trusted += rot.violations
+
+    real = real_kills.kill(numbers.real_kills, args.seed)
+    for line in real.lines():
+        _say(line)
+    tally.lost += real.problems
+    tally.unreadable += real.unreadable
+    tally.orphans += real.orphans
+    tally.slowest_s = max(real.recoveries)
+
+    for problem in (*tally.lost, *tally.unreadable, *tally.trusted):
+        _say(f"PROBLEM {problem}")
+    print(
+        f"{kills.kills + real.kills} kills, {cuts.states} simulated power cuts, "
+        f"{sum(rot.tried.values())} flipped bits and cut files, {calls.tried} failed calls: "
+        f"{len(tally.lost)} lost, {len(tally.unreadable)} unreadable, "
+        f"{len(tally.trusted)} damaged trusted, {tally.orphans} orphans; "
+        f"recovery <= {tally.slowest_s:.1f} s (seed {args.seed})"
+    )
+    return 1 if tally.lost or tally.unreadable or tally.trusted or tally.orphans else 0
+
+
+_BEGAN: Final = time.monotonic()
+
+
+def _say(text: str) -> None:
+    print(f"{time.monotonic() - _BEGAN:6.0f} s  {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
