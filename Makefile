@@ -4,6 +4,8 @@
 #   make test    the default tests          make slow   the tests that take minutes
 #   make check   format, lint, types, import contracts
 #   make bench   speed, as ratios
+#   make reliability   kills, power cuts, flipped bits: what they took, in one line
+#   make faults  the same, more of each; takes hours
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PACKAGES := matrix0 tui backend model
 
-.PHONY: run test slow check bench
+.PHONY: run test slow check bench reliability faults
 
 run: $(INSTALLED)
 	@if [ -t 0 ] && [ -t 1 ]; then \
@@ -34,6 +36,14 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+SEED ?= 1
+
+reliability: $(INSTALLED)
+	@$(BIN)/python -m tests.faults --seed $(SEED)
+
+faults: $(INSTALLED)
+	@$(BIN)/python -m tests.faults --seed $(SEED) --long
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
