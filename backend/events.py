@@ -126,6 +126,7 @@ class TrainingStep(EventBase, frozen=True, kw_only=True):
     metrics: dict[str, float]
     """policy_loss, value_loss, piece_loss, grad_norm, learning_rate and the like, as
     `backend.training.trainer.Trainer.step` names them; means since the last point.
+    The supervisor adds memory_mib: what all workers hold, as in `RunState.memory`.
 
     Always finite: a non-finite step is an Alert, not a point."""
 

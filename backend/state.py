@@ -215,6 +215,13 @@ def fold(state: RunState, event: e.Event) -> RunState:
             assert_never(event)
 
 
+def with_memory(point: e.TrainingStep, state: RunState) -> e.TrainingStep:
+    """The point with what all workers hold just now: of heartbeats nothing else is kept."""
+    if not state.memory:
+        return point
+    return replace(point, metrics={**point.metrics, "memory_mib": state.memory[-1][1]})
+
+
 def _worker(run: RunState, worker: str, /, **changes: Any) -> RunState:
     view = run.workers.get(worker)
     if view is None:

@@ -81,6 +81,7 @@ from backend.roster import WorkerCommandLine, worker_specs
 from backend.rundir import SUPERVISOR, RunDirectory
 from backend.server import Answer, Server
 from backend.ssl_readings import DeadHeads
+from backend.state import with_memory
 from backend.wire import clean
 
 INTERRUPTED: Final = 130
@@ -250,7 +251,7 @@ class Supervisor:
                 self._ledger.publish(event)
                 await self._greet(worker, event.role)
             case TrainingStep():
-                self._ledger.publish(event)
+                self._ledger.publish(with_memory(event, self._ledger.state))
                 for sentence in self._dead_heads.found(event.step, event.metrics):
                     self._ledger.alert("warning", sentence)
             case LossSpiked():
