@@ -16,6 +16,7 @@ from matrix0 import __version__
 from matrix0.commands import (
     ablate,
     best,
+    compare,
     ctl,
     data,
     doctor,
@@ -66,6 +67,7 @@ app.command("play")(play.play)
 app.command("ratings")(ratings.ratings)
 app.command("suite")(suite.suite)
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("verify")(keeping.verify)
 app.command("backup")(keeping.backup)
 app.command("restore")(keeping.restore)
