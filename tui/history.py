@@ -5,7 +5,7 @@ thread of the screen. Without a database there is no history, and charts show th
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,9 @@ from backend.store.reading import Points, games_so_far, points
 from tui.raster import Floats
 from tui.series import Series
 from tui.viewport import Axis
+
+READ_S = 2.0
+"""The supervisor writes readings as often."""
 
 
 @dataclass
@@ -53,6 +56,10 @@ class History:
         self._last_step = 0
         self.version = 0
         """Rises when there is something new to draw."""
+        self.read_s = READ_S
+        """How often the database should be asked for new readings."""
+        self.until: Callable[[], float] = lambda: np.inf
+        """Readings of a later wall clock are left out."""
 
     @property
     def is_empty(self) -> bool:
@@ -71,13 +78,14 @@ class History:
         """What is new of these metrics; None while the database cannot be read. May block."""
         found: dict[str, tuple[Points, Series | None]] = {}
         valid_to = self._valid_to
+        until = self.until()
         if not self._database.is_file():
             return None
         try:
             for name in names:
                 known = self._tracks.get(name)
                 after = -1 if known is None else int(min(known.steps[-1], valid_to))
-                new = points(self._database, name, after)
+                new = points(self._database, name, after, until)
                 if new.steps.size:
                     found[name] = (new, Series(new.values) if known is None else None)
             return Found(found, games_so_far(self._database), valid_to)

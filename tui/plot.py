@@ -28,12 +28,15 @@ Role = Literal[
     "series-1",
     "series-2",
     "series-3",
+    "series-4",
+    "series-5",
+    "series-6",
 ]
 Row = list[tuple[str, Role]]
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
-DASHES: Final = ((1, 0), (6, 4), (2, 3))
-"""Dots on and off along x for the first, second and third curve: never colour alone."""
+DASHES: Final = ((1, 0), (6, 4), (2, 3), (12, 3), (1, 5), (8, 8))
+"""Dots on and off along x for the first, second and further curves: never colour alone."""
 MIN_WIDTH: Final = 16
 MIN_HEIGHT: Final = 3
 GROUPS_PER_DOT: Final = 4
@@ -82,6 +85,8 @@ class Figure:
     from_zero: bool = False
     x_unit: Axis = "step"
     """time: seconds since 1970. rate: the logarithm to base 10 of a learning rate."""
+    compares: bool = False
+    """Curves of several runs: no bands of raw data, and each value in the title has its label."""
     empty: str = "no data yet"
     """What is said while no curve has a finite point."""
 
@@ -173,6 +178,9 @@ class _Plotter:
         self.ends = (self.scale.at(self.x_low), self.scale.at(self.x_high))
         most = GROUPS_PER_DOT * DOTS_X * self.width
         self.raw = [self._part(c, c.series, most) for c in figure.curves]
+        self.smooth = [
+            self._part(c, c.series.smoothed(style.smoothing), 8 * self.width) for c in figure.curves
+        ]
         self.low, self.high = self._y_range()
         count = max(2, min(6, (self.num_rows + 1) // 2))
         values = raster.ticks(self.low, self.high, count, log=style.log)
@@ -188,15 +196,11 @@ class _Plotter:
         self._axes()
         if self.figure.limit is not None:
             self._limit(self.figure.limit)
-        smooth = [
-            self._part(c, c.series.smoothed(self.style.smoothing), 8 * self.width)
-            for c in self.figure.curves
-        ]
-        for number in reversed(range(len(smooth))):
-            self._curve(number, self.raw[number], smooth[number])
+        for number in reversed(range(len(self.smooth))):
+            self._curve(number, self.raw[number], self.smooth[number])
         if self.style.cursor is not None:
             self._cursor(self.style.cursor)
-        self._end_labels(smooth)
+        self._end_labels(self.smooth)
 
     # Scales --------------------------------------------------------------------------------------
 
@@ -218,7 +222,8 @@ class _Plotter:
         return _Part(x, low, high, x[np.isnan(band.greatest)])
 
     def _y_range(self) -> tuple[float, float]:
-        parts = [values for part in self.raw for values in (part.low, part.high)]
+        drawn = self.smooth if self.figure.compares else self.raw
+        parts = [values for part in drawn for values in (part.low, part.high)]
         if self.figure.limit is not None:
             parts.append(self._scaled(np.array([self.figure.limit])))
         if self.figure.from_zero and not self.style.log:
@@ -286,7 +291,7 @@ class _Plotter:
         end = self.left + self.columns - len(last)
         if end > self.left + len(first):
             self.grid.text(row, end, last, "axis")
-        if self.columns < TICKS_FROM or self.figure.x_unit in ("time", "rate"):
+        if self.columns < TICKS_FROM or self.figure.x_unit in ("time", "elapsed", "rate"):
             return
         free = self.left + len(first) + 2
         for value in raster.ticks(self.x_low, self.x_high, self.columns // 16):
@@ -305,6 +310,8 @@ class _Plotter:
             ago = newest - self.x_high
             first = f"{fmt.duration(newest - self.x_low)} ago"
             return first, "now" if ago < 1 else f"{fmt.duration(ago)} ago"
+        if self.figure.x_unit == "elapsed":
+            return fmt.duration(self.x_low), f"at work {fmt.duration(self.x_high)}"
         if self.figure.x_unit == "rate":
             return f"{10**self.x_low:.0e}", f"rate {10**self.x_high:.0e}"
         return fmt.count(self.x_low), f"{self.figure.x_unit} {fmt.count(self.x_high)}"
@@ -322,10 +329,10 @@ class _Plotter:
         self.grid.text(row, self.left, line, "limit")
 
     def _curve(self, number: int, raw: _Part, smooth: _Part) -> None:
-        role: Role = ROLES[ROLES.index("series-1") + min(number, 2)]
-        if self.style.smoothing > 0:
+        role = series_role(number)
+        if self.style.smoothing > 0 and not self.figure.compares:
             self._paint(self._dots(raw, joined=False), "raw", over=False)
-        on, off = DASHES[min(number, 2)]
+        on, off = DASHES[min(number, len(DASHES) - 1)]
         self._paint(raster.dash(self._dots(smooth, joined=True), on, off), role, over=True)
 
     def _dots(self, part: _Part, *, joined: bool) -> Dots:
@@ -379,8 +386,12 @@ class _Plotter:
                 return
             row = min(free, key=lambda r, wanted=row: (abs(r - wanted), r))  # type: ignore[misc]
             taken.add(row)
-            role: Role = ROLES[ROLES.index("series-1") + min(number, 2)]
-            self.grid.text(row, self.left + self.columns + 1, curve.label, role)
+            self.grid.text(row, self.left + self.columns + 1, curve.label, series_role(number))
+
+
+def series_role(number: int) -> Role:
+    """Of the curve with this number, from 0; those beyond the last share its role."""
+    return ROLES[min(ROLES.index("series-1") + number, len(ROLES) - 1)]
 
 
 def x_window(figure: Figure, view: Viewport) -> tuple[Scale, float, float]:

@@ -10,9 +10,11 @@ import numpy as np
 
 from tui.raster import Floats
 
-Axis = Literal["step", "time", "games", "ply", "rate"]
+Axis = Literal["step", "time", "games", "ply", "rate", "elapsed"]
 AXES: tuple[Axis, ...] = ("step", "time", "games")
 """Those of a run."""
+AXES_OF_RUNS: tuple[Axis, ...] = ("step", "elapsed", "games")
+"""Those that several runs have in common; elapsed is seconds at work."""
 ZOOM = 0.6
 """Share of the window that is left after zooming in once."""
 MIN_WIDTH_FRAC = 1e-6
@@ -49,8 +51,8 @@ class Viewport:
         """For data that begin at `low`."""
         return Scale(self.log_x, low)
 
-    def next_axis(self) -> "Viewport":
-        axis = AXES[(AXES.index(self.axis) + 1) % len(AXES)]
+    def next_axis(self, axes: tuple[Axis, ...] = AXES) -> "Viewport":
+        axis = axes[(axes.index(self.axis) + 1) % len(axes)]
         return Viewport(axis=axis, log_x=self.log_x)
 
     def zoomed(self, low: float, high: float, around: float | None, factor: float) -> "Viewport":

@@ -97,11 +97,14 @@ class Points(NamedTuple):
     """Wall clock, seconds since 1970."""
 
 
-def points(database: Path, name: str, after: int = -1) -> Points:
-    """All readings of one metric of steps beyond `after`."""
+def points(database: Path, name: str, after: int = -1, until: float = np.inf) -> Points:
+    """All readings of one metric of steps beyond `after`, made until then."""
     with read_only(database) as connection:
-        query = "SELECT step, value, at FROM metrics WHERE name = ? AND step > ? ORDER BY step"
-        rows = connection.execute(query, (name, after)).fetchall()
+        query = (
+            "SELECT step, value, at FROM metrics WHERE name = ? AND step > ? AND at <= ?"
+            " ORDER BY step"
+        )
+        rows = connection.execute(query, (name, after, until)).fetchall()
     table = np.fromiter(chain.from_iterable(rows), np.float64, 3 * len(rows)).reshape(-1, 3)
     return Points(*np.ascontiguousarray(table.T))
 

@@ -18,7 +18,7 @@ from tui import format as fmt
 from tui.glyphs import Glyphs
 from tui.history import History
 from tui.panes.quiet import Titles
-from tui.plot import ROLES, Curve, Figure, PlotStyle, plot, x_window
+from tui.plot import ROLES, Curve, Figure, PlotStyle, plot, series_role, x_window
 from tui.raster import Floats
 from tui.viewport import Axis, Viewport
 
@@ -144,12 +144,12 @@ class LineChart(Widget, can_focus=True):
             return None
         wanted = np.array([self.view.cursor])
         x = float(self.history.placed(wanted, self.view.axis, self.figure.x_unit)[0])
-        return None if np.isnan(x) else self._nearest(self.figure.curves[0], x)
+        return None if np.isnan(x) else self._nearest(self._leading, x)
 
     def nearest_beyond(self, x: float, start: float, by: int) -> float:
         """The reading nearest to x; at least one further than `start` if there is one."""
-        xs = self.figure.curves[0].x
-        found = self._nearest(self.figure.curves[0], x)
+        xs = self._leading.x
+        found = self._nearest(self._leading, x)
         if (found - start) * by > 0:
             return found
         i = int(np.searchsorted(xs, start, side="right" if by > 0 else "left"))
@@ -172,6 +172,14 @@ class LineChart(Widget, can_focus=True):
 
     def _figure(self, spec: ChartSpec) -> Figure:
         return spec.figure(self._state, self.history, self.view.axis)
+
+    @property
+    def _leading(self) -> Curve:
+        """Whose readings the cursor goes to: the first curve, or of several runs the longest."""
+        curves = self.figure.curves
+        if not self.figure.compares:
+            return curves[0]
+        return max(curves, key=lambda c: float(c.x[-1]) if c.x.size else -np.inf)
 
     def _nearest(self, curve: Curve, x: float) -> float:
         i = int(np.searchsorted(curve.x, x))
@@ -196,17 +204,21 @@ class LineChart(Widget, can_focus=True):
         for number, curve in enumerate(self.figure.curves):
             if cursor is None:
                 text = readout(curve, self.smoothing, self.glyphs)
+            elif self.figure.compares and not reaches(curve, cursor):
+                text = ""
             else:
                 text = value_at(curve, cursor, self.smoothing)
             if text and curve.is_read_out:
-                label = f"{curve.label} " if several and number else ""
-                parts.append((f"  {label}{text}", f"$series-{min(number, 2) + 1}"))
+                label = f"{curve.label} " if several and (number or self.figure.compares) else ""
+                parts.append((f"  {label}{text}", f"${series_role(number)}"))
         return Content.assemble(*parts)
 
     def _place(self, x: float) -> str:
         match self.figure.x_unit:
             case "time":
                 return fmt.clock(x)
+            case "elapsed":
+                return f"at work {fmt.duration(x, self.glyphs)}"
             case unit:
                 return f"{unit} {fmt.count(x)}"
 
@@ -268,6 +280,14 @@ class LineChart(Widget, can_focus=True):
 
 def _smooth_values(curve: Curve, smoothing: float) -> Floats:
     return curve.series.smoothed(smoothing).values
+
+
+def reaches(curve: Curve, x: float) -> bool:
+    """Whether x lies on the curve, up to one reading beyond its ends."""
+    if not curve.x.size:
+        return False
+    spare = (curve.x[-1] - curve.x[0]) / max(1, curve.x.size - 1)
+    return bool(curve.x[0] - spare <= x <= curve.x[-1] + spare)
 
 
 def value_at(curve: Curve, x: float, smoothing: float) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from textual import on
@@ -12,12 +13,10 @@ from textual.message import Message
 from backend.state import RunState
 from tui.glyphs import Glyphs
 from tui.history import History
-from tui.panes.chart import SMOOTHINGS, LineChart
+from tui.panes.chart import SMOOTHINGS, ChartSpec, LineChart
 from tui.panes.curves import CHARTS
-from tui.viewport import ZOOM, Viewport
+from tui.viewport import AXES, ZOOM, Axis, Viewport
 
-READ_S = 2.0
-"""How often the database is asked for new readings; the supervisor writes them as often."""
 PAN_FRAC = 0.25
 
 
@@ -25,10 +24,14 @@ class ChartGrid(Container):
     class Maximise(Message):
         """The current chart should be alone on the screen, or no longer."""
 
-    def __init__(self, history: History, glyphs: Glyphs) -> None:
+    axes: ClassVar[tuple[Axis, ...]] = AXES
+
+    def __init__(
+        self, history: History, glyphs: Glyphs, specs: tuple[ChartSpec, ...] = CHARTS
+    ) -> None:
         super().__init__(id="charts")
         self.history = history
-        self.charts = [LineChart(spec, glyphs, history) for spec in CHARTS]
+        self.charts = [LineChart(spec, glyphs, history) for spec in specs]
         self.smoothing = SMOOTHINGS[2]
         self.view = Viewport()
         self._current = 0
@@ -52,7 +55,7 @@ class ChartGrid(Container):
             if self.history.take(found):
                 for chart in self.charts:
                     chart.show_again()
-            await asyncio.sleep(READ_S)
+            await asyncio.sleep(self.history.read_s)
 
     # The current chart ---------------------------------------------------------------------------
 
@@ -93,7 +96,7 @@ class ChartGrid(Container):
             chart.toggle_log()
 
     def next_axis(self) -> None:
-        view = self.view.next_axis()
+        view = self.view.next_axis(self.axes)
         if self.view.cursor is not None:
             old = np.array([self.view.cursor])
             x = float(self.history.placed(old, self.view.axis, view.axis)[0])
