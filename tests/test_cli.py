@@ -29,6 +29,7 @@ FLAGS = {
         *("--seeds", "--set", "--simulations", "--steps", "--vary"),
     ],
     "matrix0 backup": ["--keep", "RUN", "[DEST]"],
+    "matrix0 compare": ["--csv", "--metric", "RUN…"],
     "matrix0 config": ["--config", "--preset", "--set"],
     "matrix0 ctl": [],
     "matrix0 ctl checkpoint": ["--json", "--run", "--wait"],
@@ -77,8 +78,8 @@ FLAGS = {
     "matrix0 verify": ["--json", "--quick", "RUN"],
     "matrix0 worker": ["--run", "--worker", "ROLE"],
     "matrix0-tui": [
-        *("--config", "--cycles", "--json", "--list", "--no-ui", "--preset", "--read-only"),
-        *("--run", "--set", "[DIR]"),
+        *("--compare", "--config", "--cycles", "--json", "--list", "--no-ui", "--preset"),
+        *("--read-only", "--replay", "--run", "--set", "[DIR]…"),
     ],
     "matrix0-uci": ["--network"],
 }
@@ -110,8 +111,8 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
     listed = {
         line.split()[0] for line in shown.out.split("Commands:")[1].splitlines() if line.strip()
     }
-    known = "ablate backup config ctl doctor import inference lr-find match model overfit perft "
-    known += "play profile promote rate ratings report restore rollback suite tournament "
+    known = "ablate backup compare config ctl doctor import inference lr-find match model overfit "
+    known += "perft play profile promote rate ratings report restore rollback suite tournament "
     known += "tensorboard train verify"
     assert listed == set(known.split())
 

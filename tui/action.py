@@ -6,18 +6,21 @@ from typing import Final, Literal
 
 from backend import commands as c
 from backend.state import RunState
-from tui.client import READ_ONLY, LinkView
+from tui.client import READ_ONLY, REPLAYED, LinkView
 from tui.playing import Playing
 
-Place = Literal["dashboard", "chart", "log", "games"]
+Place = Literal["dashboard", "chart", "log", "games", "compare", "replay"]
 """Where one is: all panes, one chart alone, and the screens above them."""
 PLACES: Final[Mapping[Place, str]] = {
     "dashboard": "on the dashboard",
     "chart": "with one chart alone (z)",
     "log": "on the log screen (L)",
     "games": "among the stored games (b)",
+    "compare": "on the compare screen (C)",
+    "replay": "in a replay",
 }
-CHARTS: Final[tuple[Place, ...]] = ("dashboard", "chart")
+CHARTS: Final[tuple[Place, ...]] = ("dashboard", "chart", "replay")
+CURVES: Final[tuple[Place, ...]] = (*CHARTS, "compare")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Context:
 def unreachable(context: Context) -> str:
     """Why no order can be given to the supervisor now; empty when one can."""
     state, link = context.state, context.link
+    if link.is_replay:
+        return REPLAYED
     if link.read_only:
         return READ_ONLY
     if state.phase == "stopped":
@@ -81,6 +86,8 @@ class Action:
     """A sentence; empty where the title says it all."""
     places: tuple[Place, ...] = ()
     """Where the key works; empty for everywhere."""
+    not_in: tuple[Place, ...] = ()
+    """Where it does not although it works everywhere: there the key has another meaning."""
     refused: Callable[[Context], str] = _always
     """Why it cannot be done now; empty when it can."""
     command: Callable[[Context], c.ClientCommand] | None = None
@@ -93,10 +100,14 @@ class Action:
         return self.key_label or self.key
 
     def works_in(self, place: Place) -> bool:
-        return not self.places or place in self.places
+        return (not self.places or place in self.places) and place not in self.not_in
 
     def why_not(self, context: Context) -> str:
         """Why it cannot be done here and now; empty when it can."""
+        if context.link.is_replay and self.command is not None:
+            return REPLAYED
+        if context.place in self.not_in:
+            return f"not {PLACES[context.place]}"
         if not self.works_in(context.place):
             return "works " + " and ".join(PLACES[place] for place in self.places)
         return self.refused(context)

@@ -2,7 +2,9 @@
 
 from backend import commands as c
 from tui import format as fmt
-from tui.action import CHARTS, Action, Context, unreachable
+from tui.action import CHARTS, PLACES, Action, Context, unreachable
+from tui.client import REPLAYED
+from tui.past_actions import PAST
 from tui.tuning import TUNING
 from tui.viewing import VIEWING
 
@@ -75,6 +77,8 @@ def _ask_promotion(context: Context) -> str:
 
 
 def _nobody_to_play(context: Context) -> str:
+    if context.link.is_replay:
+        return REPLAYED
     return "" if context.state.checkpoints else "there is no checkpoint yet"
 
 
@@ -101,6 +105,7 @@ ACTIONS: tuple[Action, ...] = (
         title="Pause or resume the run",
         short="Pause",
         help="Workers finish their step or move, then wait. Nothing is lost.",
+        not_in=("compare", "replay"),
         refused=unreachable,
         command=_pause_or_resume,
     ),
@@ -157,12 +162,13 @@ ACTIONS: tuple[Action, ...] = (
         for number, (id, title) in enumerate(PANES, 1)
     ),
     *VIEWING,
+    *PAST,
     Action(
         id="flip",
         key="f",
         title="Flip the board",
         help="Shows the board from the other side.",
-        places=("dashboard", "games"),
+        places=("dashboard", "games", "replay"),
     ),
     Action(
         id="cycles",
@@ -176,6 +182,7 @@ ACTIONS: tuple[Action, ...] = (
         key="p",
         title="Play against a network",
         help="A board of your own; training goes on meanwhile.",
+        not_in=("compare", "replay"),
         refused=_nobody_to_play,
     ),
     Action(
@@ -190,7 +197,7 @@ ACTIONS: tuple[Action, ...] = (
         key_label="?",
         title="Help",
         short="Help",
-        footer={"chart": "Help", "log": "Help", "games": "Help"},
+        footer={place: "Help" for place in PLACES if place != "dashboard"},
         help="This page.",
     ),
     Action(
@@ -205,6 +212,7 @@ ACTIONS: tuple[Action, ...] = (
         key="q",
         title="Leave the screen; the run goes on",
         short="Detach",
+        footer={"compare": "Leave", "replay": "Leave"},
         help="Training goes on without a screen; start matrix0-tui again to come back.",
     ),
     Action(

@@ -1,6 +1,6 @@
 """The application: keys, routing between link and dashboard, leaving. It draws nothing."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from textual import on
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
@@ -23,18 +23,21 @@ from tui import format as fmt
 from tui import themes
 from tui.action import Action, Context, Place
 from tui.actions import ACTIONS, BY_ID
-from tui.client import Client, Link
+from tui.client import Client, Link, NoRun
 from tui.glyphs import ASCII, UNICODE
 from tui.keymap import keymap, shown_keys
 from tui.panes.alerts import unseen
 from tui.panes.bars import Strip
 from tui.panes.workers import WorkersPane
+from tui.past import PastRuns
+from tui.replaying import Replaying
+from tui.screens.compare import CompareScreen
 from tui.screens.confirm import ConfirmScreen
-from tui.screens.dashboard import Dashboard
 from tui.screens.games import GamesScreen
 from tui.screens.logs import LogScreen
 from tui.screens.pages import cycles_page, help_page
 from tui.screens.play import PlayScreen, new_play
+from tui.screens.replay import ReplayDashboard
 from tui.screens.tuning import SettingScreen, WorkerScreen
 from tui.tuning import TUNING
 
@@ -47,7 +50,7 @@ MAX_TOASTS = 3
 """New alerts shown as toasts at once; the others are in the pane."""
 
 
-class ControlCentre(App[int]):
+class ControlCentre(PastRuns):
     CSS_PATH = "app.tcss"
     TITLE = "Matrix0"
     HORIZONTAL_BREAKPOINTS = WIDTHS
@@ -70,20 +73,19 @@ class ControlCentre(App[int]):
         refresh_s: float = REFRESH_S,
         rings: bool = True,
         keys: Mapping[str, str] = MappingProxyType({}),
+        compared: Sequence[Path] | None = None,
     ) -> None:
         """`rings` for a new warning or error: the bell of the terminal. `keys` are the user's own.
 
-        Raises ConfigError for keys that cannot be.
+        With `compared` it begins on the compare screen, where these runs are marked; `run_dir` is
+        then one of the runs. Raises ConfigError for keys that cannot be.
         """
-        super().__init__()
+        super().__init__(link, run_dir, ASCII if ascii else UNICODE, clock)
         self.keys = shown_keys(keys)
         self.set_keymap(keymap(keys))
-        self.link = link
-        self.run_dir = run_dir
-        self.glyphs = ASCII if ascii else UNICODE
-        self.clock = clock
         self.refresh_s = refresh_s
         self.rings = rings
+        self.compared = compared
         self._drawn = (-1, -1)
         """Version of the link and whole second of the last drawing."""
         self._alerts_seen: tuple[object, ...] | None = None
@@ -97,8 +99,9 @@ class ControlCentre(App[int]):
         self.register_theme(themes.DARK)
         self.register_theme(themes.LIGHT)
         self.theme = "matrix0-dark"
-        self.dashboard = Dashboard(self.run_dir, self.glyphs)
         self.push_screen(self.dashboard)
+        if self.compared is not None:
+            self.open_compare(self.compared)
         self.run_worker(self.link.run(), group="link", name="link")
         self.set_interval(self.refresh_s, self.tick)
         self.call_after_refresh(self.tick)
@@ -115,9 +118,10 @@ class ControlCentre(App[int]):
         self._drawn = drawn
         with self.batch_update():
             self.dashboard.show(self.context, now)
-            if isinstance(self.screen, LogScreen | GamesScreen):
+            if isinstance(self.screen, LogScreen | GamesScreen | CompareScreen):
                 self.screen.show(self.context, now)
-        self._announce(self.link.state)
+        if not self.link.view.is_replay:
+            self._announce(self.link.state)
 
     def redraw(self) -> None:
         """Draw at the next opportunity although the state has not changed."""
@@ -243,13 +247,15 @@ class ControlCentre(App[int]):
         if id.startswith("pane-"):
             self.dashboard.go_to(id.removeprefix("pane-"))
             return
-        if isinstance(self.screen, LogScreen | GamesScreen) and BY_ID[id].places:
+        if isinstance(self.screen, LogScreen | GamesScreen | CompareScreen) and BY_ID[id].places:
             if id == "back":
                 self._go_back()
             else:
                 self.screen.do(id)
             return
         if self.dashboard.do_to_charts(id):
+            return
+        if isinstance(self.dashboard, ReplayDashboard) and self.dashboard.do(id):
             return
         match id:
             case "acknowledge":
@@ -264,6 +270,11 @@ class ControlCentre(App[int]):
                 self.action_command_palette()
             case "tune":
                 self.run_worker(self._tune(), group="orders")
+            case "compare":
+                has_run = RunDirectory(self.run_dir).exists
+                self.open_compare((self.run_dir,) if has_run else ())
+            case "replay-this":
+                self.open_replay(self.run_dir)
             case "flip":
                 self.dashboard.flip_board()
             case "cycles":
@@ -291,7 +302,9 @@ class ControlCentre(App[int]):
         self.pop_screen()
 
     def _go_back(self) -> None:
-        if not (isinstance(self.screen, LogScreen) and self.screen.close_search()):
+        if isinstance(self.screen, CompareScreen):
+            self.screen.back()
+        elif not (isinstance(self.screen, LogScreen) and self.screen.close_search()):
             self.pop_screen()
 
     async def _order(self, action: Action, context: Context) -> None:
@@ -335,8 +348,8 @@ class ControlCentre(App[int]):
 
 
 def leaving_code(link: Link) -> int:
-    """0 for a detach; the run's own exit code once it has ended."""
-    return link.state.exit_code or 0
+    """0 for a detach or a replay; the run's own exit code once it has ended."""
+    return 0 if link.view.is_replay else link.state.exit_code or 0
 
 
 def farewell(state: RunState, run_dir: Path) -> list[str]:
@@ -385,3 +398,24 @@ def run_app(
         print(line)
     never_heard = not client.state.pid
     return (supervisor_exit() or 0) if never_heard else (code or 0)
+
+
+def run_replay(run_dir: Path, *, ascii: bool = False) -> int:
+    """The past of a run, from its database, until the user leaves."""
+    link = Replaying(run_dir)
+    centre = ControlCentre(link, run_dir=run_dir, ascii=ascii, clock=link.clock, rings=False)
+    return centre.run() or 0
+
+
+def run_compare(folder: Path, chosen: Sequence[Path], *, ascii: bool = False) -> int:
+    """The runs of a folder beside each other, `chosen` marked, until the user leaves."""
+    centre = ControlCentre(
+        NoRun(), run_dir=folder / "no-run", ascii=ascii, rings=False, compared=chosen
+    )
+    return centre.run() or 0
+
+
+def _rings(run_dir: Path) -> bool:
+    run = RunDirectory(run_dir)
+    # A run that is being made just now has no settings yet; those of its start are not known here.
+    return run.read_config().alerts.bell if run.exists else AlertsConfig().bell

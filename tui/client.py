@@ -33,6 +33,7 @@ LinkStatus = Literal["waiting", "connected", "lost", "died", "refused", "ended"]
 """waiting: no supervisor heard yet. died: its process is gone. refused: another protocol."""
 
 READ_ONLY: Final = "this screen only watches (--read-only)"
+REPLAYED: Final = "this is a replay"
 BY: Final = f"a screen (process {os.getpid()})"
 CONNECT_S: Final = 5.0
 REPLY_S: Final = 30.0
@@ -49,6 +50,8 @@ class LinkView:
     """What is waited for, or why the link is down; empty when connected."""
     read_only: bool = False
     """It only listens."""
+    is_replay: bool = False
+    """What is shown has happened long ago."""
 
 
 class Link(Protocol):
@@ -68,6 +71,21 @@ class Link(Protocol):
         ...
 
     async def request(self, command: ClientCommand) -> Reply: ...
+
+
+class NoRun:
+    """A link to nothing: the screen was opened to look at runs of the past."""
+
+    def __init__(self) -> None:
+        self.state = RunState()
+        self.view = LinkView("ended", "no run is open", True)
+        self.version = 0
+
+    async def run(self) -> None:
+        return
+
+    async def request(self, command: ClientCommand) -> Reply:
+        return Reply(id=0, refused=self.view.detail)
 
 
 class Client:

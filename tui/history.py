@@ -89,8 +89,8 @@ class History:
                 if new.steps.size:
                     found[name] = (new, Series(new.values) if known is None else None)
             return Found(found, games_so_far(self._database), valid_to)
-        except (RunDirectoryError, sqlite3.OperationalError):
-            return None  # Being made or moved just now: the charts show what the state has.
+        except (RunDirectoryError, sqlite3.DatabaseError):
+            return None  # Being made or moved, or damaged: the charts show what the state has.
 
     def take(self, found: Found | None) -> bool:
         """Whether anything has changed."""

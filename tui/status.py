@@ -16,6 +16,8 @@ Sign = tuple[str, str, str]
 
 
 def run_sign(state: RunState, link: LinkView, glyphs: Glyphs) -> Sign:
+    if link.is_replay:
+        return glyphs.starting, "REPLAY", "accent"
     if state.phase == "stopped":
         return glyphs.stopped, "STOPPED", "muted"
     if link.status != "connected":

@@ -2,11 +2,13 @@
 
 from typing import Final
 
-from tui.action import CHARTS, Action, Context, Place
+from tui.action import CHARTS, CURVES, Action, Context, Place
 
 
 def _no_history(context: Context) -> str:
-    return "" if context.has_history else "the run's database has no curves yet"
+    if context.has_history or context.place == "compare":
+        return ""
+    return "the run's database has no curves yet"
 
 
 def _nothing_unseen(context: Context) -> str:
@@ -30,7 +32,7 @@ _ON_CHARTS: Final = (
         key_label="→",
         title="Next chart; with one alone, cursor to the right",
         help="The next chart gets the focus; in small terminals one is shown at a time.",
-        places=CHARTS,
+        places=CURVES,
     ),
     Action(
         id="previous-chart",
@@ -39,7 +41,7 @@ _ON_CHARTS: Final = (
         title="Previous chart; with one alone, cursor to the left",
         footer={"chart": "→ Cursor"},
         help="The chart before it.",
-        places=CHARTS,
+        places=CURVES,
     ),
     Action(
         id="chart-below",
@@ -48,7 +50,7 @@ _ON_CHARTS: Final = (
         title="Next chart, staying maximised",
         footer={"chart": "Next"},
         help="The same part of the axis of another chart.",
-        places=("chart",),
+        places=("chart", "replay"),
     ),
     Action(
         id="chart-above",
@@ -56,7 +58,7 @@ _ON_CHARTS: Final = (
         key_label="↑",
         title="Previous chart, staying maximised",
         help="",
-        places=("chart",),
+        places=("chart", "replay"),
     ),
     Action(
         id="cursor-left",
@@ -64,14 +66,14 @@ _ON_CHARTS: Final = (
         title="Cursor to the left, in all charts",
         help="Titles then read out the values under the cursor; a click puts it there. Esc takes "
         "it away.",
-        places=CHARTS,
+        places=CURVES,
     ),
     Action(
         id="cursor-right",
         key="l",
         title="Cursor to the right, in all charts",
         help="",
-        places=CHARTS,
+        places=CURVES,
     ),
     Action(
         id="nearer",
@@ -80,7 +82,7 @@ _ON_CHARTS: Final = (
         title="Zoom in",
         footer={"chart": "Zoom"},
         help="Around the cursor, or at the newest values; so does the mouse wheel.",
-        places=CHARTS,
+        places=CURVES,
     ),
     Action(
         id="farther",
@@ -88,7 +90,7 @@ _ON_CHARTS: Final = (
         key_label="-",
         title="Zoom out",
         help="",
-        places=CHARTS,
+        places=CURVES,
     ),
     Action(
         id="pan-left",
@@ -97,7 +99,7 @@ _ON_CHARTS: Final = (
         title="Move the window to the left",
         footer={"chart": "] Pan"},
         help="By a quarter of its width; so does dragging.",
-        places=CHARTS,
+        places=CURVES,
     ),
     Action(
         id="pan-right",
@@ -105,14 +107,14 @@ _ON_CHARTS: Final = (
         key_label="]",
         title="Move the window to the right",
         help="",
-        places=CHARTS,
+        places=CURVES,
     ),
     Action(
         id="whole",
         key="0",
         title="Show the whole axis",
         help="Undoes zoom and pan.",
-        places=CHARTS,
+        places=CURVES,
     ),
     Action(
         id="no-cursor",
@@ -126,9 +128,10 @@ _ON_CHARTS: Final = (
         id="axis",
         key="x",
         title="x axis: steps, time, games",
-        footer={"chart": "Axis"},
+        footer={"chart": "Axis", "compare": "Axis"},
+        minor=True,
         help="What the curves are drawn over.",
-        places=CHARTS,
+        places=CURVES,
         refused=_no_history,
     ),
     Action(
@@ -136,23 +139,25 @@ _ON_CHARTS: Final = (
         key="X",
         title="Logarithmic x axis",
         help="The beginning in detail, the rest in short.",
-        places=CHARTS,
+        places=CURVES,
     ),
     Action(
         id="log-axis",
         key="y",
         title="Logarithmic y axis",
-        footer={"chart": "Log"},
+        footer={"chart": "Log", "compare": "Log"},
+        minor=True,
         help="Switches the y axis of the loss charts between linear and logarithmic.",
-        places=CHARTS,
+        places=CURVES,
     ),
     Action(
         id="smooth",
         key="s",
         title="Cycle the smoothing",
-        footer={"chart": "Smooth"},
+        footer={"chart": "Smooth", "compare": "Smooth"},
+        minor=True,
         help="Moving average with decay 0, 0.6, 0.9, 0.97 over the band of the raw data.",
-        places=CHARTS,
+        places=CURVES,
     ),
     Action(
         id="next-task",
@@ -253,9 +258,9 @@ _ON_LOG: Final = (
         key="escape",
         key_label="Esc",
         title="Back to the dashboard",
-        footer={"log": "Back", "games": "Back"},
+        footer={"log": "Back", "games": "Back", "compare": "Back"},
         help="",
-        places=("log", "games"),
+        places=("log", "games", "compare"),
     ),
 )
 

@@ -29,10 +29,12 @@ class UsageError(Matrix0Error):
 
 
 def control_centre(
-    folder: Annotated[
-        Path | None,
+    paths: Annotated[
+        list[Path] | None,
         typer.Argument(
-            metavar="[DIR]", help="With --list: where; without it runs.", show_default=False
+            metavar="[DIR]…",
+            help="With --list: where, without it runs. With --compare: runs, or their folder.",
+            show_default=False,
         ),
     ] = None,
     run: Annotated[
@@ -54,6 +56,13 @@ def control_centre(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Watch a run at work; the screen takes no orders.")
     ] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Open with the given runs beside each other.")
+    ] = False,
+    replay: Annotated[
+        Path | None,
+        typer.Option("--replay", metavar="RUN", help="Show a run of the past, driven by a clock."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a chess network and watch it learn.
@@ -61,17 +70,31 @@ def control_centre(
     Starts the run's supervisor, or joins the one that is at work, and opens the control centre.
     Leaving the screen with q lets the training go on.
     """
+    paths = paths or []
     if list_runs:
-        _show_runs(folder or Path("runs"), as_json)
+        if len(paths) > 1:
+            raise UsageError("--list shows one directory of runs")
+        _show_runs(paths[0] if paths else Path("runs"), as_json)
         return
-    if folder is not None:
-        raise UsageError(f"{folder}: a directory is given with --list; a run with --run")
+    if paths and not compare:
+        raise UsageError(
+            f"{paths[0]}: a directory is given with --list or --compare; a run with --run"
+        )
     if as_json and not no_ui:
         raise UsageError("--json goes with --no-ui or --list")
+    if compare or replay is not None:
+        starts = no_ui or cycles or preset or file or overrides or run or read_only
+        if starts or (compare and replay):
+            raise UsageError("--compare and --replay start nothing: each goes alone")
     if read_only and (no_ui or cycles or preset or file or overrides):
         raise UsageError("--read-only starts nothing and changes nothing: it goes with --run alone")
     if not no_ui and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the control centre needs a terminal; without one use --no-ui")
+
+    if compare:
+        raise typer.Exit(_compare(paths))
+    if replay is not None:
+        raise typer.Exit(_replay(replay))
 
     from backend.rundir import RunDirectory
 
@@ -138,6 +161,40 @@ def _watch(directory: "RunDirectory") -> int:
     if not holder.is_supervisor:
         raise holder.refusal(directory.path)
     return run_app(directory.path, ascii=_is_ascii_only(), read_only=True)
+
+
+def _compare(paths: list[Path]) -> int:
+    """The compare screen: on the runs that are given, or on a folder of runs to choose from."""
+    from backend.compare.table import LETTERS
+    from backend.rundir import RunDirectory
+    from tui.app import run_compare
+
+    runs = [RunDirectory(path) for path in paths]
+    if len(runs) <= 1 and not any(run.exists for run in runs):
+        folder = runs[0].path if runs else Path("runs").absolute()
+        if not folder.is_dir():
+            raise RunDirectoryError(f"{folder}: there is no such directory of runs")
+        return run_compare(folder, (), ascii=_is_ascii_only())
+    for run in runs:
+        if not run.exists:
+            raise RunDirectoryError(f"{run.path}: there is no such run")
+    if len(runs) > len(LETTERS):
+        raise UsageError(f"at most {len(LETTERS)} runs are compared at once, not {len(runs)}")
+    chosen = [run.path for run in runs]
+    return run_compare(chosen[0].parent, chosen, ascii=_is_ascii_only())
+
+
+def _replay(path: Path) -> int:
+    """The dashboard of a run of the past."""
+    from backend.rundir import RunDirectory
+    from tui.app import run_replay
+
+    run = RunDirectory(path)
+    if not run.exists:
+        raise RunDirectoryError(f"{run.path}: there is no such run")
+    if not run.database.exists():
+        raise RunDirectoryError(f"{run.path}: no database, so nothing to replay: never at work")
+    return run_replay(run.path, ascii=_is_ascii_only())
 
 
 def _is_ascii_only() -> bool:

@@ -69,6 +69,7 @@ def key_pieces(context: Context, width: int, actions: Sequence[Action] = ACTIONS
         ),
         (_pieces(brief, context), [*palette[:1], (" ", "", "")]),
         (_pieces(brief, context), []),
+        (_pieces([(a, word) for a, word in brief if not a.minor], context), []),
     )
     left, right = next(
         ((a, b) for a, b in layouts if _length(a) + _length(b) <= width), layouts[-1]

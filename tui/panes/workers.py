@@ -59,7 +59,8 @@ def _row(view: WorkerView, now: float, glyphs: Glyphs) -> tuple[Cell, ...]:
     alive = view.state in UP
     stale = alive and silent_s is not None and silent_s > STALE_BEAT_S
     fresh = f"<{STALE_BEAT_S:.0f}s"  # Its exact age would only flicker.
-    beat = fmt.duration(silent_s, glyphs) if stale else fresh if alive else glyphs.dash
+    known = alive and silent_s is not None
+    beat = fmt.duration(silent_s, glyphs) if stale else fresh if known else glyphs.dash
     memory_mib = view.rss_mib if view.device_mib is None else view.device_mib
     none = Cell(glyphs.dash, "muted")
     return (

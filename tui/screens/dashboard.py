@@ -36,9 +36,10 @@ FOCUS = {
 class Dashboard(Screen[None]):
     AUTO_FOCUS: ClassVar[str | None] = "#policy-loss"
 
-    def __init__(self, run_dir: Path, glyphs: Glyphs) -> None:
+    def __init__(self, run_dir: Path, glyphs: Glyphs, history: History | None = None) -> None:
         super().__init__()
         self.run_dir = run_dir
+        self.history = History(run_dir / "matrix0.db") if history is None else history
         self.glyphs = glyphs
         self.pane = "charts"
         self.seen_until = 0.0
@@ -51,7 +52,7 @@ class Dashboard(Screen[None]):
         yield TabBar()
         yield StartingPane(self.run_dir, glyphs)
         with Horizontal(id="top"):
-            yield ChartGrid(History(self.run_dir / "matrix0.db"), glyphs)
+            yield ChartGrid(self.history, glyphs)
             yield BoardPane(glyphs)
         yield Summary(glyphs)
         with Horizontal(id="tables"):
@@ -115,7 +116,12 @@ class Dashboard(Screen[None]):
 
     @property
     def place(self) -> Place:
-        return "chart" if self.has_class("-zoomed") else "dashboard"
+        return "chart" if self.is_zoomed else "dashboard"
+
+    @property
+    def is_zoomed(self) -> bool:
+        """One chart alone is shown."""
+        return self.has_class("-zoomed")
 
     def step_chart(self, by: int) -> None:
         self.pane = "charts"
@@ -127,7 +133,7 @@ class Dashboard(Screen[None]):
 
     @on(ChartGrid.Maximise)
     def toggle_zoom(self) -> None:
-        if self.place == "dashboard":
+        if not self.is_zoomed:
             self.charts.take_focused()
         self.pane = "charts"
         self._mark_pane()
@@ -137,13 +143,13 @@ class Dashboard(Screen[None]):
 
     def sideways(self, by: int) -> None:
         """The next chart; with one alone, its cursor."""
-        if self.place == "chart":
+        if self.is_zoomed:
             self.charts.move_cursor(by)
         else:
             self.step_chart(by)
 
     def escape(self) -> None:
-        if not self.charts.remove_cursor() and self.place == "chart":
+        if not self.charts.remove_cursor() and self.is_zoomed:
             self.toggle_zoom()
 
     def do_to_charts(self, id: str) -> bool:

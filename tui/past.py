@@ -1,0 +1,101 @@
+"""The part of the application that goes to other runs: comparing them, and replaying one.
+
+A replay is a session of its own above the one it was opened from: link, dashboard, directory and
+clock change together, and come back together. The link below goes on listening.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from textual import on
+from textual.app import App
+
+from tui.client import Link
+from tui.glyphs import Glyphs
+from tui.replaying import Replaying
+from tui.screens.compare import CompareScreen
+from tui.screens.dashboard import Dashboard
+from tui.screens.replay import ReplayDashboard
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run on the screen; a replay lies above the run that is at work."""
+
+    link: Link
+    dashboard: Dashboard
+    run_dir: Path
+    clock: Callable[[], float]
+
+
+class PastRuns(App[int]):
+    def __init__(
+        self, link: Link, run_dir: Path, glyphs: Glyphs, clock: Callable[[], float]
+    ) -> None:
+        super().__init__()
+        self.link = link
+        self.run_dir = run_dir
+        self.glyphs = glyphs
+        self.clock = clock
+        self.dashboard = (
+            ReplayDashboard(link, glyphs)
+            if isinstance(link, Replaying)
+            else Dashboard(run_dir, glyphs)
+        )
+        self.compared: Sequence[Path] | None = None
+        """The runs that are marked when it begins on the compare screen; None when it does not."""
+        self._below: list[Session] = []
+        """What a replay is above of."""
+
+    def tick(self) -> None:
+        """Draw what is new."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Draw at the next opportunity although nothing is new."""
+        raise NotImplementedError
+
+    def open_compare(self, chosen: Sequence[Path]) -> None:
+        """The compare screen; the one that a replay was opened from is left as it was."""
+        if any(isinstance(screen, CompareScreen) for screen in self.screen_stack):
+            self._leave_replay()
+        else:
+            self.push_screen(CompareScreen(self.run_dir.parent, chosen, self.glyphs))
+
+    @on(CompareScreen.Left)
+    def _compare_left(self) -> None:
+        if self.compared is not None:
+            self.exit(0)
+        else:
+            self.pop_screen()
+            self.redraw()
+
+    @on(CompareScreen.Replay)
+    def _replay_chosen(self, event: CompareScreen.Replay) -> None:
+        self.open_replay(event.path)
+
+    def open_replay(self, run_dir: Path) -> None:
+        self._below.append(Session(self.link, self.dashboard, self.run_dir, self.clock))
+        link = Replaying(run_dir)
+        self.link, self.run_dir, self.clock = link, run_dir, link.clock
+        self.dashboard = ReplayDashboard(link, self.glyphs)
+        self.push_screen(self.dashboard)
+        self.run_worker(link.run(), group="replay-link", name="replay-link")
+        self.redraw()
+
+    @on(ReplayDashboard.Left)
+    def _leave_replay(self) -> None:
+        if not self._below:
+            self.notify("q leaves the replay")
+            return
+        self.workers.cancel_group(self, "replay-link")
+        self.pop_screen()
+        session = self._below.pop()
+        self.link, self.dashboard = session.link, session.dashboard
+        self.run_dir, self.clock = session.run_dir, session.clock
+        self.redraw()
+
+    @on(ReplayDashboard.Ticked)
+    def _replay_ticked(self) -> None:
+        self.tick()
