@@ -5,7 +5,7 @@ read is a side with a `problem`: the others are compared all the same.
 """
 
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -69,6 +69,8 @@ class Side:
     reached: dict[str, Reached] = field(default_factory=dict)
     rating: Rating | None = None
     """Of its best network, in the pool of its own matches."""
+    is_rated: bool = False
+    """Whether a rating was reckoned, if there was anything to reckon it from."""
     num_matches: int = 0
     games: int = 0
     positions: int = 0
@@ -82,8 +84,20 @@ class Side:
         return Path(self.run.directory)
 
 
+def rated(side: Side) -> Side:
+    """The same with the rating of its best network; takes seconds, the rest does not."""
+    if side.is_rated:
+        return side
+    try:
+        rating = _rating(side.path / "matrix0.db", side.run.best) if side.num_matches else None
+    except (sqlite3.Error, Matrix0Error, ValueError) as error:
+        return replace(side, is_rated=True, problem=line(f"it cannot be rated: {error}"))
+    return replace(side, rating=rating, is_rated=True)
+
+
 def read_side(run: RunDirectory, before: Side | None = None) -> Side:
-    """Everything about a run; `before` is what was known of it, whose rating may still hold."""
+    """Everything about a run but its rating; `before` is what was known of it, whose rating may
+    still hold."""
     seen = view(run)
     settings, problem = _settings(run)
     if not run.database.exists():
@@ -119,11 +133,7 @@ def _recorded(
     curves = {name: points(database, name) for name in SUMMARISED if name in names}
     longest = max(curves.values(), key=lambda c: c.steps.size, default=Points(*[_EMPTY] * 3))
     state, detail = state_of(seen, database)
-    rating = None
-    if before is not None and before.num_matches == num_matches and before.run.best == seen.best:
-        rating = before.rating
-    elif num_matches:
-        rating = _rating(database, seen.best)
+    holds = before is not None and (before.num_matches, before.run.best) == (num_matches, seen.best)
     return Side(
         run=seen,
         state=state,
@@ -132,7 +142,8 @@ def _recorded(
         settings=settings,
         metrics=tuple(sorted(line(name) for name in names)),
         reached={name: _reached(curve.values) for name, curve in curves.items()},
-        rating=rating,
+        rating=before.rating if before is not None and holds else None,
+        is_rated=before is not None and holds and before.is_rated,
         num_matches=num_matches,
         games=games,
         positions=positions,

@@ -34,7 +34,7 @@ def compare(
     """
     from backend.commit import commit_file
     from backend.compare.export import csv_of
-    from backend.compare.side import read_side
+    from backend.compare.side import rated, read_side
     from backend.compare.table import LETTERS
     from backend.rundir import RunDirectory
 
@@ -44,7 +44,7 @@ def compare(
     for directory in directories:
         if not directory.exists:
             raise ConfigError(f"{directory.path}: there is no such run")
-    sides = [read_side(directory) for directory in directories]
+    sides = [rated(read_side(directory)) for directory in directories]
     wanted = list(dict.fromkeys(metric or DEFAULT_METRICS))
     known = sorted({name for side in sides for name in side.metrics})
     for name in metric or ():

@@ -13,7 +13,7 @@ from backend import events as e
 from backend.compare.export import HEADING, csv_of
 from backend.compare.overview import overview
 from backend.compare.settings import differences
-from backend.compare.side import DAMAGED, DONE, FAILED, NAN, STOPPED, read_side, smoothed
+from backend.compare.side import DAMAGED, DONE, FAILED, NAN, STOPPED, rated, read_side, smoothed
 from backend.compare.table import table
 from backend.compare.workclock import WorkClock
 from backend.rundir import RunDirectory
@@ -199,12 +199,13 @@ async def test_the_rating_is_that_of_the_best_and_is_reckoned_once(
     )
     best = e.Promoted(at=START + 51, name="step-00000010", previous="", reason="won")
     await record(run, [*told(30, 1.0, 2.0), match, best])
-    side = read_side(run)
+    assert read_side(run).rating is None
+    side = rated(read_side(run))
     assert side.rating is not None
     assert side.rating.anchor == "random"
     assert side.rating.low < side.rating.elo < side.rating.high
     monkeypatch.setattr("backend.compare.side.rate_run", lambda database: pytest.fail("again"))
-    assert read_side(run, side).rating == side.rating
+    assert rated(read_side(run, side)).rating == side.rating
     assert {row.name for row in table([side, side])} >= {"Elo vs random"}
 
 

@@ -33,6 +33,8 @@ def table_text(comparison: Comparison, width: int, glyphs: Glyphs) -> list[Conte
     if unread:
         text = f" reading {', '.join(unread)}"
         lines.append(Content.assemble((fmt.line(text), "$muted")))
+    if rows and _width([heads, *rows]) > width:  # Without the best values there is more room.
+        rows = [[cell.split(" (")[0] for cell in row] for row in rows]
     if rows:
         lines += _laid([heads, *rows], width, len(sides), glyphs)
     if not lines:
@@ -105,13 +107,19 @@ def _names(sides: Sequence[Side]) -> list[str]:
     ]
 
 
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    """Cells that the rows need in full."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return sum(widths) + GAP * (len(widths) - 1) + MARGIN
+
+
 def _laid(
     rows: Sequence[Sequence[str]], width: int, num_sides: int, glyphs: Glyphs
 ) -> list[Content]:
     """Rows as lines of at most `width` cells; the columns of runs share what there is."""
     rows = [[fmt.signs(cell, glyphs) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    over = sum(widths) + GAP * (len(widths) - 1) + MARGIN - width
+    over = _width(rows) - width
     while over > 0 and max(widths) > 4:
         widest = widths.index(max(widths))
         widths[widest] -= 1

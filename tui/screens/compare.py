@@ -18,7 +18,7 @@ from textual.widgets import DataTable, Input
 
 from backend.compare.export import csv_of
 from backend.compare.overview import Listed, overview
-from backend.compare.side import DAMAGED, DONE, FAILED, LIVE, NAN, read_side
+from backend.compare.side import DAMAGED, DONE, FAILED, LIVE, NAN, rated, read_side
 from backend.compare.table import LETTERS
 from backend.errors import RunDirectoryError
 from backend.rundir import RunDirectory
@@ -170,7 +170,8 @@ class CompareScreen(Screen[None]):
             wanted = (self.comparison.metric,)
             marked.history.take(await asyncio.to_thread(marked.history.read, wanted))
             self.comparison.version += 1
-            self._draw()
+        self._draw()
+        for marked in tuple(self.comparison.marked):
             known = marked.side
             if known is None or known.run.active_at != active.get(marked.path):
                 run = RunDirectory(marked.path)
@@ -179,6 +180,10 @@ class CompareScreen(Screen[None]):
                 marked.side = await asyncio.to_thread(read_side, run, known)
                 marked.history.follow(marked.side.run.step)
                 self.comparison.version += 1
+        self._draw()
+        for marked in tuple(self.comparison.marked):
+            if marked.side is not None and not marked.side.is_rated:
+                marked.side = await asyncio.to_thread(rated, marked.side)
                 self._draw()
 
     # Drawing -------------------------------------------------------------------------------------
