@@ -140,14 +140,16 @@ class Retelling:
     of: a later start begins from what the run had recorded, as `backend/recovery.py` does.
     """
 
-    EVERY: Final = 512
-    """Events between two states that are kept to go back to."""
+    MOST_KEPT: Final = 64
+    """States that are kept to go back to: one of a long run has a megabyte of curves."""
 
     def __init__(self, timeline: Timeline, first: RunState) -> None:
         self.timeline = timeline
         self.state = first
         self.number = 0
         """Events that `state` is made of."""
+        self.every = 512
+        """Events between two states that are kept; doubled when there are too many of them."""
         self._kept = [(0, first)]
         self._first = first
 
@@ -166,8 +168,10 @@ class Retelling:
                 self.state = self._as_found()
             self.state = fold(self.state, event)
             self.number += 1
-            if self.number >= self._kept[-1][0] + self.EVERY:
+            if self.number >= self._kept[-1][0] + self.every:
                 self._kept.append((self.number, self.state))
+                if len(self._kept) > self.MOST_KEPT:
+                    self._kept, self.every = self._kept[::2], 2 * self.every
         return self.number == number
 
     def _as_found(self) -> RunState:

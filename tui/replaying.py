@@ -149,8 +149,11 @@ class Replaying:
 
     async def settle(self) -> None:
         """Fold up to the place on the clock, and bring the board to it."""
+        published = self._monotonic()
         while not self.retelling.go(self.timeline.number_until(self.now), SLICE):
-            self._publish()
+            if self._monotonic() - published > TICK_S:
+                self._publish()
+                published = self._monotonic()
             await asyncio.sleep(0)
         await self._follow_games()
         self._publish()
