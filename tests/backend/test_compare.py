@@ -18,6 +18,7 @@ from backend.compare.table import table
 from backend.compare.workclock import WorkClock
 from backend.rundir import RunDirectory
 from backend.settings import build_config
+from backend.state import with_memory
 from tests.recorded_run import record
 from tests.tui import scenario
 from tui.raster import ema
@@ -212,3 +213,11 @@ async def test_the_rating_is_that_of_the_best_and_is_reckoned_once(
 def test_values_are_smoothed_as_charts_draw_them() -> None:
     values = np.array([3.0, 1.0, 2.0, 5.0])
     assert smoothed(values).tolist() == pytest.approx(ema(values, 0.9).tolist())
+
+
+def test_a_point_is_kept_with_the_memory_of_its_time() -> None:
+    state = scenario.fold_all(scenario.story(100))
+    point = e.TrainingStep(at=START, step=110, metrics={"loss": 1.0})
+    kept = with_memory(point, state).metrics
+    assert kept == {"loss": 1.0, "memory_mib": state.memory[-1][1]}
+    assert with_memory(point, replace(state, memory=())) is point
