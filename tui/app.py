@@ -413,9 +413,3 @@ def run_compare(folder: Path, chosen: Sequence[Path], *, ascii: bool = False) ->
         NoRun(), run_dir=folder / "no-run", ascii=ascii, rings=False, compared=chosen
     )
     return centre.run() or 0
-
-
-def _rings(run_dir: Path) -> bool:
-    run = RunDirectory(run_dir)
-    # A run that is being made just now has no settings yet; those of its start are not known here.
-    return run.read_config().alerts.bell if run.exists else AlertsConfig().bell
