@@ -4,7 +4,6 @@ Self-play comes from its shard, with value and policy; when the shard has left t
 PGN file, with the moves alone. Match games have the values that the players noted. Blocks.
 """
 
-import io
 import mmap
 import re
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ import numpy as np
 
 from backend.errors import ReplayError
 from backend.events import BoardSeen, MoveSeen
-from backend.replay.boards import board_from_position, move_from_code
+from backend.replay.boards import board_from_position, code_in_words, move_from_code
+from backend.replay.gametext import read_game
 from backend.replay.policy_moves import policy_index
 from backend.replay.shards import Shard, read_shard
 from tui.archive import StoredGame
@@ -67,7 +67,7 @@ def _from_shard(entry: StoredGame, shard: Shard, number: int) -> Replay:
     for ply, code in enumerate(shard.moves(number).tolist()):
         move = move_from_code(code)
         if not board.is_legal(move):
-            raise ReplayError(f"{entry.id}, ply {ply}: {move.uci()} is not legal")
+            raise ReplayError(f"{entry.id}, ply {ply}: {code_in_words(code)} is not legal")
         row = thought.get(ply)
         thoughts.append(None if row is None else _thought(shard, row, board, move))
         moves.append(move)
@@ -107,10 +107,12 @@ def _thought(shard: Shard, row: int, board: chess.Board, played: chess.Move) -> 
 
 
 def _from_pgn(entry: StoredGame, text: str, note: str) -> Replay:
-    game = chess.pgn.read_game(io.StringIO(text))
-    if game is None or game.errors:
-        fault = "no game" if game is None else str(game.errors[0])
-        raise ReplayError(f"{entry.id}: {fault}")
+    try:
+        game = read_game(text)
+    except ReplayError as error:
+        raise ReplayError(f"{entry.id}: {error}") from error
+    if game.errors:
+        raise ReplayError(f"{entry.id}: {game.errors[0]}")
     board = game.board()
     thoughts: list[_Thought | None] = []
     for node in game.mainline():

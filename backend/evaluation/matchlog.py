@@ -108,7 +108,7 @@ def _said(line: bytes) -> bytes:
     """What a line says; empty when it is damaged."""
     try:
         outer = _line_decoder.decode(line)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return b""
     return bytes(outer.said) if zlib.crc32(outer.said) == outer.crc32 else b""
 
@@ -138,7 +138,7 @@ def _game(said: bytes, openings: Sequence[chess.Board]) -> MatchGame | None:
         board = opening.root()
         for uci in data.moves:
             board.push_uci(uci)
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     plies = len(opening.move_stack)
     spoken = len(data.moves) - plies

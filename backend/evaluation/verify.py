@@ -18,6 +18,7 @@ from backend.errors import ReplayError
 from backend.evaluation import adjudication, external
 from backend.evaluation.match import ILLEGAL_MOVE
 from backend.evaluation.referee import PLY_LIMIT, verdict
+from backend.replay.gametext import read_games
 
 FORFEITS: Final = frozenset(
     {
@@ -49,6 +50,10 @@ def verify_pgn(path: Path) -> Verified:
     found = Verified()
     for game in _games(path):
         found.games += 1
+        if isinstance(game, str):
+            found.terminations["unsaid"] += 1
+            found.faults.append(f"game {found.games}: {game}")
+            continue
         fault = _fault(game)
         termination = game.headers.get("Termination", "")
         found.terminations[termination or "unsaid"] += 1
@@ -57,13 +62,12 @@ def verify_pgn(path: Path) -> Verified:
     return found
 
 
-def _games(path: Path) -> Iterator[chess.pgn.Game]:
+def _games(path: Path) -> Iterator[chess.pgn.Game | str]:
     try:
-        with path.open(encoding="utf-8") as file:
-            while (game := chess.pgn.read_game(file)) is not None:
-                yield game
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReplayError(f"{path}: cannot be read: {error}") from error
+        with path.open("rb") as file:
+            yield from read_games(file)
+    except OSError as error:
+        raise ReplayError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _fault(game: chess.pgn.Game) -> str:

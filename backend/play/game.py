@@ -3,7 +3,6 @@
 The result is python-chess's verdict on the board, or what a player declared: nobody else's opinion.
 """
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,9 +11,10 @@ from typing import Final, Literal
 import chess
 import chess.pgn
 
-from backend.errors import Matrix0Error
+from backend.errors import Matrix0Error, ReplayError
 from backend.evaluation.referee import Verdict, verdict
 from backend.play.openings import opening_of
+from backend.replay.gametext import read_game
 
 RESIGNED: Final = "resignation"
 AGREED: Final = "agreement"
@@ -149,9 +149,10 @@ def read_pgn(text: str, where: str) -> Game:
 
     Its moves decide how it ended; its Result tag counts only for what the board cannot know.
     """
-    parsed = chess.pgn.read_game(io.StringIO(text))
-    if parsed is None:
-        raise PgnError(f"{where}: there is no game in it")
+    try:
+        parsed = read_game(text)
+    except ReplayError as error:
+        raise PgnError(f"{where}: {error}") from error
     if parsed.errors:
         raise PgnError(f"{where}: {parsed.errors[0]}")
     board = parsed.end().board()

@@ -20,6 +20,7 @@ from backend.errors import ReplayError
 from backend.replay import records
 from backend.replay.boards import (
     board_from_position,
+    code_in_words,
     move_code,
     move_from_code,
     position_array,
@@ -184,8 +185,7 @@ def _replay(shard: Shard, number: int, board: chess.Board, moves: list[int]) -> 
             _check_sample(shard, number, samples[ply], words, [origin for origin, _ in legal])
         if all(code != known for _, known in legal):
             raise ReplayError(
-                f"game {number}, ply {ply}: {move_from_code(code).uci()} is not legal in "
-                f"{board.fen()}"
+                f"game {number}, ply {ply}: {code_in_words(code)} is not legal in {board.fen()}"
             )
         board.push(move_from_code(code))
     repetitions = seen[position_key(position_words(board))]

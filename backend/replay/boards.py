@@ -108,6 +108,11 @@ def move_from_code(code: int) -> chess.Move:
     return chess.Move(code & 63, code >> 6 & 63, promotion + 1 if promotion else None)
 
 
+def code_in_words(code: int) -> str:
+    """The move as UCI writes it; of a code that names no piece to become, the number."""
+    return move_from_code(code).uci() if code >> 12 < chess.KING else f"code {code}"
+
+
 def _rook_file(
     board: chess.Board, rights: chess.Bitboard, color: chess.Color, is_king_side: bool
 ) -> int | None:

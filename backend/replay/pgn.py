@@ -39,10 +39,10 @@ _RESULTS: Final = {
     "0-1": records.BLACK_WON,
     "*": records.NO_RESULT,
 }
-_STANDARD: Final = frozenset(("", "standard", "chess", "normal", "from position", "?"))
+STANDARD_CHESS: Final = frozenset(("", "standard", "chess", "normal", "from position", "?"))
 _TAG_START: Final = re.compile(rb'\[\s*\w+\s+"')
 _TAG: Final = re.compile(r'\[\s*(\w+)\s+"(.*)"\s*\]\s*')
-_TOKEN: Final = re.compile(
+TOKEN: Final = re.compile(
     r"\{(?P<comment>[^}]*)(?P<closed>\}?)"
     r"|(?P<aside>;[^\n]*|^%[^\n]*|\$\d*)"
     r"|(?P<bracket>[()}])"
@@ -100,7 +100,7 @@ class PgnFile:
             if stream.peek(2)[:2] in UTF16_MARKS:
                 yield PgnFault(number=1, reason="UTF-16 text; save it as UTF-8")
                 return
-            for text in _game_texts(stream):
+            for text in game_texts(stream):
                 game = _read_game(text, number + 1)
                 if game is not None:
                     number += 1
@@ -130,7 +130,7 @@ def open_pgn(name: str) -> Iterator[PgnFile]:
         yield PgnFile(name, raw, size)
 
 
-def _game_texts(stream: io.BufferedReader) -> Iterator[bytes | None]:
+def game_texts(stream: io.BufferedReader) -> Iterator[bytes | None]:
     """The text of one game after the other; None for one that is too large.
 
     A game begins where tags follow moves; without tags, after an empty line. So a comment that
@@ -139,6 +139,8 @@ def _game_texts(stream: io.BufferedReader) -> Iterator[bytes | None]:
     text = bytearray()
     has_tags = has_moves = has_gap = is_too_large = False
     is_line_start = True
+    if stream.peek(3).startswith(UTF8_MARK):
+        stream.read(len(UTF8_MARK))
     while line := stream.readline(MAX_READ):
         is_tag = is_line_start and _TAG_START.match(line) is not None
         is_empty = is_line_start and not line.strip()
@@ -177,13 +179,13 @@ def _read_game(text: bytes | None, number: int) -> PgnGame | PgnFault | None:
 
 def _decode(text: bytes) -> str:
     try:
-        return text.removeprefix(UTF8_MARK).decode()
+        return text.decode()
     except UnicodeDecodeError:
         return text.decode("latin-1")  # What the standard of 1994 says, and what old files hold.
 
 
 def _parse(text: str, number: int) -> PgnGame | None:
-    tags, movetext = _split_tags(text)
+    tags, movetext = split_tags(text)
     score = _read_moves(movetext, _start(tags))
     if not tags and not score.moves and score.result is None:
         return None
@@ -204,7 +206,7 @@ def _parse(text: str, number: int) -> PgnGame | None:
     )
 
 
-def _split_tags(text: str) -> tuple[dict[str, str], str]:
+def split_tags(text: str) -> tuple[dict[str, str], str]:
     """Tags by name, and the text behind them."""
     tags: dict[str, str] = {}
     lines = io.StringIO(text)
@@ -221,7 +223,7 @@ def _split_tags(text: str) -> tuple[dict[str, str], str]:
 
 def _start(tags: dict[str, str]) -> chess.Board:
     variant = tags.get("Variant", "")
-    if variant.strip().lower() not in _STANDARD:
+    if variant.strip().lower() not in STANDARD_CHESS:
         raise _Refused(f"variant {variant!r} is not standard chess")
     if "FEN" not in tags:
         return chess.Board()
@@ -265,7 +267,7 @@ def _read_moves(movetext: str, board: chess.Board) -> _Score:
     """The main line; variations are passed over, remarks are read for `book` only."""
     score = _Score(board)
     depth = 0
-    for token in _TOKEN.finditer(movetext):
+    for token in TOKEN.finditer(movetext):
         kind = token.lastgroup
         if kind == "closed":
             if not token["closed"]:

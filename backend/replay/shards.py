@@ -32,6 +32,8 @@ _MAX_HEADER_BYTES: Final = 1 << 20
 _HASH_DIGITS: Final = 16
 _NAME: Final = re.compile(r"(?P<prefix>.+)-(?P<seq>\d{6,})-(?P<hash>[0-9a-f]{16})\.safetensors")
 _METADATA_KEY: Final = "matrix0"
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no JSON: not all of it is in its own family."""
 
 
 class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -285,7 +287,7 @@ def _metadata_of(header: bytes) -> ShardMetadata:
     try:
         text = msgspec.json.decode(header)["__metadata__"][_METADATA_KEY]
         metadata = msgspec.json.decode(text, type=ShardMetadata)
-    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+    except (*_UNREADABLE, KeyError, TypeError) as error:
         raise ReplayError(f"not a shard of Matrix0: {error!r}") from error
     if metadata.schema not in schema.READABLE:
         known = " and ".join(map(str, schema.READABLE))

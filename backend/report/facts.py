@@ -1,8 +1,8 @@
 """What a report says, read from the files of a run; nothing is computed that is not kept there."""
 
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.config import Config
-from backend.errors import RunDirectoryError
+from backend.errors import ReplayError, RunDirectoryError
 from backend.evaluation.pool import rate_run
 from backend.evaluation.standings import Standings
 from backend.events import CycleFinished, MatchFinished, Promoted, TrainingStep
 from backend.presets import PRESETS
+from backend.replay.gametext import read_game
 from backend.rundir import RunDirectory, differing
 from backend.runs import RunView, view
 from backend.settings import build_config
@@ -142,5 +143,8 @@ def _last_games(path: Path, number: int) -> list[chess.pgn.Game]:
         file.seek(max(0, path.stat().st_size - _TAIL))
         text = file.read().decode("utf-8", "replace")
     starts = text.split('[Event "')[1:]
-    games = [chess.pgn.read_game(StringIO(f'[Event "{part}')) for part in starts[-number:]]
-    return [game for game in games if game is not None and not game.errors]
+    games = []
+    for part in starts[-number:]:
+        with suppress(ReplayError):  # Cut, or not ours: the page shows another one.
+            games.append(read_game(f'[Event "{part}'))
+    return [game for game in games if not game.errors]

@@ -72,7 +72,7 @@ def _decode(line: bytes) -> Entry | None:
         if zlib.crc32(outer.entry) != outer.crc32:
             return None
         return _entry_decoder.decode(outer.entry)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -127,3 +127,12 @@ def test_a_result_that_does_not_follow_is_named(
     assert found.games == 1
     assert bool(found.faults) == bool(fault)
     assert fault in "".join(found.faults)
+
+
+@pytest.mark.parametrize("movetext", ["1. e4 ) e5 1-0", "d5)d6)", "1. e4 {x 1-0"])
+def test_text_that_is_no_game_is_a_fault_and_no_end(tmp_path: Path, movetext: str) -> None:
+    path = tmp_path / "match.pgn"
+    path.write_text(f'[Result "1-0"]\n\n{movetext}\n\n[Result "*"]\n\n1. e4 *\n')
+    found = verify_pgn(path)
+    assert found.games == 2
+    assert len(found.faults) == 2

@@ -129,6 +129,7 @@ def _call_it_cut(columns: Columns) -> None:
         (_set("game_outcome", 1, 5), "ply 4: stored as threefold repetition, the board says check"),
         (_set("game_outcome", 2, 2), "game 2, ply 3: stored as stalemate, the board says not over"),
         (_set("game_result", 2, 0), "game 2, ply 3: stored result 1/2-1/2, not over"),
+        (_set("game_moves", 3, 7 << 12), "game 0, ply 3: code 28672 is not legal in rnbqkbnr/"),
         (_set("game_moves", 3, 8 | 40 << 6), r"game 0, ply 3: a2a6 is not legal in rnbqkbnr/"),
         (_set("game_moves", 0, 11 | 27 << 6), "game 0, ply 1: the stored position is not the one"),
         (_set("positions", (4, 0), 0), "game 0, ply 4: the stored position is not the one"),

@@ -103,6 +103,14 @@ def test_a_missing_file_and_a_strange_name_are_told_apart(tmp_path: Path) -> Non
         read_shard(tmp_path / "games.safetensors")
 
 
+def test_a_header_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "sp-x-000000-0123456789abcdef.safetensors"
+    for header in (b'{"__metadata__":{"\xff":1}}', b"[" * 5000):
+        path.write_bytes(len(header).to_bytes(8, "little") + header)
+        with pytest.raises(ReplayError, match="not a shard of Matrix0"):
+            read_metadata(path)
+
+
 def test_a_shard_of_another_schema_is_refused(tmp_path: Path) -> None:
     path = write_columns(tmp_path, build_columns([white_mates()]), schema=3)
     with pytest.raises(ReplayError, match="schema 3; this program reads schemas 1 and 2"):
