@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from backend.alerts_config import AlertsConfig as AlertsConfig
 from backend.evaluation.config import AdjudicationConfig
+from backend.limits_config import LimitsConfig as LimitsConfig
 from backend.ranges import require as _require
 from backend.supervisor_config import SupervisorConfig as SupervisorConfig
 from backend.training.config import TrainingConfig
@@ -366,6 +367,7 @@ class Config:
     adjudication: AdjudicationConfig = field(default_factory=AdjudicationConfig)
     supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)
     alerts: AlertsConfig = field(default_factory=AlertsConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     keys: dict[str, str] = field(default_factory=dict)
     """Keys of your own on the screen: an action and its key, or several with commas between, as in
     pause = "space,f2". docs/keys.md names the actions."""

@@ -103,12 +103,12 @@ def parse_engine(word: str) -> EngineSpec:
 
 
 def find_engine(name: str) -> str:
-    """The path of an executable. ConfigError, with how to install one, when it is not there."""
+    """The absolute path of an executable. ConfigError, with how to install one, without it."""
     folders = os.pathsep.join((os.environ.get("PATH", ""), *_GAMES_FOLDERS))
     found = shutil.which(name, path=folders)
     if found is None:
         raise ConfigError(f"no engine {name!r} is installed. {_HOW_TO_INSTALL}")
-    return found
+    return os.path.abspath(found)
 
 
 def discover() -> list[str]:

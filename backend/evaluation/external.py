@@ -9,20 +9,19 @@ loses the game it was asked about, with the reason. Its own opinion of the rules
 
 import contextlib
 import logging
-import os
 import queue
-import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import chess
 import chess.engine
 
 from backend.errors import ConfigError
 from backend.evaluation.engines import EngineSpec
+from backend.evaluation.leash import Leash, Metered, allow_cpu, kill
 from backend.evaluation.players import Forfeit
 from backend.wire import clean
 
@@ -38,9 +37,10 @@ HANG_S: Final = 60.0
 MARGIN_S: Final = 1.0
 """By which a move may be late: other processes share the machine."""
 START_S: Final = 20.0
-KILL_S: Final = 5.0
-MAX_OUTPUT: Final = 16 << 20
-"""Bytes an engine may say about one move."""
+KILL_S: Final = 0.5
+"""In which what was killed is gone; a stray child may hold its pipes open, then they are closed."""
+CLOSED_S: Final = 5.0
+NO_LOG: Final = Leash()
 
 _WANTED: Final = chess.engine.INFO_BASIC | chess.engine.INFO_SCORE
 
@@ -48,40 +48,22 @@ _WANTED: Final = chess.engine.INFO_BASIC | chess.engine.INFO_SCORE
 logging.getLogger("chess.engine").setLevel(logging.CRITICAL)
 
 
-class _Metered(chess.engine.Protocol):
-    """Kills its engine when it says more than MAX_OUTPUT bytes about a move."""
-
-    said = 0
-    has_flooded = False
-
-    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
-        self.said += len(data)
-        if self.said > MAX_OUTPUT:
-            self.has_flooded = True
-            assert self.transport is not None
-            with contextlib.suppress(ProcessLookupError):
-                self.transport.kill()
-            return
-        super().pipe_data_received(fd, data)
-
-
-class _Uci(_Metered, chess.engine.UciProtocol):
-    pass
-
-
-class _XBoard(_Metered, chess.engine.XBoardProtocol):
-    pass
-
-
 class ExternalPlayer:
     """Plays by the processes of one engine; to be closed."""
 
-    def __init__(self, spec: EngineSpec, *, processes: int, hang_s: float = HANG_S) -> None:
+    def __init__(
+        self,
+        spec: EngineSpec,
+        *,
+        processes: int,
+        hang_s: float = HANG_S,
+        leash: Leash = NO_LOG,
+    ) -> None:
         """ConfigError when the engine does not start, or lacks an option it was given."""
         self.spec = spec
         self._hang_s = hang_s
         self._free: queue.SimpleQueue[_Process] = queue.SimpleQueue()
-        self._processes = [_Process(spec) for _ in range(processes)]
+        self._processes = [_Process(spec, leash) for _ in range(processes)]
         for process in self._processes:
             self._free.put(process)
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="engine")
@@ -143,16 +125,20 @@ class _Answer(NamedTuple):
 class _Process:
     """One process of an engine, started again when it was lost."""
 
-    def __init__(self, spec: EngineSpec) -> None:
+    def __init__(self, spec: EngineSpec, leash: Leash) -> None:
         self._spec = spec
+        self._leash = leash
         self._engine: chess.engine.SimpleEngine | None = None
 
     def start(self) -> str:
         """Start it if it does not run; returns what it calls itself."""
         if self._engine is None:
-            kind = _XBoard if self._spec.protocol == "xboard" else _Uci
+            kind = self._leash.protocol(self._spec.word, self._spec.protocol)
             engine = chess.engine.SimpleEngine.popen(
-                kind, list(self._spec.command), timeout=START_S, stderr=-3, setpgrp=True
+                kind,
+                list(self._spec.command),
+                timeout=START_S,
+                **self._leash.popen_arguments(),
             )
             self._engine = engine
             try:
@@ -171,11 +157,14 @@ class _Process:
             return _Answer(Forfeit(START))
         engine = self._engine
         assert engine is not None
-        meter: Any = engine.protocol
+        meter = engine.protocol
+        assert isinstance(meter, Metered)
         meter.said = 0
         allowed_s = self._spec.limit.time
+        patience_s = hang_s if allowed_s is None else allowed_s + MARGIN_S
+        allow_cpu(engine.transport.get_pid(), patience_s)
         began = time.monotonic()
-        with _watch(engine, (hang_s if allowed_s is None else allowed_s + MARGIN_S)) as hung:
+        with _watch(engine, patience_s) as hung:
             try:
                 found = engine.play(board, self._spec.limit, game=game, info=_WANTED)
             except (chess.engine.EngineError, TimeoutError) as error:
@@ -197,14 +186,16 @@ class _Process:
         """Kill it, its children too."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            _kill(engine)
+            kill(engine.transport.get_pid())
             protocol = engine.protocol
             # Its exit is collected by the loop it was started in; a second waiter would confuse it.
             gone = threading.Event()
             with contextlib.suppress(RuntimeError):  # The loop has ended, and the engine before it.
                 tell = protocol.returncode.add_done_callback
                 protocol.loop.call_soon_threadsafe(tell, lambda _: gone.set())
-                gone.wait(KILL_S)
+                if not gone.wait(KILL_S):
+                    protocol.loop.call_soon_threadsafe(engine.transport.close)
+                    gone.wait(CLOSED_S)
             engine.close()
 
 
@@ -213,22 +204,16 @@ def _watch(engine: chess.engine.SimpleEngine, seconds: float) -> Iterator[thread
     """Kills the engine after `seconds`; the event tells that it was so."""
     hung = threading.Event()
 
-    def kill() -> None:
+    def ring() -> None:
         hung.set()
-        _kill(engine)
+        kill(engine.transport.get_pid())
 
-    timer = threading.Timer(seconds, kill)
+    timer = threading.Timer(seconds, ring)
     timer.start()
     try:
         yield hung
     finally:
         timer.cancel()
-
-
-def _kill(engine: chess.engine.SimpleEngine) -> None:
-    pid = engine.transport.get_pid()
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
 
 
 def _value(info: chess.engine.InfoDict, board: chess.Board) -> float | None:

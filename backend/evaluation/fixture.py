@@ -4,6 +4,7 @@ The games of a match in progress are kept under a name made from all that determ
 same order, given again, finds them.
 """
 
+import shlex
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pathlib import Path
 from backend.config import Config
 from backend.device import choose_device
 from backend.evaluation.adjudication import Adjudicator
+from backend.evaluation.engines import names_engine, parse_engine
+from backend.evaluation.leash import Leash
 from backend.evaluation.lineup import make_player, match_batch
 from backend.evaluation.match import MatchGame, play_match
 from backend.evaluation.matchlog import MatchLog
@@ -57,11 +60,17 @@ class Club:
         self._say = say
         self._chooser: Chooser | None = None
         self._ready: dict[str, Inference] = {}
+        self._said: set[str] = set()
         self.versions: dict[str, str] = {}
         """What the engines that have played call themselves, with their budgets."""
 
     def player(self, name: str, simulations: int, seed: int) -> Player:
-        """To be closed. Raises what `make_player` does."""
+        """To be closed. Raises what `make_player` does. The path of an engine is said before its
+        first start."""
+        if names_engine(name) and name not in self._said:
+            self._said.add(name)
+            self._say(f"engine {name}: {shlex.join(parse_engine(name).command)}")
+        logs = self._checkpoints.parent / "logs"
         return make_player(
             name,
             self._load,
@@ -69,6 +78,7 @@ class Club:
             simulations=simulations,
             slots=self.slots,
             seed=seed,
+            leash=Leash(limits=self._config.limits, logs=logs if logs.is_dir() else None),
         )
 
     def play(

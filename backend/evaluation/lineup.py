@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from backend.config import BASELINES, SearchConfig
 from backend.evaluation.engines import names_engine, parse_engine
-from backend.evaluation.external import ExternalPlayer
+from backend.evaluation.external import NO_LOG, ExternalPlayer
+from backend.evaluation.leash import Leash
 from backend.evaluation.players import GreedyPlayer, NetworkPlayer, Player, RandomPlayer
 from backend.inference.front import Inference
 
@@ -18,14 +19,17 @@ def make_player(
     simulations: int,
     slots: int,
     seed: int,
+    leash: Leash = NO_LOG,
 ) -> Player:
     """The player called `name`, with room for `slots` boards.
 
     `name` is random, greedy, an engine as `backend.evaluation.engines` says, or a checkpoint, which
-    `load` makes ready to play. What `load` raises passes through. To be closed.
+    `load` makes ready to play; `leash` holds the engine. What `load` raises passes through. To be
+    closed.
     """
     if names_engine(name):
-        return ExternalPlayer(parse_engine(name), processes=min(slots, os.cpu_count() or 1))
+        spec, processes = parse_engine(name), min(slots, os.cpu_count() or 1)
+        return ExternalPlayer(spec, processes=processes, leash=leash)
     if name in BASELINES:
         return RandomPlayer(seed) if name == "random" else GreedyPlayer(seed)
     inference = load(name)

@@ -24,6 +24,7 @@ import chess.engine
 
 from backend.errors import ExitCode, Matrix0Error
 from backend.evaluation.engines import EngineSpec, parse_engine
+from backend.evaluation.leash import Leash, Metered, kill
 from backend.evaluation.players import GreedyPlayer, RandomPlayer
 from backend.play.wire import (
     MAX_LINE_BYTES,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 HANG_S: Final = 60.0
 """An engine without a time limit is silent for good after this."""
 MARGIN_S: Final = 2.0
+START_S: Final = 20.0
+KILL_S: Final = 1.0
 
 
 def main() -> None:
@@ -91,7 +94,7 @@ class Thinker:
             "greedy": GreedyPlayer(secrets.randbits(32)),
         }
         self._networks: dict[str, Network] = {}
-        self._engine: chess.engine.Protocol | None = None
+        self._engine: Metered | None = None
         self._engine_word = ""
 
     async def answer(self, order: Think) -> None:
@@ -116,15 +119,17 @@ class Thinker:
         engine, self._engine = self._engine, None
         if engine is not None:
             assert engine.transport is not None
-            with contextlib.suppress(ProcessLookupError):
-                engine.transport.kill()
-            await engine.returncode
+            kill(engine.transport.get_pid())
+            with contextlib.suppress(TimeoutError):  # A stray that holds its pipes open.
+                await asyncio.wait_for(asyncio.shield(engine.returncode), KILL_S)
+            engine.transport.close()
 
     # Engines of others ---------------------------------------------------------------------------
 
     async def _ask_engine(self, order: Think, board: chess.Board) -> Thought:
         spec = parse_engine(order.player)
         engine = await self._started(spec)
+        engine.said = 0
         began = time.monotonic()
         allowed_s = HANG_S if spec.limit.time is None else spec.limit.time + MARGIN_S
         try:
@@ -154,14 +159,22 @@ class Thinker:
             seconds=time.monotonic() - began,
         )
 
-    async def _started(self, spec: EngineSpec) -> chess.engine.Protocol:
+    async def _started(self, spec: EngineSpec) -> Metered:
         if self._engine is not None and self._engine_word == spec.word:
             return self._engine
         await self.close()
-        start = chess.engine.popen_xboard if spec.protocol == "xboard" else chess.engine.popen_uci
-        _, self._engine = await start(list(spec.command), stderr=asyncio.subprocess.DEVNULL)
+        self._say(Busy(clean(f"starting {spec.command[0]}", 300)))
+        leash = Leash()
+        kind = leash.protocol(spec.word, spec.protocol)
+        _, self._engine = await kind.popen(list(spec.command), **leash.popen_arguments())
         self._engine_word = spec.word
-        await self._engine.configure(spec.options)
+        try:
+            async with asyncio.timeout(START_S):
+                await self._engine.initialize()
+                await self._engine.configure(spec.options)
+        except (chess.engine.EngineError, TimeoutError):
+            await self.close()
+            raise
         return self._engine
 
     # Networks ------------------------------------------------------------------------------------

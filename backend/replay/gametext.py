@@ -7,7 +7,7 @@ hours. So it is given the text taken apart already: capped, without variations, 
 import io
 import logging
 from collections.abc import Iterator
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import chess
 import chess.pgn
@@ -43,7 +43,7 @@ def read_games(stream: io.BufferedReader) -> Iterator[chess.pgn.Game | str]:
 
 def read_game(text: str) -> chess.pgn.Game:
     """The first game; its `errors` say where its moves are wrong. ReplayError when it is none."""
-    stream = io.BufferedReader(cast(io.RawIOBase, io.BytesIO(text.encode("utf-8", "replace"))))
+    stream = io.BufferedReader(cast(Any, io.BytesIO(text.encode("utf-8", "replace"))))
     for found in read_games(stream):
         if isinstance(found, str):
             raise ReplayError(found)

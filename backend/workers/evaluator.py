@@ -4,6 +4,7 @@ A match is announced when it is over. One that was broken off by a stop or a cra
 games that had ended.
 """
 
+import shlex
 import time
 from typing import assert_never
 
@@ -23,7 +24,9 @@ from backend.config import Config
 from backend.device import Device, choose_device
 from backend.errors import WorkerError
 from backend.evaluation.adjudication import Adjudicator
+from backend.evaluation.engines import names_engine, parse_engine
 from backend.evaluation.gate import gate_test
+from backend.evaluation.leash import Leash
 from backend.evaluation.lineup import make_player, match_batch
 from backend.evaluation.match import MatchGame, play_match, to_pgn
 from backend.evaluation.matchlog import MatchLog
@@ -101,6 +104,8 @@ class _EvaluatorWorker:
         self._io.set_phase("loading", f"{order.candidate} and {order.opponent}")
         players = (order.candidate, order.opponent)
         self._choices = {name: self._choices[name] for name in players if name in self._choices}
+        for name in filter(names_engine, players):
+            self._io.log(f"engine {name}: {shlex.join(parse_engine(name).command)}")
         slots = min(order.games, self._config.evaluation.parallel_games)
         candidate, opponent = (
             make_player(
@@ -110,6 +115,7 @@ class _EvaluatorWorker:
                 simulations=order.simulations,
                 slots=slots,
                 seed=order.seed + side,
+                leash=Leash(limits=self._config.limits, logs=self._run.logs),
             )
             for side, name in enumerate(players)
         )

@@ -218,12 +218,17 @@ def _engine_name(path: str) -> str:
     import chess.engine
 
     from backend.evaluation.engines import parse_engine
+    from backend.evaluation.leash import Leash
 
     try:
-        with chess.engine.SimpleEngine.popen_uci(
-            list(parse_engine(path).command), timeout=_ENGINE_S
+        leash = Leash()
+        with chess.engine.SimpleEngine.popen(
+            leash.protocol(path, "uci"),
+            list(parse_engine(path).command),
+            timeout=_ENGINE_S,
+            **leash.popen_arguments(),
         ) as engine:
-            return engine.id.get("name", "it has no name")
+            return str(engine.id.get("name", "it has no name"))
     except (chess.engine.EngineError, OSError, TimeoutError) as error:
         return f"it does not answer ({error or type(error).__name__})"
 

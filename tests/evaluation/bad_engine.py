@@ -9,6 +9,9 @@ import time
 import chess
 
 mode = sys.argv[1]
+if mode == "wide":
+    print(" ".join(sorted(os.environ)), file=sys.stderr, flush=True)
+    print("\x1b]0;owned\x07 \x9b2J \u202e", file=sys.stderr, flush=True)
 board = chess.Board()
 num_moves = 0
 
@@ -51,6 +54,20 @@ for line in sys.stdin:
                     case "endless":
                         while True:
                             sys.stdout.write("x" * 60_000)
+                    case "memory":
+                        hoard = []
+                        while True:
+                            hoard.append(bytearray(1 << 24))
+                    case "stderr":
+                        while True:
+                            print("x" * 60_000, file=sys.stderr)
+                    case "escape":
+                        subprocess.Popen(["sleep", "1000"], start_new_session=True)
+                        time.sleep(1000)
+                    case "silent":
+                        while True:
+                            say("info depth 1 nodes 1")
+                            time.sleep(0.001)
                     case "illegal":
                         say("bestmove a1a8")
                         continue
