@@ -4,7 +4,9 @@
     server: Happened(seq, event) …       from then on
     client: Request(id, command)         at any time; answered by Reply(id, refused | text)
 
-A client that does not keep up is cut off; it may come back for a new snapshot.
+A client that does not keep up is cut off; it may come back for a new snapshot. One that sends no
+requests, or lines too long or too deep, is cut off too; one that sends many has to wait. Whatever
+clients do costs the run so much memory and no more: MAX_CLIENTS times the buffers of one.
 """
 
 import asyncio
@@ -12,7 +14,6 @@ import hashlib
 import os
 import socket
 import stat
-import struct
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -22,12 +23,20 @@ from backend.commands import ClientCommand
 from backend.commit import commit_file
 from backend.errors import RunDirectoryError, WorkerError
 from backend.ledger import Ledger, Listener
+from backend.peer import Pace, peer_uid
 from backend.rundir import RunDirectory
 from backend.wire import PROTOCOL, Hello, Reply, ServerMessage, clean, decode_request, encode
 
 REQUEST_LIMIT: Final = 64 * 1024
 SLOW_CLIENT_S: Final = 5.0
 """A client that takes nothing for so long is cut off."""
+MAX_CLIENTS: Final = 16
+"""Further ones are turned away."""
+BURST: Final = 64
+REQUESTS_PER_S: Final = 20.0
+"""What a client asks beyond BURST is answered at this pace."""
+COMPLAINTS_PER_S: Final = 0.2
+"""Log lines about clients, after the first eight."""
 
 MAX_NAME: Final = 80
 """Characters of a client's name that are kept."""
@@ -67,6 +76,8 @@ class Server:
         self._handle = handle
         self._path = socket_path(run)
         self._server: asyncio.Server | None = None
+        self._num_clients = 0
+        self._complaints = Pace(8, COMPLAINTS_PER_S)
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Listens from now on. The run's lock is ours, so a socket that is there is a leftover."""
@@ -95,43 +106,55 @@ class Server:
             self._run.socket_file.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not _is_our_user(writer):
+        if not _is_our_user(writer) or self._num_clients >= MAX_CLIENTS:
+            self._complain(f"a client was turned away: {self._num_clients} are connected")
             writer.transport.abort()
             return
+        self._num_clients += 1
         listener = self._ledger.listen()
-        writer.write(
-            encode(Hello(protocol=PROTOCOL, seq=self._ledger.seq, state=self._ledger.state))
-        )
         try:
+            writer.write(
+                encode(Hello(protocol=PROTOCOL, seq=self._ledger.seq, state=self._ledger.state))
+            )
             async with asyncio.TaskGroup() as both:
                 hearing = both.create_task(self._hear(reader, writer, listener))
                 await self._tell(writer, listener)
                 hearing.cancel()
             await _closed(writer)
         finally:
+            self._num_clients -= 1
             self._ledger.leave(listener)
             writer.transport.abort()
+
+    def _complain(self, text: str) -> None:
+        """Tells of a client in the log, not more often than somebody would read it."""
+        if not self._complaints.wait_s():
+            self._ledger.log("server", text, "warning")
 
     async def _tell(self, writer: asyncio.StreamWriter, listener: Listener) -> None:
         """Sends events until the end of the run or of the client."""
         while await _drained(writer) and (happened := await listener.next()) is not None:
             writer.write(encode(happened))
         if listener.is_cut_off:
-            self._ledger.log("server", "a client did not keep up and was cut off", "warning")
+            self._complain("a client did not keep up and was cut off")
 
     async def _hear(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener: Listener
     ) -> None:
         """Takes orders until the client goes."""
+        pace = Pace(BURST, REQUESTS_PER_S)
         try:
             while line := await reader.readline():
                 request = decode_request(line)
+                await asyncio.sleep(pace.wait_s())
                 by = clean(request.by, MAX_NAME) or "a client"
                 answer = await self._handle(request.command, by)
                 reply: ServerMessage = Reply(request.id, answer.refused, answer.text)
                 writer.write(encode(reply))
+                if not await _drained(writer):
+                    break
         except (WorkerError, ValueError) as error:
-            self._ledger.log("server", f"a client was cut off: {error}", "warning")
+            self._complain(f"a client was cut off: {error}")
         except ConnectionError:
             pass  # It went away; so do we.
         listener.end()
@@ -158,13 +181,9 @@ async def _closed(writer: asyncio.StreamWriter) -> None:
 
 
 def _is_our_user(writer: asyncio.StreamWriter) -> bool:
-    """Whether the peer runs as we do. Elsewhere than on Linux, folder and socket modes decide."""
-    if sys.platform != "linux":
-        return True
-    peer = writer.get_extra_info("socket")
-    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _pid, uid, _gid = struct.unpack("3i", credentials)
-    return bool(uid == os.getuid())
+    """Whether the peer runs as we do. Where the system does not say, folder and socket modes do."""
+    uid = peer_uid(writer.get_extra_info("socket"))
+    return uid == os.getuid() or (uid is None and sys.platform != "linux")
 
 
 def prepare_folder(folder: Path) -> None:
