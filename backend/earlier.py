@@ -1,44 +1,30 @@
 """Checkpoints of the earlier program: one becomes the first checkpoint of a run.
 
-They are pickles. torch reads them with an unpickler that knows tensors and plain containers only,
-so nothing in them is run, and what they hold is checked key by key (`model/legacy.py`).
+They are pickles, which another process reads (`unpickling.py`): here arrive tensors only, and what
+they are is checked key by key (`model/legacy.py`).
 """
 
-import warnings
-from collections.abc import Mapping
+import json
+import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any, Final, Literal
 
-import torch
+from safetensors import safe_open
+from torch import Tensor
 
 from backend import checkpoints
 from backend.config import Config, DeviceConfig
 from backend.device import choose_device
-from backend.errors import CheckpointError, RunDirectoryError
+from backend.errors import CheckpointError, ExitCode, RunDirectoryError
+from backend.limits_config import LIMITS, LimitsConfig
+from backend.processes import child_environment
 from backend.rundir import RunDirectory
 from backend.training.trainer import Trainer
+from backend.unpickling import Source
 from model.config import ModelConfig
 from model.legacy import EarlierWeights, take_weights
-
-Source = Literal["averaged", "raw"]
-
-_AVERAGED: Final = "model_ema"
-_RAW: Final = ("model_state_dict", "model")
-"""Keys of the container; every vintage has the first of these, some have the second as well."""
-
-_UNREADABLE: Final = (
-    UnpicklingError,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-)
-"""What torch raises for files that are no checkpoints, or cut ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,22 +48,24 @@ class ImportedCheckpoint:
     """Parts of our network that it had no weights for, initialised anew."""
 
 
-def read_earlier(path: Path, additions: ModelConfig, *, raw: bool) -> EarlierCheckpoint:
+def read_earlier(
+    path: Path, additions: ModelConfig, *, raw: bool, limits: LimitsConfig = LIMITS
+) -> EarlierCheckpoint:
     """Reads `path`; the averaged weights where it has them, unless `raw` is asked for.
 
     `additions`: as in `take_weights`. CheckpointError says why a file is refused.
     """
-    container = _load(path)
-    source, state = _state_dict(container, path, raw=raw)
-    try:
-        weights = take_weights(state, additions)
-    except ValueError as error:
-        hint = "; --raw takes those as trained" if source == "averaged" else ""
-        raise CheckpointError(f"{path}: {source} weights: {error}{hint}") from error
-    step = container.get("global_step")
-    return EarlierCheckpoint(
-        weights=weights, source=source, step=step if isinstance(step, int) and step > 0 else 0
-    )
+    _checked_size(path, limits)
+    with tempfile.TemporaryDirectory(prefix="matrix0-import-") as folder:
+        out = Path(folder) / "weights.safetensors"
+        convert_apart(path, out, raw=raw, limits=limits)
+        source, step, state = _read_back(out)
+        try:
+            weights = take_weights(state, additions)
+        except ValueError as error:
+            hint = "; --raw takes those as trained" if source == "averaged" else ""
+            raise CheckpointError(f"{path}: {source} weights: {error}{hint}") from error
+    return EarlierCheckpoint(weights=weights, source=source, step=step)
 
 
 def commit_earlier(
@@ -104,39 +92,51 @@ def commit_earlier(
     return ImportedCheckpoint(path=path, fresh=sorted({name.split(".")[0] for name in missing}))
 
 
-def _load(path: Path) -> Mapping[str, Any]:
+def convert_apart(path: Path, out: Path, *, raw: bool, limits: LimitsConfig) -> None:
+    """`unpickling.convert` in a process of its own. CheckpointError says why a file is refused."""
+    tensors, memory = limits.checkpoint_gib * 2**30, limits.checkpoint_memory_gib * 2**30
+    code = "import matrix0, backend.unpickling; backend.unpickling.main()"
+    words = [str(path), str(out), "raw" if raw else "averaged", f"{memory:.0f}", f"{tensors:.0f}"]
     try:
-        with warnings.catch_warnings():
-            # Of other versions of pickle; what cannot be read is refused below.
-            warnings.simplefilter("ignore", UserWarning)
-            container = torch.load(path, map_location="cpu", weights_only=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # The reason is on stdout; torch explains itself at length.
+            env=child_environment(),
+            timeout=limits.checkpoint_s,
+            start_new_session=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CheckpointError(
+            f"{path}: not read within {limits.checkpoint_s:.0f} s ([limits] checkpoint_s)"
+        ) from error
+    if done.returncode == ExitCode.BAD_DATA:
+        raise CheckpointError(str(json.loads(done.stdout)))
+    if done.returncode:
+        raise CheckpointError(
+            f"{path}: the process that reads it ended with {done.returncode}; it may need more "
+            "memory than [limits] checkpoint_memory_gib"
+        )
+
+
+def _checked_size(path: Path, limits: LimitsConfig) -> None:
+    try:
+        size = path.stat().st_size
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except _UNREADABLE as error:
-        # torch explains itself over many lines, with advice to run what is in the file.
+    if not path.is_file():
+        raise CheckpointError(f"{path}: not a file")
+    if size > limits.checkpoint_gib * 2**30:
         raise CheckpointError(
-            f"{path}: not a checkpoint of tensors and plain values, or not a whole one "
-            f"({type(error).__name__})"
-        ) from error
-    if not isinstance(container, Mapping):
-        raise CheckpointError(f"{path}: holds a {type(container).__name__}, not a checkpoint")
-    return container
+            f"{path}: {size / 2**30:.1f} GiB, more than [limits] checkpoint_gib = "
+            f"{limits.checkpoint_gib:g}"
+        )
 
 
-def _state_dict(
-    container: Mapping[str, Any], path: Path, *, raw: bool
-) -> tuple[Source, Mapping[Any, Any]]:
-    averaged = container.get(_AVERAGED)
-    if averaged is not None and not raw:
-        return "averaged", _mapping(averaged, _AVERAGED, path)
-    for key in _RAW:
-        if key in container:
-            return "raw", _mapping(container[key], key, path)
-    keys = ", ".join(repr(str(key)) for key in list(container)[:3])
-    raise CheckpointError(f"{path}: no {_RAW[0]!r} among its keys ({keys}, …)")
-
-
-def _mapping(state: object, key: str, path: Path) -> Mapping[Any, Any]:
-    if not isinstance(state, Mapping):
-        raise CheckpointError(f"{path}: {key!r} is a {type(state).__name__}, not a state dict")
-    return state
+def _read_back(out: Path) -> tuple[Source, int, dict[str, Tensor]]:
+    with safe_open(out, "pt") as file:
+        said = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return ("averaged" if said["source"] == "averaged" else "raw"), int(said["step"]), tensors

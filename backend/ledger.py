@@ -24,7 +24,8 @@ from backend.patience import Patience
 from backend.state import RunState, fold
 from backend.store.journal import Fact, Journal
 from backend.store.store import Store
-from backend.wire import Happened, clean
+from backend.text import clean, cleaned
+from backend.wire import Happened
 
 _Recorded = TypeVar("_Recorded", bound=EventBase)
 
@@ -96,6 +97,7 @@ class Ledger:
 
     def publish(self, event: Event) -> None:
         """Stamps an event, folds it and tells the listeners. It reaches the log table later."""
+        event = cleaned(event)
         if not event.at:
             event = replace(event, at=self._clock())
         self.seq += 1
@@ -113,7 +115,7 @@ class Ledger:
         now = self._clock()
         stamped = [
             replace(fact, at=now) if isinstance(fact, EventBase) and not fact.at else fact
-            for fact in facts
+            for fact in map(cleaned, facts)
         ]
         async with self._committing:
             entries = [(getattr(fact, "at", now), fact) for fact in stamped]

@@ -1,5 +1,6 @@
 """JSON lines: how events and commands cross a process boundary, with versions and size limits."""
 
+import re
 from typing import Final
 
 import msgspec
@@ -8,6 +9,8 @@ from backend.commands import ClientCommand, WorkerCommand
 from backend.errors import WorkerError
 from backend.events import Event
 from backend.state import RunState
+from backend.text import clean as clean
+from backend.text import cleaned
 
 PROTOCOL: Final = 1
 """Version of everything in this file; the first line a server sends carries it."""
@@ -57,6 +60,11 @@ _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for a line that is no message: msgspec has not all of it in its own family,
 and one stray byte of a worker must not end the supervisor."""
 
+_SUSPECT: Final = re.compile(
+    rb"\\[ubfrt]|\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]"
+)
+"""A line without any of this has no control character in its texts."""
+
 _encoder = msgspec.json.Encoder()
 _event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _worker_decoder: msgspec.json.Decoder[WorkerCommand] = msgspec.json.Decoder(WorkerCommand)
@@ -71,50 +79,31 @@ def encode(message: Event | WorkerCommand | Request | ServerMessage) -> bytes:
 
 def decode_event(line: bytes) -> Event:
     try:
-        return _event_decoder.decode(line)
+        message = _event_decoder.decode(line)
     except _UNREADABLE as error:
         raise WorkerError(f"not an event: {error}: {line[:200]!r}") from error
+    return cleaned(message) if _SUSPECT.search(line) else message
 
 
 def decode_worker_command(line: bytes) -> WorkerCommand:
     try:
-        return _worker_decoder.decode(line)
+        message = _worker_decoder.decode(line)
     except _UNREADABLE as error:
         raise WorkerError(f"not a command: {error}: {line[:200]!r}") from error
+    return cleaned(message) if _SUSPECT.search(line) else message
 
 
 def decode_request(line: bytes) -> Request:
     try:
-        return _request_decoder.decode(line)
+        message = _request_decoder.decode(line)
     except _UNREADABLE as error:
         raise WorkerError(f"not a request: {error}: {line[:200]!r}") from error
+    return cleaned(message) if _SUSPECT.search(line) else message
 
 
 def decode_server_message(line: bytes) -> ServerMessage:
     try:
-        return _server_decoder.decode(line)
+        message = _server_decoder.decode(line)
     except _UNREADABLE as error:
         raise WorkerError(f"not a server message: {error}: {line[:200]!r}") from error
-
-
-_CLEAN = {
-    code: "�"
-    for code in (
-        *range(0x20),
-        0x7F,
-        *range(0x80, 0xA0),
-        *range(0x202A, 0x202F),
-        *range(0x2066, 0x206A),
-    )
-    if chr(code) != "\n"
-}
-
-
-def clean(text: str, limit: int = 2000) -> str:
-    """Text from outside without control characters, at most `limit` characters long.
-
-    C0 except newline, DEL, C1 and bidirectional controls become U+FFFD, so that no file, engine or
-    traceback can speak to the terminal.
-    """
-    text = text[:limit]
-    return text if text.isprintable() else text.translate(_CLEAN)
+    return cleaned(message) if _SUSPECT.search(line) else message

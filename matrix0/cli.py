@@ -150,7 +150,7 @@ def _run(command_line: typer.Typer, name: str) -> None:
         print(f"{name}: {clean(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - the outermost frame: a bug is shown whole
-        traceback.print_exc()
+        print(clean(traceback.format_exc(), limit=100_000), file=sys.stderr)
         what = f"{type(error).__name__}: {error}"
         print(f"{name}: internal error, please report it: {clean(what)}", file=sys.stderr)
         sys.exit(ExitCode.INTERNAL)

@@ -53,7 +53,8 @@ from backend.events import (
 )
 from backend.rundir import RunDirectory
 from backend.supervision import BLINK_S, PATIENT_PHASES
-from backend.wire import MAX_LINE_BYTES, clean, decode_worker_command, encode
+from backend.text import clean, clean_standard_streams
+from backend.wire import MAX_LINE_BYTES, decode_worker_command, encode
 
 MAX_TELEMETRY: Final = 256
 """Readings that may wait for a slow supervisor; the oldest goes first."""
@@ -355,6 +356,7 @@ class WorkerIO:
 def run_worker(main: WorkerMain, *, role: Role, directory: Path, worker: str) -> int:
     """Runs a role to its end and returns the exit code: the outermost frame of a worker process."""
     io = WorkerIO.on_standard_streams(worker, role)
+    clean_standard_streams()
     _set_up_process(io)
     io.start()
     try:

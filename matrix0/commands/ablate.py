@@ -11,6 +11,7 @@ from matrix0.commands.options import (
     JsonOption,
     PresetOption,
     SetOption,
+    echo,
     measured_settings,
     say,
 )
@@ -116,9 +117,9 @@ def ablate(
         )
     if as_json:
         facts = {"budget": str(experiment.budget), "seeds": seeds, "simulations": simulations}
-        typer.echo(json.dumps({**facts, "arms": [_as_data(summary) for summary in summaries]}))
+        echo(json.dumps({**facts, "arms": [_as_data(summary) for summary in summaries]}))
     else:
-        typer.echo(f"{experiment.budget} for each of {len(arms)} arms, seeds: {seeds}, in {place}")
+        echo(f"{experiment.budget} for each of {len(arms)} arms, seeds: {seeds}, in {place}")
         _show(summaries)
     if not is_done:
         say("stopped before the end; the same command goes on from here")
@@ -155,17 +156,17 @@ def _show(summaries: "list[Summary]") -> None:
             if measure in one.measures
         ]
         if rows:
-            typer.echo("\n".join([title, *map(str.rstrip, rows)]))
+            echo("\n".join([title, *map(str.rstrip, rows)]))
     for one in summaries:
         if one.encounter is not None:
-            typer.echo(f"{one.arm.name} against {first}: {_score(one.encounter)}")
+            echo(f"{one.arm.name} against {first}: {_score(one.encounter)}")
     counts = {len(found.values) for one in summaries for found in one.measures.values()}
     if any(one.differences for one in summaries):
-        typer.echo(f"The last column is the difference from {first}, seed by seed.")
+        echo(f"The last column is the difference from {first}, seed by seed.")
     if max(counts) > 1:
-        typer.echo("±: 95 % interval over seeds (Student's t); * it leaves 0 out.")
+        echo("±: 95 % interval over seeds (Student's t); * it leaves 0 out.")
     if min(counts) == 1:
-        typer.echo("One seed has no interval: what differs there may be chance.")
+        echo("One seed has no interval: what differs there may be chance.")
 
 
 def _words(measure: str, found: "Estimate", sign: str = "") -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from matrix0.commands.options import ReasonOption, RunOption
+from matrix0.commands.options import ReasonOption, RunOption, echo
 
 
 def promote(
@@ -22,7 +22,7 @@ def promote(
 
     directory = RunDirectory(run)
     directory.read_config()
-    typer.echo(carry_out(directory, Promote(name=name, reason=reason), "matrix0 promote"))
+    echo(carry_out(directory, Promote(name=name, reason=reason), "matrix0 promote"))
 
 
 def rollback(run: RunOption, reason: ReasonOption = "") -> None:
@@ -33,4 +33,4 @@ def rollback(run: RunOption, reason: ReasonOption = "") -> None:
 
     directory = RunDirectory(run)
     directory.read_config()
-    typer.echo(carry_out(directory, Rollback(reason=reason), "matrix0 rollback"))
+    echo(carry_out(directory, Rollback(reason=reason), "matrix0 rollback"))

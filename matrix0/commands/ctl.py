@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.errors import OrderError
-from matrix0.commands.options import JsonOption, ReasonOption, RunOption
+from matrix0.commands.options import JsonOption, ReasonOption, RunOption, echo
 
 if TYPE_CHECKING:
     from backend.commands import ClientCommand
@@ -170,10 +170,10 @@ def status(run: RunOption, as_json: JsonOption = False) -> None:
     with attend(_directory(run)) as supervisor:
         state = supervisor.state
     if as_json:
-        typer.echo(msgspec.json.encode(state))
+        echo(msgspec.json.encode(state))
         return
     for line in standing(state):
-        typer.echo(line)
+        echo(line)
 
 
 def _order(run: Path, command: "ClientCommand", wait: bool, as_json: bool) -> None:
@@ -184,11 +184,11 @@ def _order(run: Path, command: "ClientCommand", wait: bool, as_json: bool) -> No
 
     outcome = carry_through(_directory(run), command, wait=wait)
     if as_json:
-        typer.echo(msgspec.json.encode(outcome))
+        echo(msgspec.json.encode(outcome))
         raise typer.Exit(OrderError.exit_code if outcome.refused else 0)
     if outcome.refused:
         raise OrderError(outcome.refused)
-    typer.echo(clean(outcome.text))
+    echo(clean(outcome.text))
 
 
 def _directory(run: Path) -> "RunDirectory":

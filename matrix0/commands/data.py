@@ -13,6 +13,7 @@ from matrix0.commands.options import (
     RunOption,
     SetOption,
     asked_settings,
+    echo,
     say,
     say_differences,
 )
@@ -50,12 +51,12 @@ def import_pgn(
             on_progress=lambda tally: _show_import(meter, tally),
             should_stop=should_stop,
         )
-    typer.echo(
+    echo(
         f"{tally.games:,} games with {tally.positions:,} positions imported, "
         f"{tally.held_out_games:,} of them held out; {tally.duplicates:,} were there already"
     )
     if tally.rejected:
-        typer.echo(f"{tally.rejected:,} refused, the reasons are in {directory.imported / REPORT}")
+        echo(f"{tally.rejected:,} refused, the reasons are in {directory.imported / REPORT}")
     if not tally.games and not tally.duplicates and not tally.is_stopped:
         raise ReplayError("no game could be imported")
 
@@ -84,7 +85,7 @@ def train(
         from backend.supervised import SupervisedTraining
 
         training = SupervisedTraining(directory, kept)
-        typer.echo(
+        echo(
             f"step {training.step:,}: {training.num_positions:,} positions to learn from, "
             f"{training.num_unseen:,} held out"
         )
@@ -108,7 +109,7 @@ def train(
                 on_measured=_show_measurement,
                 should_stop=should_stop,
             )
-    typer.echo(
+    echo(
         f"step {measured.step:,}: the first choice is the move that was played in "
         f"{measured.top1:.1%} of {measured.positions:,} held-out positions, "
         f"one of the first five in {measured.top5:.1%}"
@@ -116,7 +117,7 @@ def train(
 
 
 def _show_measurement(measured: "Measurement") -> None:
-    typer.echo(
+    echo(
         f"step {measured.step:>7,}  held out: top-1 {measured.top1:6.2%}  "
         f"top-5 {measured.top5:6.2%}  "
         f"policy {measured.policy_loss:.4f}  value {measured.value_loss:.4f}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from backend.errors import ExitCode, Matrix0Error
-from matrix0.commands.options import JsonOption
+from matrix0.commands.options import JsonOption, echo
 
 if TYPE_CHECKING:
     from backend.rundir import RunDirectory
@@ -69,15 +69,15 @@ def doctor(as_json: JsonOption = False) -> None:
         import msgspec
 
         groups = {title: [asdict(found) for found in group] for title, group in findings.items()}
-        typer.echo(msgspec.json.encode({"works": not faults, "findings": groups}))
+        echo(msgspec.json.encode({"works": not faults, "findings": groups}))
         raise typer.Exit(ExitCode.NO if faults else ExitCode.DONE)
     width = max(len(found.name) for group in findings.values() for found in group)
     for number, (title, group) in enumerate(findings.items()):
-        typer.echo(f"{chr(10) if number else ''}{title}")
+        echo(f"{chr(10) if number else ''}{title}")
         for found in group:
-            typer.echo(f"  {found.name:<{width}}  {clean(found.says)}")
+            echo(f"  {found.name:<{width}}  {clean(found.says)}")
             if found.remedy:
-                typer.echo(f"  {'':<{width}}  WILL NOT WORK: {clean(found.remedy)}")
+                echo(f"  {'':<{width}}  WILL NOT WORK: {clean(found.remedy)}")
     raise typer.Exit(ExitCode.NO if faults else ExitCode.DONE)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matrix0.commands.options import FIRST_PRESET, JsonOption, PresetOption
+from matrix0.commands.options import FIRST_PRESET, JsonOption, PresetOption, echo
 
 if TYPE_CHECKING:
     from backend.inference.choose import Judged
@@ -37,7 +37,7 @@ def inference(
     chooser = Chooser(config.inference, device, batch=batch, replay=replay, seed=config.seed)
     judged = chooser.judge_all(net)
     if as_json:
-        typer.echo(json.dumps([_as_data(one) for one in judged]))
+        echo(json.dumps([_as_data(one) for one in judged]))
     else:
         _show(f"{name}, batch {batch}, {device.reason}", judged)
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from matrix0.commands.options import JsonOption, PresetOption, SetOption, measured_settings, say
+from matrix0.commands.options import (
+    JsonOption,
+    PresetOption,
+    SetOption,
+    echo,
+    measured_settings,
+    say,
+)
 from matrix0.commands.progress import Meter, interruptible
 
 if TYPE_CHECKING:
@@ -64,13 +71,13 @@ def lr_find(
             should_stop=should_stop,
         )
     if as_json:
-        typer.echo(json.dumps(_as_data(found)))
+        echo(json.dumps(_as_data(found)))
         return
     for line in _curve(found):
-        typer.echo(line)
+        echo(line)
     if found.ended:
-        typer.echo(f"ended {found.ended}")
-    typer.echo(found.verdict)
+        echo(f"ended {found.ended}")
+    echo(found.verdict)
 
 
 def _as_data(found: "RangeTest") -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.errors import ConfigError, RunDirectoryError, RunLockedError
-from matrix0.commands.options import say
+from matrix0.commands.options import echo, say
 from matrix0.commands.players import PLAYER_HELP, GamesRunOption, Progress, Venue
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def match(
     test = gate_test(venue.config.evaluation) if sprt else None
     if sprt and test is None:
         raise ConfigError("--sprt: [evaluation] gate = 'none' has no test")
-    typer.echo(f"{first} against {second}: {'at most ' if test else ''}{games} games")
+    echo(f"{first} against {second}: {'at most ' if test else ''}{games} games")
     began = time.monotonic()
     played, log = club.play(fixture, venue.games, Progress(games), test)
     budgets = budget_of(names[0], spent[0]), budget_of(names[1], spent[1])
@@ -91,7 +91,7 @@ def match(
         **facts_of(played),
     )
     _show(result, venue.config.evaluation)
-    typer.echo(f"games: {path}")
+    echo(f"games: {path}")
     if venue.directory is not None:
         _record(result, venue.directory)
 
@@ -105,12 +105,12 @@ def _verify(path: Path) -> None:
     if not found.games:
         raise ReplayError(f"{path}: there is no game in it")
     for fault in found.faults:
-        typer.echo(fault)
+        echo(fault)
     kinds = ", ".join(f"{count} {name}" for name, count in found.terminations.most_common())
-    typer.echo(f"{found.games} games: {kinds}")
+    echo(f"{found.games} games: {kinds}")
     if found.faults:
         raise ReplayError(f"{path}: {len(found.faults)} of {found.games} games are not as they say")
-    typer.echo("every move is legal, and every result follows from its game")
+    echo("every move is legal, and every result follows from its game")
 
 
 def _record(result: "MatchFinished", directory: "RunDirectory") -> None:
@@ -136,18 +136,18 @@ def _show(result: "MatchFinished", settings: "EvaluationConfig") -> None:
     games = result.wins + result.draws + result.losses
     score = (result.wins + result.draws / 2) / games
     cut = f", {result.truncated} cut at the ply limit" if result.truncated else ""
-    typer.echo(
+    echo(
         f"+{result.wins} ={result.draws} -{result.losses} ({score:.1%}){cut} "
         f"in {result.seconds:.0f} s"
     )
-    typer.echo(
+    echo(
         f"Elo {result.elo:+z.0f} [{result.elo_low:+z.0f}, {result.elo_high:+z.0f}] "
         f"(95 % interval), stronger with {los_of_pairs(result.pairs):.1%} probability"
     )
-    typer.echo(f"pairs of 0, 0.5, 1, 1.5, 2 points: {', '.join(map(str, result.pairs))}")
+    echo(f"pairs of 0, 0.5, 1, 1.5, 2 points: {', '.join(map(str, result.pairs))}")
     test = gate_test(settings)
     if test is not None:
-        typer.echo(f"{wording.llr(test.llr(result.pairs), *test.bounds)}, {test}")
+        echo(f"{wording.llr(test.llr(result.pairs), *test.bounds)}, {test}")
         decision = decide(result, settings)
         passes = "promoted" if decision.promotes else "not promoted"
-        typer.echo(f"by the gate: {decision.verdict} after {games} games, {passes}")
+        echo(f"by the gate: {decision.verdict} after {games} games, {passes}")

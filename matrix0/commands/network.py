@@ -13,6 +13,7 @@ from matrix0.commands.options import (
     PresetOption,
     RunOption,
     SetOption,
+    echo,
     say_differences,
 )
 
@@ -33,7 +34,7 @@ def model(preset: PresetOption = None, as_json: JsonOption = False) -> None:
         name: (describe(config), earlier_parameters(config)) for name, config in configs.items()
     }
     if as_json:
-        typer.echo(json.dumps({name: _as_data(*network) for name, network in networks.items()}))
+        echo(json.dumps({name: _as_data(*network) for name, network in networks.items()}))
     else:
         for name, network in networks.items():
             _show(name, *network)
@@ -59,7 +60,7 @@ def import_checkpoint(
     if preset is None and config_file is None:
         preset = "flagship"
     config = build_config(preset, config_file, overrides or [])
-    earlier = read_earlier(file, config.model, raw=raw)
+    earlier = read_earlier(file, config.model, raw=raw, limits=config.limits)
     weights = earlier.weights
     config = replace(config, model=weights.config)
     directory = RunDirectory(run)
@@ -69,12 +70,12 @@ def import_checkpoint(
         say_differences(directory, differences)
         imported = commit_earlier(earlier, directory, kept)
     size = weights.config
-    typer.echo(
+    echo(
         f"{imported.path.name}: {len(weights.tensors)} tensors and {weights.num_aliases} second "
         f"names, the {earlier.source} weights of its step {earlier.step:,}; "
         f"{size.channels} channels, {size.blocks} blocks"
     )
-    typer.echo(f"initialised anew: {', '.join(imported.fresh) or 'nothing'}")
+    echo(f"initialised anew: {', '.join(imported.fresh) or 'nothing'}")
 
 
 def _as_data(parts: "list[Part]", earlier: int | None) -> dict[str, object]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from backend.errors import RunDirectoryError
+from backend.text import clean
 
 if TYPE_CHECKING:
     from backend.config import Config
@@ -76,4 +77,10 @@ def say_differences(directory: "RunDirectory", differences: list[str]) -> None:
 
 def say(text: str) -> None:
     """A remark, beside the output."""
-    typer.echo(f"matrix0: {text}", err=True)
+    echo(f"matrix0: {text}", err=True)
+
+
+def echo(text: object, *, err: bool = False, nl: bool = True) -> None:
+    """Prints a line; names and texts of others in it cannot speak to the terminal."""
+    said = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+    typer.echo(clean(said, limit=len(said)), err=err, nl=nl)

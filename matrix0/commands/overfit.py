@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from matrix0.commands.options import JsonOption, PresetOption, SetOption, measured_settings, say
+from matrix0.commands.options import (
+    JsonOption,
+    PresetOption,
+    SetOption,
+    echo,
+    measured_settings,
+    say,
+)
 from matrix0.commands.progress import Meter, interruptible
 
 if TYPE_CHECKING:
@@ -58,7 +65,7 @@ def overfit(
 
         lessons = learn_by_heart(trainer, fixed, steps, on_step=on_step, should_stop=should_stop)
     if as_json:
-        typer.echo(json.dumps([_as_data(lesson) for lesson in lessons]))
+        echo(json.dumps([_as_data(lesson) for lesson in lessons]))
     else:
         _show(lessons, len(fixed), trainer.num_steps)
     if any(lesson.fault for lesson in lessons):
@@ -101,8 +108,8 @@ def _show(lessons: "list[Lesson]", size: int, steps: int) -> None:
             "-" if lesson.guess is None else f"{lesson.guess:.4f}",
             f"{lesson.way:.0%}" if lesson.is_asked else "not asked",
         )
-    typer.echo(f"{steps:,} steps on the same {size} positions")
+    echo(f"{steps:,} steps on the same {size} positions")
     Console().print(table)
     faults = [f"{lesson.head} does not learn: {lesson.fault}" for lesson in lessons if lesson.fault]
     for line in faults or ["every head that is asked learns"]:
-        typer.echo(line)
+        echo(line)

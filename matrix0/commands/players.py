@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from backend.errors import CheckpointError, ConfigError
+from matrix0.commands.options import echo
 
 if TYPE_CHECKING:
     from backend.config import Config
@@ -87,7 +88,7 @@ class Venue:
 
 
 def _remark(text: str) -> None:
-    typer.echo(text, err=True)
+    echo(text, err=True)
 
 
 def _checkpoint(word: str, directory: "RunDirectory") -> str:
@@ -120,4 +121,4 @@ class Progress:
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + REPORT_EVERY_S
             points = sum(game.candidate_points for game in finished)
-            typer.echo(f"  {len(finished)}/{self._games} games, {points:g} points", err=True)
+            echo(f"  {len(finished)}/{self._games} games, {points:g} points", err=True)

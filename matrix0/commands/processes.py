@@ -28,7 +28,9 @@ def supervise(
 ) -> None:
     """The supervisor of a prepared run, for a screen to join; never loads torch."""
     from backend.supervisor import supervise as conduct_run
+    from backend.text import clean_standard_streams
 
+    clean_standard_streams()
     raise typer.Exit(conduct_run(run, cycles))
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matrix0.commands.options import JsonOption, PresetOption, SetOption, measured_settings, say
+from matrix0.commands.options import (
+    JsonOption,
+    PresetOption,
+    SetOption,
+    echo,
+    measured_settings,
+    say,
+)
 
 if TYPE_CHECKING:
     from backend.config import Config
@@ -54,7 +61,7 @@ def profile(
     )
     measured = profile_step(trainer, _draw(config, directory), steps=steps, trace=trace)
     if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(measured)))
+        echo(json.dumps(dataclasses.asdict(measured)))
     else:
         _show(measured, device.reason)
 
@@ -91,13 +98,13 @@ def _show(measured: "StepProfile", device: str) -> None:
             f"{cost.alive_mib:,.1f}",
             f"{cost.peak_mib:,.1f}",
         )
-    typer.echo(device)
-    typer.echo(
+    echo(device)
+    echo(
         f"batch {measured.batch_size} in micro-batches of {measured.plan.micro_batch}, "
         f"{measured.precision}, activation checkpointing: {measured.plan.checkpointing}"
     )
     Console().print(table)
-    typer.echo(
+    echo(
         f"step: {measured.seconds:.3f} s, {measured.batch_size / measured.seconds:,.0f} samples/s, "
         f"{measured.flops / 1e9:,.1f} GFLOP, {measured.flops / 1e9 / measured.seconds:,.1f} GFLOP/s"
     )
@@ -106,4 +113,4 @@ def _show(measured: "StepProfile", device: str) -> None:
         f"{measured.peak_flops_per_s / 1e9:,.0f} GFLOP/s of a large product in {measured.precision}"
     )
     held = "" if measured.device_mib is None else f"; the device holds {measured.device_mib:,.0f}"
-    typer.echo(f"memory: {measured.peak_rss_mib:,.0f} MiB at the peak of the process{held}")
+    echo(f"memory: {measured.peak_rss_mib:,.0f} MiB at the peak of the process{held}")

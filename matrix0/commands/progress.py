@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-import typer
-
 from backend.wire import clean
+from matrix0.commands.options import echo
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -63,7 +62,7 @@ class Meter:
         elif time.monotonic() >= self._due:
             self._due = time.monotonic() + REPORT_EVERY_S
             part = "" if share is None else f" {share:.0%}"
-            typer.echo(f"  {clean(what)}{part}: {readings}", err=True)
+            echo(f"  {clean(what)}{part}: {readings}", err=True)
 
 
 @contextmanager

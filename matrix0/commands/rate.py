@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.errors import ConfigError
-from matrix0.commands.options import say
+from matrix0.commands.options import echo, say
 from matrix0.commands.players import PLAYER_HELP, GamesRunOption, Progress, Venue
 
 if TYPE_CHECKING:
@@ -57,12 +57,10 @@ def rate(
         played, log = club.play(fixture, venue.games, Progress(count))
         log.remove()
         score = score_of(played)
-        typer.echo(
-            f"  {rung.player}: +{score.wins} ={score.draws} -{score.losses} ({score.score:.0%})"
-        )
+        echo(f"  {rung.player}: +{score.wins} ={score.draws} -{score.losses} ({score.score:.0%})")
         return score
 
-    typer.echo(venue.introduce(name))
+    echo(venue.introduce(name))
     placed = place(
         rungs(engine, movetime),
         lambda rung: meet(rung, probe_games),
@@ -70,12 +68,12 @@ def rate(
     )
     elo = placed.confirmed.elo
     count = placed.confirmed.wins + placed.confirmed.draws + placed.confirmed.losses
-    typer.echo(
+    echo(
         f"{venue.introduce(name)}: Elo {elo.elo:+z.0f} [{elo.low:+z.0f}, {elo.high:+z.0f}] against "
         f"{placed.rung.player}, {count} games"
     )
     if placed.elo is not None:
         rating, low, high = placed.elo
-        typer.echo(f"rating {rating:.0f} [{low:.0f}, {high:.0f}] on the scale of UCI_Elo")
+        echo(f"rating {rating:.0f} [{low:.0f}, {high:.0f}] on the scale of UCI_Elo")
     else:
-        typer.echo("this opponent has no rating of its own: the difference is all that is known")
+        echo("this opponent has no rating of its own: the difference is all that is known")

@@ -2,10 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from backend.errors import ConfigError
-from matrix0.commands.options import RunOption
+from matrix0.commands.options import RunOption, echo
 
 if TYPE_CHECKING:
     from backend.evaluation.standings import Standings
@@ -22,7 +20,7 @@ def ratings(run: RunOption) -> None:
     if standings is None:
         raise ConfigError(f"{directory.path}: no match was recorded yet; `matrix0 match` plays one")
     for line in table(standings):
-        typer.echo(line)
+        echo(line)
 
 
 def table(standings: "Standings") -> list[str]:

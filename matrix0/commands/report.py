@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from matrix0.commands.options import echo
+
 
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)],
@@ -30,7 +32,7 @@ def report(
     versions = [("Matrix0, at the last start of the run", facts.version or "-"), *_versions()]
     path = output if output is not None else Path(f"{directory.name}.html")
     commit_file(path.absolute(), page(facts, versions, wall()).encode())
-    typer.echo(f"{path}: {path.stat().st_size / 1024:,.0f} KiB")
+    echo(f"{path}: {path.stat().st_size / 1024:,.0f} KiB")
 
 
 def _versions() -> list[tuple[str, str]]:

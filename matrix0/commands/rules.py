@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from matrix0.commands.options import echo
+
 
 def perft(
     fen: Annotated[str, typer.Argument(metavar="FEN", help="Position (in quotes), or startpos.")],
@@ -32,5 +34,5 @@ def perft(
         nodes = count(position, depth)
     seconds = time.perf_counter() - started
     for move, leaves in below.items():
-        typer.echo(f"{move}: {leaves}")
-    typer.echo(f"{nodes} nodes in {seconds:.3f} s ({nodes / max(seconds, 1e-9) / 1e6:.1f} M/s)")
+        echo(f"{move}: {leaves}")
+    echo(f"{nodes} nodes in {seconds:.3f} s ({nodes / max(seconds, 1e-9) / 1e6:.1f} M/s)")

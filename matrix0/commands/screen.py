@@ -14,6 +14,7 @@ from matrix0.commands.options import (
     PresetOption,
     SetOption,
     asked_settings,
+    echo,
     say,
     say_differences,
 )
@@ -139,13 +140,13 @@ def _show_runs(folder: Path, as_json: bool) -> None:
 
     runs = list_runs(folder)
     if as_json:
-        typer.echo(msgspec.json.encode(runs))
+        echo(msgspec.json.encode(runs))
         return
     if not runs:
-        typer.echo(f"no runs in {folder}; matrix0-tui makes one")
+        echo(f"no runs in {folder}; matrix0-tui makes one")
         return
     for line in runs_table(runs, wall()):
-        typer.echo(line)
+        echo(line)
 
 
 def _watch(directory: "RunDirectory") -> int:

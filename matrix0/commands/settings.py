@@ -1,8 +1,6 @@
 """`matrix0 config`: the settings."""
 
-import typer
-
-from matrix0.commands.options import ConfigOption, PresetOption, SetOption
+from matrix0.commands.options import ConfigOption, PresetOption, SetOption, echo
 
 
 def config(
@@ -11,4 +9,4 @@ def config(
     """Print every setting as TOML, each with its sentence."""
     from backend.settings import build_config, dump_config
 
-    typer.echo(dump_config(build_config(preset, file, overrides or ())), nl=False)
+    echo(dump_config(build_config(preset, file, overrides or ())), nl=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 import typer
 
 from backend.errors import ReplayError
-from matrix0.commands.options import say
+from matrix0.commands.options import echo, say
 from matrix0.commands.players import PLAYER_HELP, GamesRunOption, Venue
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def suite(
     count = len(tasks) + len(puzzles)
     club = venue.club(count)
     seated = club.player(name, venue.simulations, venue.config.seed)
-    typer.echo(f"{venue.introduce(name)}: {count} of {file}")
+    echo(f"{venue.introduce(name)}: {count} of {file}")
     try:
         if puzzles:
             _ask_puzzles(seated, puzzles, club.slots)
@@ -118,10 +118,8 @@ def _ask_puzzles(player: "Player", puzzles: "list[Puzzle]", slots: int) -> None:
         _line(theme, share)
     _line("all", share_of(sum(one.is_solved for one in solved), len(solved)))
     rating, low, high = puzzle_rating(solved)
-    typer.echo(f"puzzle rating {rating:.0f} [{low:.0f}, {high:.0f}] (95 % interval)")
+    echo(f"puzzle rating {rating:.0f} [{low:.0f}, {high:.0f}] (95 % interval)")
 
 
 def _line(name: str, share: "Share") -> None:
-    typer.echo(
-        f"  {name:<32} {share.share:6.1%} of {share.of:>6,}  [{share.low:.1%}, {share.high:.1%}]"
-    )
+    echo(f"  {name:<32} {share.share:6.1%} of {share.of:>6,}  [{share.low:.1%}, {share.high:.1%}]")

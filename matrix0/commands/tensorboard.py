@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from matrix0.commands.options import echo
+
 
 def tensorboard(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)],
@@ -22,6 +24,4 @@ def tensorboard(
         raise RunDirectoryError(f"{directory.path} holds no run")
     target = out or directory.path / "tensorboard"
     written = export_curves(directory, target)
-    typer.echo(
-        f"{written.points:,} points of {written.curves} curves; tensorboard --logdir {target}"
-    )
+    echo(f"{written.points:,} points of {written.curves} curves; tensorboard --logdir {target}")

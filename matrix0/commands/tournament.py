@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from backend.errors import ConfigError
+from matrix0.commands.options import echo
 from matrix0.commands.players import PLAYER_HELP, GamesRunOption, Progress, Venue
 
 
@@ -55,7 +56,7 @@ def tournament(
         played.append(Played(first=first, second=second, games=found))
         score = score_of(found)
         elo = score.elo
-        typer.echo(
+        echo(
             f"{number}/{len(pairings)}  {first} - {second}: +{score.wins} ={score.draws} "
             f"-{score.losses}, Elo {elo.elo:+z.0f} [{elo.low:+z.0f}, {elo.high:+z.0f}]"
         )
@@ -79,8 +80,8 @@ def tournament(
         log.remove()
     rows = cross_table(names, played)
     width = max(len(name) for name in names)
-    typer.echo(f"\n{'':>3} {'player':<{width}} {'points':>7} {'games':>6}  against 1, 2, …")
+    echo(f"\n{'':>3} {'player':<{width}} {'points':>7} {'games':>6}  against 1, 2, …")
     for rank, (name, points, count, *cells) in enumerate(rows, 1):
         against = "  ".join(f"{cell or '-':^12}" for cell in cells)
-        typer.echo(f"{rank:>3} {name:<{width}} {points:>7} {count:>6}  {against}")
-    typer.echo(f"games: {path}")
+        echo(f"{rank:>3} {name:<{width}} {points:>7} {count:>6}  {against}")
+    echo(f"games: {path}")

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,18 +11,31 @@ import pytest
 import torch
 
 from backend import checkpoints
-from backend.config import Config
+from backend import earlier as earlier_module
+from backend.config import Config, LimitsConfig
 from backend.earlier import commit_earlier, read_earlier
 from backend.errors import CheckpointError, RunDirectoryError
 from backend.rundir import RunDirectory
 from backend.settings import build_config
 from backend.training.trainer import Trainer
+from backend.unpickling import convert
 from backend.weights import load_network
 from model.config import ModelConfig
 from tests.backend.inference.networks import CPU
 from tests.earlier import averaged, container, golden_state, golden_tensors, old_container
 
 ADDITIONS = ModelConfig(plies_left_head=True)
+
+
+@pytest.fixture(autouse=True)
+def here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are read in this process, which takes no seconds to begin; `apart` says otherwise."""
+
+    def convert_here(path: Path, out: Path, *, raw: bool, limits: LimitsConfig) -> None:
+        convert(path, out, raw=raw, most_bytes=round(limits.checkpoint_gib * 2**30))
+
+    if "apart" not in request.node.name:
+        monkeypatch.setattr(earlier_module, "convert_apart", convert_here)
 
 
 def saved(path: Path, content: object) -> Path:
@@ -145,7 +160,55 @@ def test_unfit_files_are_refused_in_one_line_and_run_nothing(tmp_path: Path) -> 
         assert "\n" not in str(refused.value), what
         assert str(refused.value).startswith(f"{path}: "), what
         assert not folder.exists(), what
-    pickle.loads(pickle.dumps(_SideEffect(folder)))
+    pickle.loads(pickle.dumps(_SideEffect(folder)))  # noqa: S301 - our own
     assert folder.exists()  # The trap works where it is not kept from working.
     with pytest.raises(CheckpointError, match="cannot be read: No such file"):
         read_earlier(tmp_path / "nowhere.pt", ADDITIONS, raw=False)
+
+
+def test_a_file_is_read_apart_and_its_reason_comes_back(tmp_path: Path) -> None:
+    path, folder = tmp_path / "v2.pt", tmp_path / "made by a pickle"
+    path.write_bytes(pickle.dumps({"model_state_dict": _SideEffect(folder)}, protocol=2))
+    with pytest.raises(CheckpointError, match="not a checkpoint of tensors"):
+        read_earlier(path, ADDITIONS, raw=False)
+    assert not folder.exists()
+
+
+def _huge(path: Path) -> Path:
+    """A kilobyte that names one number as a billion."""
+    return saved(path, {"model_state_dict": {"x": torch.zeros(1).expand(10**9)}})
+
+
+def test_what_is_too_large_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
+    path = _huge(tmp_path / "v2.pt")
+    small = LimitsConfig(checkpoint_gib=1.0)
+    with pytest.raises(CheckpointError, match=r"take more than 1\.0 GiB"):
+        read_earlier(path, ADDITIONS, raw=False, limits=small)
+    with pytest.raises(CheckpointError, match=r"more than \[limits\] checkpoint_gib"):
+        read_earlier(path, ADDITIONS, raw=False, limits=LimitsConfig(checkpoint_gib=1e-7))
+    with pytest.raises(CheckpointError, match="not a file"):
+        read_earlier(tmp_path, ADDITIONS, raw=False)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux")
+def test_read_apart_it_gets_no_more_memory_than_it_may_have(tmp_path: Path) -> None:
+    roomy = LimitsConfig(checkpoint_gib=8.0, checkpoint_memory_gib=2.0)
+    with pytest.raises(CheckpointError, match=r"RuntimeError|MemoryError|more memory"):
+        read_earlier(_huge(tmp_path / "v2.pt"), ADDITIONS, raw=False, limits=roomy)
+
+
+def test_pickles_are_read_in_one_place_only() -> None:
+    root = Path(__file__).resolve().parents[2]
+    forbidden = re.compile(
+        r"torch\.load\b|allow_pickle|^\s*(?:import|from) (?:pickle|shelve|marshal|dill)\b"
+        r"|yaml\.load|(?<![\w.])eval\(|(?<![\w.])exec\(|shell=True|os\.system|os\.popen",
+        re.MULTILINE,
+    )
+    found = {
+        path.relative_to(root).as_posix()
+        for package in ("backend", "matrix0", "model", "tui")
+        for path in (root / package).rglob("*.py")
+        if forbidden.search(path.read_text())
+    }
+    assert found == {"backend/unpickling.py"}
