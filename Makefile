@@ -2,6 +2,7 @@
 #
 #   make run     the control centre on preset tiny; without a terminal, two cycles headless
 #   make test    the default tests          make slow   the tests that take minutes
+#   make fuzz    a million mutated inputs; SEED=1 for others, COUNT=20000 for fewer
 #   make check   format, lint, types, import contracts
 #   make bench   speed, as ratios
 #   make reliability   kills, power cuts, flipped bits: what they took, in one line
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PACKAGES := matrix0 tui backend model
 
-.PHONY: run test slow check bench reliability faults
+.PHONY: run test slow check bench reliability faults fuzz
 
 run: $(INSTALLED)
 	@if [ -t 0 ] && [ -t 1 ]; then \
@@ -27,6 +28,9 @@ test: $(INSTALLED)
 
 slow: $(INSTALLED)
 	$(BIN)/python -m pytest -q -m slow
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzz --count $(or $(COUNT),1000000) --seed $(or $(SEED),0)
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

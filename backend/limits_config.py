@@ -11,7 +11,7 @@ class LimitsConfig:
     """Caps on files, games and engines of others; what is larger is refused, and said."""
 
     file_gib: float = 64.0
-    """Largest file of games, puzzles, tasks or openings as it lies on disk, GiB."""
+    """Largest file of games, puzzles or tasks as it lies on disk, GiB."""
     unpacked_gib: float = 512.0
     """What a compressed one may unpack to, GiB."""
     games: int = 50_000_000

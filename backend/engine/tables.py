@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 import chess
-import chess.syzygy
 
 from backend.errors import ConfigError
+from backend.tables import Tables
 
 MAX_MEN: Final = 7
 """Kings included; there are no larger tables."""
@@ -40,7 +40,7 @@ class RootTables:
     def __init__(self, paths: str) -> None:
         """`paths` are separated as in PATH. ConfigError when there are no tables."""
         parts = [Path(part) for part in paths.split(os.pathsep) if part]
-        self._tables = chess.syzygy.Tablebase()
+        self._tables = Tables()
         for part in parts:
             try:
                 self._tables.add_directory(str(part))

@@ -15,6 +15,7 @@ from typing import Final
 import chess
 
 from backend.errors import ReplayError
+from backend.limits_config import LIMITS, LimitsConfig
 from backend.replay.source import DAMAGE, decompressed
 
 MAX_BYTES: Final = 64 << 20
@@ -42,12 +43,12 @@ class EpdFault:
     reason: str
 
 
-def read_epd(path: Path) -> Iterator[Task | EpdFault]:
+def read_epd(path: Path, limits: LimitsConfig = LIMITS) -> Iterator[Task | EpdFault]:
     """Every line of a suite; empty ones and those with # are passed over. ReplayError when it
     cannot be read."""
     try:
         with path.open("rb") as raw:
-            content = decompressed(raw).read(MAX_BYTES + 1)
+            content = decompressed(raw, limits).read(MAX_BYTES + 1)
         text = content.decode("utf-8")
     except (*DAMAGE, UnicodeDecodeError) as error:
         raise ReplayError(f"{path}: cannot be read: {error}") from error

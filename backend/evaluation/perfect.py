@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import chess
-import chess.syzygy
 
 from backend.errors import ConfigError
 from backend.evaluation.epd import EpdFault, Task
 from backend.replay.boards import board_from_position
 from backend.replay.book import read_book
+from backend.tables import Tables, open_tables
 
 
 def tablebase_tasks(path: Path, tables: Path) -> Iterator[Task | EpdFault]:
@@ -22,7 +22,7 @@ def tablebase_tasks(path: Path, tables: Path) -> Iterator[Task | EpdFault]:
     ConfigError when the file or the tables cannot be used.
     """
     try:
-        known = chess.syzygy.open_tablebase(str(tables), load_dtz=False)
+        known = open_tables(str(tables), dtz=False)
     except OSError as error:
         raise ConfigError(f"tables {tables}: {error.strerror}") from error
     with known:
@@ -43,7 +43,7 @@ def tablebase_tasks(path: Path, tables: Path) -> Iterator[Task | EpdFault]:
             )
 
 
-def _points(board: chess.Board, tables: chess.syzygy.Tablebase) -> dict[chess.Move, float] | None:
+def _points(board: chess.Board, tables: Tables) -> dict[chess.Move, float] | None:
     """1 for each move that keeps the result, 0 for the others; None where a table is missing."""
     before = tables.get_wdl(board)
     if before is None or board.castling_rights:
@@ -59,7 +59,7 @@ def _points(board: chess.Board, tables: chess.syzygy.Tablebase) -> dict[chess.Mo
     return points
 
 
-def _wdl(board: chess.Board, tables: chess.syzygy.Tablebase) -> int | None:
+def _wdl(board: chess.Board, tables: Tables) -> int | None:
     return 0 if board.is_insufficient_material() else tables.get_wdl(board)
 
 

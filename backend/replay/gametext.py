@@ -13,16 +13,16 @@ import chess
 import chess.pgn
 
 from backend.errors import ReplayError
+from backend.limits_config import LIMITS
 from backend.replay.pgn import (
-    MAX_GAME_BYTES,
-    MAX_PLIES,
     STANDARD_CHESS,
     TOKEN,
     game_texts,
     split_tags,
+    too_large,
 )
 
-_MAX_WORDS: Final = 3 * MAX_PLIES
+_MAX_WORDS: Final = 3 * LIMITS.game_plies
 """Moves, their numbers and the result."""
 _CHESS960: Final = frozenset(("chess960", "fischerandom", "fischerrandom"))
 
@@ -35,7 +35,7 @@ def read_games(stream: io.BufferedReader) -> Iterator[chess.pgn.Game | str]:
     for text in game_texts(stream):
         try:
             if text is None:
-                raise ReplayError(f"its text is larger than {MAX_GAME_BYTES} bytes")
+                raise ReplayError(too_large(LIMITS))
             yield _game(text.decode("utf-8", "replace"))
         except ReplayError as error:
             yield str(error)
@@ -91,5 +91,5 @@ def _word_a_line(movetext: str) -> str:
             case _:
                 continue
         if num_words > _MAX_WORDS:
-            raise ReplayError(f"it is longer than {MAX_PLIES} plies")
+            raise ReplayError(f"it is longer than {LIMITS.game_plies} plies")
     return "\n".join(lines) + "\n"

@@ -19,6 +19,7 @@ import numpy as np
 
 from backend.commit import commit_file, sweep
 from backend.errors import ReplayError
+from backend.limits_config import LIMITS, LimitsConfig
 from backend.replay import records
 from backend.replay.boards import position_words
 from backend.replay.pgn import STANDARD_INPUT, PgnFault, PgnGame, open_pgn
@@ -52,6 +53,10 @@ MAX_REJECTS: Final = 10_000
 _HELD_OUT_BELOW: Final = 13
 """Of 256: 5 % of the games, chosen by their hash, so the same ones in every import."""
 _HASH_BYTES: Final = 16
+_TOO_MANY: Final = (
+    "it and what follows are left out: [limits] games = {limits.games}, "
+    "positions = {limits.positions}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,7 @@ def import_pgn(
     directory: Path,
     orientation: Orientation,
     *,
+    limits: LimitsConfig = LIMITS,
     on_progress: Callable[[ImportTally], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> ImportTally:
@@ -101,19 +107,24 @@ def import_pgn(
     """
     for name in files:
         if name != STANDARD_INPUT:
-            with open_pgn(name):
+            with open_pgn(name, limits):
                 pass
     sweep(directory)
     known = known_games(directory)
     learned = _Collector(directory, LEARNED, orientation)
     held_out = _Collector(directory, HELD_OUT, orientation)
     tally = ImportTally()
+    num_seen = 0
     for name in files:
-        with open_pgn(name) as source:
+        with open_pgn(name, limits) as source:
             tally.file = source.name
             for found in source.games():
                 if should_stop():
                     tally.is_stopped = True
+                    break
+                num_seen += 1
+                if num_seen > limits.games or tally.positions >= limits.positions:
+                    _reject(tally, found.number, _TOO_MANY.format(limits=limits))
                     break
                 try:
                     _take(found, known, tally, learned, held_out)

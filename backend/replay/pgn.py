@@ -11,6 +11,7 @@ import io
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,14 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ReplayError
+from backend.limits_config import LIMITS, LimitsConfig
 from backend.replay import records
 from backend.replay.boards import move_code, position_array, position_words
 from backend.replay.source import DAMAGE, MAX_READ, UTF8_MARK, UTF16_MARKS, decompressed
 
-MAX_PLIES: Final = 1024
-"""A longer game is refused; the longest ever played between people had 538 plies."""
-MAX_GAME_BYTES: Final = 1 << 20
-"""A larger text of one game is refused, comments included."""
 STANDARD_INPUT: Final = "-"
 
 
@@ -83,10 +81,17 @@ class PgnFault:
 class PgnFile:
     """An open source of PGN: a file, compressed or not, or standard input."""
 
-    def __init__(self, name: str, raw: io.BufferedReader, size: int | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        raw: io.BufferedReader,
+        size: int | None,
+        limits: LimitsConfig = LIMITS,
+    ) -> None:
         self.name = name
         self._raw = raw
         self._size = size
+        self._limits = limits
 
     def share_read(self) -> float | None:
         """How much of the file was read, 0 to 1; None for standard input."""
@@ -96,12 +101,12 @@ class PgnFile:
         """Every game in turn. A damaged file ends with a fault that says so."""
         number = 0
         try:
-            stream = decompressed(self._raw)
+            stream = decompressed(self._raw, self._limits)
             if stream.peek(2)[:2] in UTF16_MARKS:
                 yield PgnFault(number=1, reason="UTF-16 text; save it as UTF-8")
                 return
-            for text in game_texts(stream):
-                game = _read_game(text, number + 1)
+            for text in game_texts(stream, self._limits):
+                game = _read_game(text, number + 1, self._limits)
                 if game is not None:
                     number += 1
                     yield game
@@ -113,13 +118,13 @@ class PgnFile:
 
 
 @contextmanager
-def open_pgn(name: str) -> Iterator[PgnFile]:
+def open_pgn(name: str, limits: LimitsConfig = LIMITS) -> Iterator[PgnFile]:
     """Opens a .pgn, .pgn.gz or .pgn.zst, told apart by its first bytes, or `-` for standard input.
 
     ReplayError when it cannot be opened.
     """
     if name == STANDARD_INPUT:
-        yield PgnFile("standard input", cast(io.BufferedReader, sys.stdin.buffer), None)
+        yield PgnFile("standard input", cast(io.BufferedReader, sys.stdin.buffer), None, limits)
         return
     with ExitStack() as stack:
         try:
@@ -127,16 +132,17 @@ def open_pgn(name: str) -> Iterator[PgnFile]:
             size = os.fstat(raw.fileno()).st_size
         except OSError as error:
             raise ReplayError(f"{name}: cannot be read: {error.strerror}") from error
-        yield PgnFile(name, raw, size)
+        yield PgnFile(name, raw, size, limits)
 
 
-def game_texts(stream: io.BufferedReader) -> Iterator[bytes | None]:
+def game_texts(stream: io.BufferedReader, limits: LimitsConfig = LIMITS) -> Iterator[bytes | None]:
     """The text of one game after the other; None for one that is too large.
 
     A game begins where tags follow moves; without tags, after an empty line. So a comment that
     never closes spoils one game, not the rest of the file.
     """
     text = bytearray()
+    most_bytes = limits.game_kib << 10
     has_tags = has_moves = has_gap = is_too_large = False
     is_line_start = True
     if stream.peek(3).startswith(UTF8_MARK):
@@ -153,7 +159,7 @@ def game_texts(stream: io.BufferedReader) -> Iterator[bytes | None]:
         has_tags |= is_tag
         has_moves |= not is_tag and not is_empty
         has_gap |= is_empty and has_tags and not has_moves
-        if len(text) + len(line) > MAX_GAME_BYTES:
+        if len(text) + len(line) > most_bytes:
             is_too_large = True
         else:
             text += line
@@ -161,18 +167,22 @@ def game_texts(stream: io.BufferedReader) -> Iterator[bytes | None]:
         yield None if is_too_large else bytes(text)
 
 
+def too_large(limits: LimitsConfig) -> str:
+    return f"its text is larger than {limits.game_kib} KiB"
+
+
 class _Refused(Exception):
     """Why a game is not taken; its text is the reason."""
 
 
-def _read_game(text: bytes | None, number: int) -> PgnGame | PgnFault | None:
+def _read_game(text: bytes | None, number: int, limits: LimitsConfig) -> PgnGame | PgnFault | None:
     """The game in `text`; None when there are only remarks in it."""
     if text is None:
-        return PgnFault(number=number, reason=f"its text is larger than {MAX_GAME_BYTES} bytes")
+        return PgnFault(number=number, reason=too_large(limits))
     if 0 in text:
         return PgnFault(number=number, reason="binary data, not text")
     try:
-        return _parse(_decode(text), number)
+        return _parse(_decode(text), number, limits)
     except _Refused as refused:
         return PgnFault(number=number, reason=str(refused))
 
@@ -184,9 +194,11 @@ def _decode(text: bytes) -> str:
         return text.decode("latin-1")  # What the standard of 1994 says, and what old files hold.
 
 
-def _parse(text: str, number: int) -> PgnGame | None:
+def _parse(text: str, number: int, limits: LimitsConfig) -> PgnGame | None:
     tags, movetext = split_tags(text)
-    score = _read_moves(movetext, _start(tags))
+    if len(text) - len(movetext) > limits.game_tags_kib << 10:
+        raise _Refused(f"its tags are larger than {limits.game_tags_kib} KiB")
+    score = _read_moves(movetext, _start(tags), limits)
     if not tags and not score.moves and score.result is None:
         return None
     if score.result is None:
@@ -241,8 +253,9 @@ def _start(tags: dict[str, str]) -> chess.Board:
 class _Score:
     """The moves of a game as they are read."""
 
-    def __init__(self, board: chess.Board) -> None:
+    def __init__(self, board: chess.Board, limits: LimitsConfig) -> None:
         self.board = board
+        self._most_plies = limits.game_plies
         self.start = position_array(position_words(board))
         self.moves: list[int] = []
         self.book: set[int] = set()
@@ -251,8 +264,8 @@ class _Score:
     def play(self, san: str) -> None:
         if self.result is not None:
             raise _Refused(f"{san!r} follows the result")
-        if len(self.moves) >= MAX_PLIES:
-            raise _Refused(f"it is longer than {MAX_PLIES} plies")
+        if len(self.moves) >= self._most_plies:
+            raise _Refused(f"it is longer than {self._most_plies} plies")
         try:
             move = self.board.parse_san(san)
         except ValueError as error:
@@ -263,12 +276,15 @@ class _Score:
         self.board.push(move)
 
 
-def _read_moves(movetext: str, board: chess.Board) -> _Score:
+def _read_moves(movetext: str, board: chess.Board, limits: LimitsConfig) -> _Score:
     """The main line; variations are passed over, remarks are read for `book` only."""
-    score = _Score(board)
-    depth = 0
+    score = _Score(board, limits)
+    depth = passed_over = 0
+    deadline = time.monotonic() + limits.game_s
     for token in TOKEN.finditer(movetext):
         kind = token.lastgroup
+        if time.monotonic() > deadline:
+            raise _Refused(f"it takes longer than {limits.game_s:g} s to read")
         if kind == "closed":
             if not token["closed"]:
                 raise _Refused("a comment that never closes")
@@ -280,6 +296,10 @@ def _read_moves(movetext: str, board: chess.Board) -> _Score:
                 raise _Refused(f"a {token['bracket']!r} that closes nothing")
         elif kind == "word" and not depth:
             _read_word(token["word"], score)
+        elif kind == "word":
+            passed_over += 1
+            if passed_over > limits.game_variation_moves:
+                raise _Refused(f"more than {limits.game_variation_moves} words in variations")
     if depth:
         raise _Refused("a variation that never closes")
     return score

@@ -18,6 +18,7 @@ from typing import Final
 import chess
 
 from backend.errors import ReplayError
+from backend.limits_config import LIMITS, LimitsConfig
 from backend.replay.source import DAMAGE, MAX_READ, UTF8_MARK, UTF16_MARKS, decompressed
 
 NEEDED: Final = ("PuzzleId", "FEN", "Moves", "Rating")
@@ -47,19 +48,19 @@ class PuzzleFault:
     reason: str
 
 
-def read_puzzles(path: Path) -> Iterator[Puzzle | PuzzleFault]:
+def read_puzzles(path: Path, limits: LimitsConfig = LIMITS) -> Iterator[Puzzle | PuzzleFault]:
     """Every row of a CSV file, plain, .gz or .zst.
 
     ReplayError when it cannot be opened or is no such file; damage further on is a fault, the last.
     """
     try:
         with path.open("rb") as raw:
-            yield from _rows(path, decompressed(raw))
+            yield from _rows(path, decompressed(raw, limits), limits.puzzles)
     except OSError as error:
         raise ReplayError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _rows(path: Path, stream: io.BufferedReader) -> Iterator[Puzzle | PuzzleFault]:
+def _rows(path: Path, stream: io.BufferedReader, most: int) -> Iterator[Puzzle | PuzzleFault]:
     try:
         header = stream.readline(MAX_READ)
     except DAMAGE as error:
@@ -75,6 +76,9 @@ def _rows(path: Path, stream: io.BufferedReader) -> Iterator[Puzzle | PuzzleFaul
             yield PuzzleFault(line=number, reason=f"the file is damaged from here on: {error}")
             return
         if not line:
+            return
+        if number > most + 1:
+            yield PuzzleFault(line=number, reason=f"what follows {most} rows is left out")
             return
         if is_too_long:
             yield PuzzleFault(line=number, reason=f"longer than {MAX_READ} bytes")
@@ -151,7 +155,10 @@ def _moves(fen: str, moves: str) -> tuple[chess.Board, tuple[chess.Move, ...]]:
         raise ValueError(f"no legal position: {board.status()!s}")
     start = board.copy(stack=False)
     for ply, uci in enumerate(words):
-        board.push(board.parse_uci(uci))
+        move = board.parse_uci(uci)
+        if not move:
+            raise ValueError("a null move")
+        board.push(move)
         if ply == 0:
             start = board.copy()
     return start, tuple(board.move_stack[1:])

@@ -6,10 +6,13 @@ readers of both libraries' own would end there as if nothing more had been writt
 
 import gzip
 import io
+import os
 import zlib
 from typing import TYPE_CHECKING, Final, cast
 
 import zstandard
+
+from backend.limits_config import LIMITS, LimitsConfig
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -28,14 +31,52 @@ _ZSTD_INPUT: Final = 128
 """Four bytes of zstd may become 128 KiB, so that this may become 4 MiB."""
 
 
-def decompressed(raw: io.BufferedReader) -> io.BufferedReader:
-    """What the file holds. Reading on raises one of DAMAGE where it is damaged or cut."""
+class TooLargeError(OSError):
+    """The file unpacks to more than it may."""
+
+
+def decompressed(raw: io.BufferedReader, limits: LimitsConfig = LIMITS) -> io.BufferedReader:
+    """What the file holds. Reading on raises one of DAMAGE where it is damaged, cut or too large;
+    TooLargeError at once where the file itself is."""
+    size = os.fstat(raw.fileno()).st_size if _is_file(raw) else 0
+    if size > limits.file_gib * 2**30:
+        raise TooLargeError(f"{size / 2**30:.1f} GiB, more than [limits] file_gib allows")
     magic = raw.peek(4)
     if magic.startswith(_GZIP):
-        return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw)), MAX_READ)
+        return _capped(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw)), limits)
     if magic.startswith(_ZSTD):
-        return io.BufferedReader(_ZstdStream(raw), MAX_READ)
+        return _capped(_ZstdStream(raw), limits)
     return raw
+
+
+def _is_file(raw: io.BufferedReader) -> bool:
+    try:
+        raw.fileno()
+    except OSError:
+        return False
+    return True
+
+
+def _capped(inner: io.RawIOBase, limits: LimitsConfig) -> io.BufferedReader:
+    return io.BufferedReader(_Capped(inner, round(limits.unpacked_gib * 2**30)), MAX_READ)
+
+
+class _Capped(io.RawIOBase):
+    """Ends with an error after so many bytes."""
+
+    def __init__(self, inner: io.RawIOBase, most: int) -> None:
+        self._inner = inner
+        self._left = most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        count = self._inner.readinto(buffer) or 0
+        self._left -= count
+        if self._left < 0:
+            raise TooLargeError("it unpacks to more than [limits] unpacked_gib allows")
+        return count
 
 
 class _ZstdStream(io.RawIOBase):

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 import chess
-import chess.syzygy
 
 from backend.config import SelfPlayConfig
 from backend.errors import ConfigError
 from backend.replay.records import BLACK_WON, DRAW, WHITE_WON
+from backend.tables import open_tables as open_directory
 
 _WIN: Final = 2
 
@@ -25,7 +25,7 @@ class Tablebase:
         """ConfigError when there are no tables. `max_men` counts both kings."""
         self.max_men = max_men
         try:
-            self._tables = chess.syzygy.open_tablebase(str(path), load_dtz=False)
+            self._tables = open_directory(str(path), dtz=False)
         except OSError as error:
             raise ConfigError(f"syzygy_path = {str(path)!r}: {error.strerror}") from error
         if not self._tables.wdl:

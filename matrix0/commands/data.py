@@ -48,6 +48,7 @@ def import_pgn(
             files,
             directory.imported,
             config.model.orientation,
+            limits=config.limits,
             on_progress=lambda tally: _show_import(meter, tally),
             should_stop=should_stop,
         )

@@ -49,9 +49,9 @@ def suite(
     if syzygy is not None:
         tasks = _sound(tablebase_tasks(file, syzygy), file, limit)
     elif ".csv" in file.name:
-        puzzles = _sound(read_puzzles(file), file, limit)
+        puzzles = _sound(read_puzzles(file, venue.config.limits), file, limit)
     else:
-        tasks = _sound(read_epd(file), file, limit)
+        tasks = _sound(read_epd(file, venue.config.limits), file, limit)
     count = len(tasks) + len(puzzles)
     club = venue.club(count)
     seated = club.player(name, venue.simulations, venue.config.seed)

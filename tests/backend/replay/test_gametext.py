@@ -30,7 +30,7 @@ def test_moves_remarks_and_tags_are_kept_and_variations_left_out() -> None:
         ('[FEN "8/8/8/8/8/8/8/8 w - - 0 1"]\n\n*', "no legal position"),
         ('[FEN "\x1b[2J"]\n\n*', "FEN tag is wrong"),
         ("1. e4 " * 4000, "longer than 1024 plies"),
-        ("1. e4 {" + "x" * (1 << 20) + "} *", "larger than 1048576 bytes"),
+        ("1. e4 {" + "x" * (1 << 20) + "} *", "larger than 1024 KiB"),
     ],
 )
 def test_what_is_no_record_of_a_game_is_refused(text: str, reason: str) -> None:

@@ -15,13 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.errors import ReplayError
+from backend.limits_config import LIMITS
 from backend.replay import records
-from backend.replay.pgn import MAX_GAME_BYTES, PgnFault, PgnFile, PgnGame, open_pgn
+from backend.replay.pgn import PgnFault, PgnFile, PgnGame, open_pgn
 from model.rules import move_to_uci
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 HOSTILE = DATA / "hostile"
 MATE = "1. e4 e5 2. Qh5 Nc6 3. Bc4 Nf6 4. Qxf7# 1-0\n"
+
+GAME_BYTES = LIMITS.game_kib << 10
 
 
 def _read(text: str | bytes) -> list[PgnGame | PgnFault]:
@@ -147,7 +150,7 @@ def test_latin_1_and_windows_line_ends_are_read() -> None:
 
 
 def test_a_text_of_one_game_that_is_too_large_is_refused_and_the_next_is_read() -> None:
-    huge = f'[Event "a"]\n\n1. e4 {{{"x" * MAX_GAME_BYTES}}} e5 1-0\n\n[Event "b"]\n\n{MATE}'
+    huge = f'[Event "a"]\n\n1. e4 {{{"x" * GAME_BYTES}}} e5 1-0\n\n[Event "b"]\n\n{MATE}'
     first, second = _read(huge)
     assert isinstance(first, PgnFault)
     assert "larger than 1048576 bytes" in first.reason
@@ -240,7 +243,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert isinstance(fault, PgnFault)
     assert "larger than" in fault.reason
-    assert peak < 16 * MAX_GAME_BYTES
+    assert peak < 16 * GAME_BYTES
 
 
 @settings(max_examples=150)
