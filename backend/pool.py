@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from backend.commands import WorkerCommand
 from backend.errors import WorkerError
 from backend.events import Role
+from backend.logfile import open_log
 from backend.wire import encode
 
 LINE_LIMIT: Final = 1024 * 1024
@@ -116,9 +117,9 @@ class LocalPool:
     async def start(self, spec: WorkerSpec) -> int:
         if spec.worker in self._children:
             raise WorkerError(f"{spec.worker} is already running")
-        _set_aside_long_log(spec.log)
-        with spec.log.open("ab") as log:
-            try:
+        try:
+            _set_aside_long_log(spec.log)
+            with open_log(spec.log) as log:
                 child = await asyncio.create_subprocess_exec(
                     *spec.argv,
                     stdin=asyncio.subprocess.PIPE,
@@ -128,8 +129,8 @@ class LocalPool:
                     start_new_session=True,
                     limit=LINE_LIMIT,
                 )
-            except OSError as error:
-                raise WorkerError(f"{spec.worker} cannot be started: {error}") from error
+        except OSError as error:
+            raise WorkerError(f"{spec.worker} cannot be started: {error}") from error
         self._children[spec.worker] = child
         reader = self._tasks.create_task(self._read(spec.worker, child))
         self._readers.add(reader)

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from backend.errors import WorkerError
+from backend.logfile import open_log
 from backend.rundir import RunDirectory
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -48,7 +49,7 @@ def start_detached(run: RunDirectory, *, cycles: int = 0) -> "subprocess.Popen[b
     terminal does not end it. Its output goes to logs/supervisor.log.
     """
     command = child_command("supervise", "--run", str(run.path), "--cycles", str(cycles))
-    with run.log_file("supervisor").open("ab") as log:
+    with open_log(run.log_file("supervisor")) as log:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -183,12 +183,15 @@ class RunDirectory:
     def lock(self, role: str) -> "RunLock":
         """Holds the run until released or until this process is gone.
 
+        What the process writes in the meantime is for this user alone.
+
         `role` is what the holder does: `SUPERVISOR`, or the command as a person types it.
 
         Raises RunLockedError, naming the holder, when another process has it.
         """
         try:
-            fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            fd = os.open(self.lock_file, flags, 0o600)
         except OSError as error:
             raise _unusable(self.path, error) from error
         try:
@@ -234,12 +237,14 @@ class RunLock:
 
     def __init__(self, fd: int) -> None:
         self._fd: int | None = fd
+        self._mask = os.umask(0o077)
 
     def release(self) -> None:
         """Lets go; harmless when done twice."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+            os.umask(self._mask)
 
     def __enter__(self) -> "RunLock":
         return self

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from backend.errors import WorkerError
+from backend.logfile import open_log
 from backend.play.wire import MAX_LINE_BYTES, Answer, Failed, Order, decode_answer, encode
 from backend.processes import child_command, child_environment
 
@@ -64,7 +65,7 @@ class EngineProcess:
 
     async def _serve(self, hear: Callable[[Answer], None]) -> None:
         with contextlib.ExitStack() as stack:
-            log = stack.enter_context(self._log.open("ab")) if self._log else subprocess.DEVNULL
+            log = stack.enter_context(open_log(self._log)) if self._log else subprocess.DEVNULL
             try:
                 process = await asyncio.create_subprocess_exec(
                     *self._command,

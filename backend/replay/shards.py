@@ -30,7 +30,9 @@ from model.config import Orientation
 MAX_SHARD_BYTES: Final = 512 * 1024 * 1024
 _MAX_HEADER_BYTES: Final = 1 << 20
 _HASH_DIGITS: Final = 16
-_NAME: Final = re.compile(r"(?P<prefix>.+)-(?P<seq>\d{6,})-(?P<hash>[0-9a-f]{16})\.safetensors")
+_NAME: Final = re.compile(
+    r"(?P<prefix>[^/\0]+)-(?P<seq>\d{6,})-(?P<hash>[0-9a-f]{16})\.safetensors"
+)
 _METADATA_KEY: Final = "matrix0"
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are no JSON: not all of it is in its own family."""
