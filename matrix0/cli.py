@@ -80,6 +80,7 @@ app.command("doctor")(doctor.doctor)
 app.command("worker", hidden=True)(processes.worker)
 app.command("supervise", hidden=True)(processes.supervise)
 app.command("think", hidden=True)(processes.think)
+app.command("visit", hidden=True)(processes.visit)
 
 
 import_app = typer.Typer(

@@ -1,4 +1,4 @@
-"""Hidden commands by which Matrix0 starts its own processes: `worker`, `supervise`, `think`."""
+"""Hidden commands by which Matrix0 starts processes: `worker`, `supervise`, `think`, `visit`."""
 
 from typing import Annotated, get_args
 
@@ -39,3 +39,13 @@ def think() -> None:
     from backend.play.thinker import main
 
     main()
+
+
+def visit(
+    run: RunOption,
+    read_only: Annotated[bool, typer.Option("--read-only")] = False,
+) -> None:
+    """The screen behind one page in a browser; `matrix0-tui --serve` starts it."""
+    from tui.web.visitor import visit as show
+
+    raise typer.Exit(show(run, read_only=read_only))

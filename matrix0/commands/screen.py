@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -64,6 +65,12 @@ def control_centre(
         Path | None,
         typer.Option("--replay", metavar="RUN", help="Show a run of the past, driven by a clock."),
     ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show a run at work in a browser on this machine.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="With --serve: where; 0 takes any free one.")
+    ] = 8000,
     as_json: JsonOption = False,
 ) -> None:
     """Train a chess network and watch it learn.
@@ -84,12 +91,14 @@ def control_centre(
     if as_json and not no_ui:
         raise UsageError("--json goes with --no-ui or --list")
     if compare or replay is not None:
-        starts = no_ui or cycles or preset or file or overrides or run or read_only
+        starts = no_ui or serve or cycles or preset or file or overrides or run or read_only
         if starts or (compare and replay):
             raise UsageError("--compare and --replay start nothing: each goes alone")
+    if serve and (no_ui or cycles or preset or file or overrides):
+        raise UsageError("--serve shows a run at work and starts none: it goes with --run")
     if read_only and (no_ui or cycles or preset or file or overrides):
         raise UsageError("--read-only starts nothing and changes nothing: it goes with --run alone")
-    if not no_ui and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (no_ui or serve) and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the control centre needs a terminal; without one use --no-ui")
 
     if compare:
@@ -100,6 +109,9 @@ def control_centre(
     from backend.rundir import RunDirectory
 
     directory = RunDirectory(run if run is not None else Path("runs") / (preset or FIRST_PRESET))
+    if serve:
+        _serve(directory, port, read_only)
+        return
     if read_only:
         raise typer.Exit(_watch(directory))
     config, preset = asked_settings(directory, preset, file, overrides or [])
@@ -153,15 +165,45 @@ def _watch(directory: "RunDirectory") -> int:
     """The screen on a run at work, without a way to give orders."""
     from tui.app import run_app
 
+    _require_supervisor(directory, "--read-only")
+    return run_app(directory.path, ascii=_is_ascii_only(), read_only=True)
+
+
+def _serve(directory: "RunDirectory", port: int, read_only: bool) -> None:
+    """The screen for browsers, until Ctrl-C; the run goes on."""
+    _require_supervisor(directory, "--serve")
+    try:
+        from tui.web.server import serve_run
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            "--serve needs the optional package textual-serve: pip install 'matrix0[web]' "
+            f"({error.name} is missing)"
+        ) from error
+
+    def say_address(address: str) -> None:
+        at = urlsplit(address).port
+        typer.echo(f"Open in a browser on this machine:  {address}")
+        typer.echo(
+            f"From another one: ssh -L {at}:127.0.0.1:{at} THIS-MACHINE, then open it there."
+        )
+        if read_only:
+            typer.echo("Whoever has this address may watch; --read-only takes no orders.")
+        else:
+            typer.echo("Whoever has this address may order the run; --read-only serves watchers.")
+        typer.echo("Ctrl-C ends the serving; the run goes on.")
+
+    serve_run(directory, port=port, read_only=read_only, say=say_address)
+
+
+def _require_supervisor(directory: "RunDirectory", flag: str) -> None:
     directory.read_config()
     holder = directory.holder()
     if holder is None:
         raise RunDirectoryError(
-            f"{directory.path}: no supervisor is at work on this run, and --read-only starts none"
+            f"{directory.path}: no supervisor is at work on this run, and {flag} starts none"
         )
     if not holder.is_supervisor:
         raise holder.refusal(directory.path)
-    return run_app(directory.path, ascii=_is_ascii_only(), read_only=True)
 
 
 def _compare(paths: list[Path]) -> int:
