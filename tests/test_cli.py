@@ -54,7 +54,7 @@ FLAGS = {
     ],
     "matrix0 model": ["--json", "--preset"],
     "matrix0 overfit": ["--batch", "--json", "--preset", "--run", "--set", "--steps"],
-    "matrix0 play": ["--engine", "--network", "--run"],
+    "matrix0 play": ["--clock", "--engine", "--network", "--run"],
     "matrix0 perft": ["--divide", "DEPTH", "FEN"],
     "matrix0 profile": ["--batch", "--json", "--preset", "--run", "--set", "--steps", "--trace"],
     "matrix0 promote": ["--reason", "--run", "NAME"],

@@ -3,6 +3,7 @@
 The result is python-chess's verdict on the board, or what a player declared: nobody else's opinion.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -13,11 +14,13 @@ import chess.pgn
 
 from backend.errors import Matrix0Error, ReplayError
 from backend.evaluation.referee import Verdict, verdict
+from backend.play.clock import TimeControl, read_tag
 from backend.play.openings import opening_of
 from backend.replay.gametext import read_game
 
 RESIGNED: Final = "resignation"
 AGREED: Final = "agreement"
+TIME: Final = "time forfeit"
 _RESULTS: Final = {1: "1-0", 0: "1/2-1/2", -1: "0-1"}
 _SAID: Final = {
     "checkmate": "checkmate",
@@ -27,7 +30,10 @@ _SAID: Final = {
     "threefold": "the position stands for the third time",
     RESIGNED: "resignation",
     AGREED: "agreement",
+    TIME: "out of time",
 }
+_DECLARED: Final = (RESIGNED, AGREED, TIME)
+_VALUE: Final = re.compile(r"V ([+-]\d+\.\d+)\b")
 MAX_PGN_BYTES: Final = 4 << 20
 
 
@@ -45,7 +51,11 @@ class Game:
     opponent: str = ""
     """For the PGN and the title."""
     declared: Verdict | None = None
-    """A resignation, or a draw agreed."""
+    """A resignation, a draw agreed, or time that was up."""
+    control: TimeControl | None = None
+    """None: without a clock."""
+    clocks: dict[int, float] = field(default_factory=dict)
+    """Seconds that the mover has left after so many plies; only with a clock."""
     values: dict[int, float] = field(default_factory=dict)
     """White's expected score, -1 to 1, after so many plies; only where somebody judged."""
 
@@ -86,6 +96,7 @@ class Game:
 
     def _pop(self) -> None:
         self.values.pop(self.ply, None)
+        self.clocks.pop(self.ply, None)
         self.board.pop()
 
     @property
@@ -98,6 +109,22 @@ class Game:
 
     def agree_draw(self) -> None:
         self.declared = Verdict(0, AGREED)
+
+    def flag(self, side: chess.Color) -> None:
+        """The time of `side` is up: it loses, unless the other one could never mate it."""
+        other = not side
+        lost = -1 if side == chess.WHITE else 1
+        self.declared = Verdict(0 if self.board.has_insufficient_material(other) else lost, TIME)
+
+    def time_left(self) -> dict[chess.Color, float]:
+        """What both clocks show in the present position."""
+        assert self.control is not None, "a game without a clock"
+        first = self.board.root().turn
+        left = {chess.WHITE: self.control.base_s, chess.BLACK: self.control.base_s}
+        for ply in range(1, self.ply + 1):
+            if ply in self.clocks:
+                left[first if ply % 2 else not first] = self.clocks[ply]
+        return left
 
     def sans(self) -> list[str]:
         """The moves in SAN."""
@@ -117,7 +144,7 @@ class Game:
     # PGN -----------------------------------------------------------------------------------------
 
     def to_pgn(self, today: date, *, human: str = "you", event: str = "Matrix0, by hand") -> str:
-        """With White's expected score after each judged move as a comment: V +0.12."""
+        """With White's expected score after each judged move as a comment: V +0.12; and clocks."""
         game = chess.pgn.Game.from_board(self.board)
         opponent = self.opponent or "analysis"
         sides = {chess.WHITE: opponent, chess.BLACK: opponent}
@@ -130,17 +157,23 @@ class Game:
         game.headers["Result"] = self.result
         if self.ending is not None:
             game.headers["Termination"] = self.ending.termination
+        if self.control is not None:
+            game.headers["TimeControl"] = self.control.tag
         if opening := opening_of(self.board):
             game.headers["ECO"], game.headers["Opening"] = opening
         for node in game.mainline():
             ply = node.ply() - game.ply()
             if ply in self.values:
                 node.comment = f"V {self.values[ply]:+.2f}"
+            if ply in self.clocks:
+                node.set_clock(round(self.clocks[ply], 1))
         return f"{game}\n"
 
 
 def ending_in_words(ending: Verdict) -> str:
     """'0-1: checkmate'."""
+    if ending == Verdict(0, TIME):
+        return f"{_RESULTS[0]}: out of time, and the other side has too little material to mate"
     return f"{_RESULTS[ending.result]}: {_SAID[ending.termination]}"
 
 
@@ -165,6 +198,9 @@ def read_pgn(text: str, where: str) -> Game:
     game = Game(board=board, human=humans[0] if humans else None)
     game.opponent = headers[_tag(not game.human)] if game.human is not None else ""
     game.values = dict(_values(parsed))
+    game.control = read_tag(headers.get("TimeControl", ""))
+    if game.control is not None:
+        game.clocks = dict(_clocks(parsed))
     game.declared = _declared(headers)
     return game
 
@@ -177,17 +213,22 @@ def _values(parsed: chess.pgn.Game) -> Mapping[int, float]:
     """What `to_pgn` wrote in the comments."""
     found = {}
     for node in parsed.mainline():
-        sign, _, number = node.comment.partition(" ")
-        if sign == "V":
-            try:
-                found[node.ply() - parsed.ply()] = min(1.0, max(-1.0, float(number)))
-            except ValueError:
-                continue  # A comment of somebody else that begins with V.
+        if written := _VALUE.match(node.comment):
+            found[node.ply() - parsed.ply()] = min(1.0, max(-1.0, float(written.group(1))))
+    return found
+
+
+def _clocks(parsed: chess.pgn.Game) -> Mapping[int, float]:
+    found = {}
+    for node in parsed.mainline():
+        left_s = node.clock()
+        if left_s is not None:
+            found[node.ply() - parsed.ply()] = left_s
     return found
 
 
 def _declared(headers: chess.pgn.Headers) -> Verdict | None:
-    if headers.get("Termination") not in (RESIGNED, AGREED):
+    if headers.get("Termination") not in _DECLARED:
         return None
     results = {text: number for number, text in _RESULTS.items()}
     result = results.get(headers["Result"])

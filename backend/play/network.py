@@ -11,6 +11,7 @@ import numpy as np
 
 from backend.config import Config
 from backend.inference.front import Inference
+from backend.play.thinking import thinking_s
 from backend.play.wire import MAX_CANDIDATES, Candidate, Think, Thought
 from backend.rundir import RunDirectory
 from backend.search.result import SearchResult
@@ -19,6 +20,9 @@ from model.rules import from_fen, move_to_uci, zobrist
 
 FIRST_LOOK: Final = 16
 """Simulations before the first of steady answers; each next one waits for as many as all before."""
+
+FEWEST_LEAVES: Final = 2
+"""However late it is: the root and one move."""
 
 
 class Network:
@@ -42,23 +46,37 @@ class Network:
             seed=0,
         )
         search.start(0, from_fen(board.fen()), _history(board))
+        ends_at = began + thinking_s(order, board)
         done = 0
         while done < order.simulations:
             budget = max(done, FIRST_LOOK) if order.steady else order.simulations
             budget = min(budget, order.simulations - done)
-            search.begin(0, budget, noise=False)
-            while not search.step(self._inference):
-                if stop.is_set():
-                    return
-            done += budget
+            added = self._advance(search, budget, stop, ends_at)
+            if stop.is_set():
+                return
+            done += added
+            is_late = added < budget
             yield _thought(
                 order,
                 board,
                 search,
-                final=done == order.simulations,
+                final=is_late or done == order.simulations,
                 done=done,
                 seconds=time.monotonic() - began,
             )
+            if is_late:
+                return
+
+    def _advance(self, search: Search, budget: int, stop: threading.Event, ends_at: float) -> int:
+        """Search on; the leaves added, fewer than `budget` if the time was up or `stop` was set."""
+        search.begin(0, budget, noise=False)
+        leaves = 0
+        while not search.step(self._inference):
+            leaves += 1
+            is_late = leaves >= FEWEST_LEAVES and time.monotonic() >= ends_at
+            if is_late or stop.is_set():
+                return min(leaves, budget - 1)
+        return budget
 
 
 def _history(board: chess.Board) -> list[int]:

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import chess
 import chess.engine
@@ -26,6 +26,7 @@ from backend.errors import ExitCode, Matrix0Error
 from backend.evaluation.engines import EngineSpec, parse_engine
 from backend.evaluation.leash import Leash, Metered, kill
 from backend.evaluation.players import GreedyPlayer, RandomPlayer
+from backend.play.thinking import engine_limit, patience_s
 from backend.play.wire import (
     MAX_LINE_BYTES,
     Answer,
@@ -41,9 +42,6 @@ from backend.wire import clean
 if TYPE_CHECKING:
     from backend.play.network import Network
 
-HANG_S: Final = 60.0
-"""An engine without a time limit is silent for good after this."""
-MARGIN_S: Final = 2.0
 START_S: Final = 20.0
 KILL_S: Final = 1.0
 
@@ -131,11 +129,12 @@ class Thinker:
         engine = await self._started(spec)
         engine.said = 0
         began = time.monotonic()
-        allowed_s = HANG_S if spec.limit.time is None else spec.limit.time + MARGIN_S
+        limit = engine_limit(order, board, spec)
+        allowed_s = patience_s(limit, board.turn)
         try:
             async with asyncio.timeout(allowed_s):
                 wanted = chess.engine.INFO_BASIC | chess.engine.INFO_SCORE
-                found = await engine.play(board, spec.limit, info=wanted)
+                found = await engine.play(board, limit, info=wanted)
         except TimeoutError:
             await self.close()
             raise TimeoutError(f"{order.player} did not answer in {allowed_s:.0f} s") from None

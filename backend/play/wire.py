@@ -9,6 +9,14 @@ from backend.errors import WorkerError
 Kind = Literal["network", "baseline", "engine"]
 
 
+class TimeLeft(msgspec.Struct, frozen=True):
+    """Both clocks, seconds."""
+
+    white_s: float
+    black_s: float
+    increment_s: float
+
+
 class Think(msgspec.Struct, frozen=True, tag="think", kw_only=True):
     """Think about the position after `moves`; whatever is being thought is dropped."""
 
@@ -24,6 +32,8 @@ class Think(msgspec.Struct, frozen=True, tag="think", kw_only=True):
     """Of a network."""
     steady: bool = False
     """Answer along the way; otherwise once."""
+    clock: TimeLeft | None = None
+    """The mover's time limits what is thought, besides its budget."""
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):

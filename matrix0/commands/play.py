@@ -29,11 +29,18 @@ def play(
             show_default=False,
         ),
     ] = None,
+    clock: Annotated[
+        str | None,
+        typer.Option(
+            "--clock", help="Minutes and seconds added after a move, as in 5+3.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Play chess here: click, type moves, or use the arrows; ? shows all keys."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("play needs a terminal")
 
+    from backend.play.clock import parse_time_control
     from backend.play.opponents import named, opponents
     from backend.rundir import RunDirectory
     from tui.glyphs import ASCII, UNICODE
@@ -47,4 +54,6 @@ def play(
     watcher = None if network is None else named(network, directory)
     opponent = named(engine, directory) if engine else watcher or opponents(directory)[0]
     glyphs = ASCII if ascii_only else UNICODE
-    raise typer.Exit(PlayApp(new_play(directory, glyphs, opponent, watcher)).run() or 0)
+    control = None if clock is None else parse_time_control(clock)
+    screen = new_play(directory, glyphs, opponent, watcher, control)
+    raise typer.Exit(PlayApp(screen).run() or 0)

@@ -8,6 +8,7 @@ from textual.message import Message
 
 from tui.glyphs import Glyphs
 from tui.panes.drawn import DrawnPane
+from tui.panes.playlines import clock_line
 from tui.playing import Playing
 from tui.squares import (
     LABELS,
@@ -37,6 +38,7 @@ class PlayBoard(DrawnPane, can_focus=True):
         self.selected: int | None = None
         self.smaller = 0
         """How many sizes below the largest that fits."""
+        self._edges: tuple[Content, Content, str] | None = None
 
     def turn(self, flipped: bool) -> None:
         self.flipped = flipped
@@ -46,8 +48,19 @@ class PlayBoard(DrawnPane, can_focus=True):
         if self.selected is not None and not _movable(playing.board, self.selected):
             self.selected = None
         super().show(playing)
+        self.show_clocks(playing)
+
+    def show_clocks(self, playing: Playing) -> None:
+        """The time of each side at its edge of the board; only what has changed is drawn."""
         title = "board" if playing.viewed is None else f"after ply {playing.ply}"
-        self.border_title = Content.assemble((title, "bold"))
+        bottom = chess.BLACK if self.flipped else chess.WHITE
+        above = clock_line(playing, not bottom, self.glyphs)
+        below = clock_line(playing, bottom, self.glyphs)
+        gap = "   " if above.plain else ""
+        if (above, below, title) != self._edges:
+            self._edges = (above, below, title)
+            self.border_title = Content.assemble((title, "bold"), gap, above)
+            self.border_subtitle = below
 
     def resize_squares(self) -> None:
         """The next smaller size; after the smallest the largest again."""

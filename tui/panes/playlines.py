@@ -6,6 +6,7 @@ import chess
 from rich.cells import cell_len
 from textual.content import Content
 
+from backend.play.clock import clock_text
 from backend.play.entry import completions
 from backend.play.game import ending_in_words
 from tui import format as fmt
@@ -13,6 +14,8 @@ from tui.glyphs import Glyphs
 from tui.playing import Playing
 
 SHOWN_COMPLETIONS: Final = 12
+HURRY_S: Final = 10.0
+"""From here on a clock shows tenths."""
 
 
 def play_header(playing: Playing, width: int, glyphs: Glyphs) -> Content:
@@ -26,11 +29,26 @@ def play_header(playing: Playing, width: int, glyphs: Glyphs) -> Content:
         text = f"you ({side}) against {fmt.line(setup.opponent.label)}"
         if setup.opponent.kind == "network":
             text += f", {fmt.plural(setup.simulations, 'simulation')}"
+        if playing.clock is not None:
+            text += f", {playing.clock.control}"
     state, colour = _state(playing, glyphs)
     room = width - 1
     state = fmt.fit(state, min(room, cell_len(state)), glyphs)
     rest = fmt.fit(f"   {text}", room - cell_len(state), glyphs)
     return Content.assemble((f" {state}", f"bold {colour}"), (rest, ""))
+
+
+def clock_line(playing: Playing, side: chess.Color, glyphs: Glyphs) -> Content:
+    """One side's time, for the edge of the board that it sits at; empty without a clock."""
+    clock = playing.clock
+    if clock is None:
+        return Content("")
+    left_s = clock.left_s(side)
+    runs = clock.running == side
+    sign = glyphs.running if runs else glyphs.stopped if left_s <= 0 else glyphs.paused
+    name = "White" if side == chess.WHITE else "Black"
+    colour = "$bad" if left_s < HURRY_S else "$good" if runs else "$muted"
+    return Content.assemble(f"{name} ", (f"{sign} {clock_text(left_s)}", f"bold {colour}"))
 
 
 def _state(playing: Playing, glyphs: Glyphs) -> tuple[str, str]:

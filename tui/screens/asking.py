@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from backend.play.clock import TimeControl
 from backend.play.opponents import Opponent
 from tui import format as fmt
 from tui.glyphs import Glyphs
@@ -26,6 +27,12 @@ PIECES = (
     (chess.KNIGHT, "Knight"),
 )
 MAX_FILES = 12
+CONTROLS = (
+    None,
+    *(TimeControl(minutes * 60.0, added) for minutes, added in ((1, 0), (3, 2), (5, 0), (5, 3))),
+    *(TimeControl(minutes * 60.0, added) for minutes, added in ((10, 0), (15, 10), (30, 20))),
+)
+"""Clocks to choose from; any other is given on the command line."""
 
 
 class PromotionScreen(ModalScreen[int | None]):
@@ -58,7 +65,7 @@ class PromotionScreen(ModalScreen[int | None]):
 
 
 class SetupScreen(ModalScreen[Setup | None]):
-    """Three lines that the arrows change: opponent, colour, simulations."""
+    """Four lines that the arrows change: opponent, colour, simulations, clock."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "go(-1)", "Up"),
@@ -75,6 +82,8 @@ class SetupScreen(ModalScreen[Setup | None]):
         known = [o.player for o in opponents]
         mine = [] if setup.opponent.player in known else [setup.opponent]
         self.opponents = [*mine, *opponents]
+        known_control = setup.control in CONTROLS
+        self.controls = CONTROLS if known_control else (*CONTROLS, setup.control)
         self.glyphs = glyphs
         self.row = 0
 
@@ -95,6 +104,7 @@ class SetupScreen(ModalScreen[Setup | None]):
             ("opponent", who),
             ("you play", "White" if setup.human == chess.WHITE else "Black"),
             ("simulations", simulations),
+            ("clock", "none" if setup.control is None else f"{setup.control}"),
         )
         parts: list[str | tuple[str, str]] = []
         for row, (name, value) in enumerate(rows):
@@ -106,7 +116,7 @@ class SetupScreen(ModalScreen[Setup | None]):
         return Content.assemble(*parts)
 
     def action_go(self, by: int) -> None:
-        self.row = (self.row + by) % 3
+        self.row = (self.row + by) % 4
         self.query_one("#setup", Static).update(self._text())
 
     def action_change(self, by: int) -> None:
@@ -118,6 +128,9 @@ class SetupScreen(ModalScreen[Setup | None]):
                 self.setup = replace(setup, opponent=self.opponents[number])
             case 1:
                 self.setup = replace(setup, human=not setup.human)
+            case 3:
+                number = (self.controls.index(setup.control) + by) % len(self.controls)
+                self.setup = replace(setup, control=self.controls[number])
             case _:
                 nearest = min(SIMULATIONS, key=lambda n: abs(n - setup.simulations))
                 number = SIMULATIONS.index(nearest) + by

@@ -1,7 +1,7 @@
 """Play in the terminal: keys, clicks and typed moves go to the game; the panes show it."""
 
 from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -15,10 +15,11 @@ from textual.events import Key
 from textual.message import Message
 from textual.screen import Screen
 
-from backend.commit import commit_file
 from backend.errors import Matrix0Error
-from backend.play.entry import FIRST_SIGNS, EntryError, completions, read_move
-from backend.play.game import MAX_PGN_BYTES, ending_in_words, read_pgn
+from backend.play.clock import TimeControl
+from backend.play.entry import EntryError, read_move
+from backend.play.files import load_game, save_game
+from backend.play.game import ending_in_words
 from backend.play.opponents import Opponent, opponents
 from backend.play.process import EngineProcess
 from backend.play.wire import Answer
@@ -39,7 +40,10 @@ from tui.playing import Playing, Setup
 from tui.screens.asking import FileScreen, PromotionScreen, SetupScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.pages import help_page
+from tui.typed import TypedMove
 
+TICK_S = 0.1
+"""Between two looks at the clocks."""
 ARROWS = {"left": (-1, 0), "right": (1, 0), "up": (0, 1), "down": (0, -1)}
 
 
@@ -68,8 +72,7 @@ class PlayScreen(Screen[None]):
         self.run_directory = run
         self.glyphs = glyphs
         self.now = now
-        self.entry = ""
-        """What was typed of a move."""
+        self.typed = TypedMove()
 
     def compose(self) -> ComposeResult:
         yield QuietStatic("header")
@@ -87,7 +90,22 @@ class PlayScreen(Screen[None]):
         self.board.flipped = self.playing.setup.human == chess.BLACK
         self.run_worker(self.engine.run(self.hear), group="engine")
         self.playing.consider()
+        self.set_interval(TICK_S, self._tick)
         self.call_after_refresh(self.show)
+
+    def on_screen_resume(self) -> None:
+        self.playing.leave(False)
+
+    def _tick(self) -> None:
+        """The clocks, and nothing else, unless somebody's time is up."""
+        playing = self.playing
+        if playing.clock is None or playing.clock.running is None or not self.query(PlayBoard):
+            return
+        if playing.tick():
+            self._say_ending()
+            self.show()
+        else:
+            self.board.show_clocks(playing)
 
     async def on_unmount(self) -> None:
         await self.engine.close()
@@ -125,7 +143,7 @@ class PlayScreen(Screen[None]):
                 play_header(playing, self.size.width or 80, self.glyphs)
             )
             self.query_one("#play-entry", QuietStatic).put(
-                entry_line(playing, self.entry, self.glyphs)
+                entry_line(playing, self.typed.text, self.glyphs)
             )
             self.query_one(KeyBar).show(self.context)
 
@@ -134,10 +152,9 @@ class PlayScreen(Screen[None]):
     def on_key(self, event: Key) -> None:
         """Moves are typed without a mode; single keys are actions where no move can begin."""
         char = event.character or ""
-        if self.entry and self._edit(event.key, char):
-            pass
-        elif not self.entry and char and char in FIRST_SIGNS:
-            self.entry = char
+        if self.typed.press(event.key, char, self.playing.board):
+            if event.key == "enter":
+                self._submit()
         elif event.key in ARROWS:
             self.board.move_cursor(*ARROWS[event.key])
         elif event.key in ("enter", "space"):
@@ -155,42 +172,13 @@ class PlayScreen(Screen[None]):
     def _is_bound(self, event: Key) -> bool:
         return event.key in self._bindings.key_to_bindings
 
-    def _edit(self, key: str, char: str) -> bool:
-        """Change what was typed; False for a key that means nothing there."""
-        match key:
-            case "backspace":
-                self.entry = self.entry[:-1]
-            case "escape":
-                self.entry = ""
-            case "tab":
-                self._complete()
-            case "enter":
-                self._submit()
-            case "space":
-                pass
-            case _ if len(char) == 1 and char.isprintable():
-                self.entry += char
-            case _:
-                return False
-        return True
-
-    def _complete(self) -> None:
-        """As far as all legal moves agree."""
-        begun = completions(self.playing.board, self.entry)
-        if begun:
-            common = begun[0]
-            for move in begun:
-                while not move.startswith(common):
-                    common = common[:-1]
-            self.entry = common if len(common) >= len(self.entry) else self.entry
-
     def _submit(self) -> None:
         try:
-            move = read_move(self.playing.board, self.entry)
+            move = read_move(self.playing.board, self.typed.text)
         except EntryError as error:
             self.toast(str(error), "warning")
             return
-        self.entry = ""
+        self.typed.clear()
         self._move(move)
 
     def _enter(self) -> None:
@@ -293,6 +281,7 @@ class PlayScreen(Screen[None]):
             case "play-help":
                 self.app.push_screen(help_page(self.context, PLAY_ACTIONS, PLAY_KEYS))
             case "leave-game":
+                playing.leave()
                 self.post_message(self.Left())
             case _:
                 raise ValueError(f"no such action: {id!r}")
@@ -341,10 +330,8 @@ class PlayScreen(Screen[None]):
         return run.games if run is not None and run.games.is_dir() else Path.cwd()
 
     def _save(self) -> None:
-        now = self.now()
-        path = self._folder / now.strftime("play-%Y%m%d-%H%M%S.pgn")
         try:
-            commit_file(path, self.playing.game.to_pgn(date(now.year, now.month, now.day)).encode())
+            path = save_game(self.playing.game, self._folder, self.now())
         except Matrix0Error as error:
             self.toast(f"not saved: {error}", "error")
         else:
@@ -355,14 +342,13 @@ class PlayScreen(Screen[None]):
         if path is None:
             return
         try:
-            with path.open(encoding="utf-8", errors="replace") as file:
-                game = read_pgn(file.read(MAX_PGN_BYTES), path.name)
+            game = load_game(path)
         except (OSError, Matrix0Error) as error:
             self.toast(f"not loaded: {error}", "error")
             return
         setup = self.playing.setup
         if game.human is not None:
-            setup = Setup(setup.opponent, game.human, setup.simulations)
+            setup = Setup(setup.opponent, game.human, setup.simulations, game.control)
         in_analysis = game.human is None
         self.playing.set_up(setup, game)
         if in_analysis:
@@ -387,14 +373,19 @@ class PlayScreen(Screen[None]):
 
 
 def new_play(
-    run: RunDirectory | None, glyphs: Glyphs, opponent: Opponent, watcher: Opponent | None = None
+    run: RunDirectory | None,
+    glyphs: Glyphs,
+    opponent: Opponent,
+    watcher: Opponent | None = None,
+    control: TimeControl | None = None,
 ) -> PlayScreen:
     """The screen of a new game. Without a `watcher` the opponent watches, or the best network."""
     known = (watcher, opponent, *opponents(run))
     networks = [o for o in known if o is not None and o.kind == "network"]
     log = run.log_file("play") if run is not None and run.exists else None
     engine = EngineProcess(log)
-    playing = Playing(engine, Setup(opponent), networks[0] if networks else None)
+    setup = Setup(opponent, control=control)
+    playing = Playing(engine, setup, networks[0] if networks else None)
     return PlayScreen(engine, playing, run=run, glyphs=glyphs)
 
 
