@@ -76,11 +76,11 @@ FLAGS = {
     "matrix0 tensorboard": ["--out", "RUN"],
     "matrix0 train": ["--config", "--preset", "--run", "--set", "--source", "--steps"],
     "matrix0 verify": ["--json", "--quick", "RUN"],
-    "matrix0 visit": ["--read-only", "--run"],
+    "matrix0 visit": ["--read-only", "--refresh", "--run"],
     "matrix0 worker": ["--run", "--worker", "ROLE"],
     "matrix0-tui": [
         *("--compare", "--config", "--cycles", "--json", "--list", "--no-ui", "--port", "--preset"),
-        *("--read-only", "--replay", "--run", "--serve", "--set", "[DIR]…"),
+        *("--read-only", "--refresh", "--replay", "--run", "--serve", "--set", "[DIR]…"),
     ],
     "matrix0-uci": ["--network"],
 }

@@ -26,6 +26,7 @@ from tui.actions import ACTIONS, BY_ID
 from tui.client import Client, Link, NoRun
 from tui.glyphs import ASCII, UNICODE
 from tui.keymap import keymap, shown_keys
+from tui.pace import REFRESH_S, Pace
 from tui.panes.alerts import unseen
 from tui.panes.bars import Strip
 from tui.panes.workers import WorkersPane
@@ -45,7 +46,6 @@ WIDTHS = [(0, "-narrow"), (110, "-wide")]
 HEIGHTS = [(0, "-short"), (34, "-tall")]
 """From this many cells on the screen has this class; app.tcss lays it out accordingly."""
 
-REFRESH_S = 0.5
 MAX_TOASTS = 3
 """New alerts shown as toasts at once; the others are in the pane."""
 
@@ -74,16 +74,18 @@ class ControlCentre(PastRuns):
         rings: bool = True,
         keys: Mapping[str, str] = MappingProxyType({}),
         compared: Sequence[Path] | None = None,
+        remark: str = "",
     ) -> None:
         """`rings` for a new warning or error: the bell of the terminal. `keys` are the user's own.
 
         With `compared` it begins on the compare screen, where these runs are marked; `run_dir` is
-        then one of the runs. Raises ConfigError for keys that cannot be.
+        then one of the runs. `remark` is said once. Raises ConfigError for keys that cannot be.
         """
         super().__init__(link, run_dir, ASCII if ascii else UNICODE, clock)
         self.keys = shown_keys(keys)
         self.set_keymap(keymap(keys))
         self.refresh_s = refresh_s
+        self.remark = remark
         self.rings = rings
         self.compared = compared
         self._drawn = (-1, -1)
@@ -104,6 +106,8 @@ class ControlCentre(PastRuns):
             self.open_compare(self.compared)
         self.run_worker(self.link.run(), group="link", name="link")
         self.set_interval(self.refresh_s, self.tick)
+        if self.remark:
+            self.toast(self.remark)
         self.call_after_refresh(self.tick)
 
     # Drawing: at most once a tick, always the newest ---------------------------------------------
@@ -372,6 +376,7 @@ def run_app(
     *,
     ascii: bool = False,
     read_only: bool = False,
+    pace: Pace | None = None,
     supervisor_exit: Callable[[], int | None] = lambda: None,
     keys: Mapping[str, str] | None = None,
 ) -> int:
@@ -383,6 +388,7 @@ def run_app(
     that cannot be.
     """
     client = Client(run_dir / "socket", supervisor_exit=supervisor_exit, read_only=read_only)
+    pace = pace or Pace()
     run = RunDirectory(run_dir)
     # A run that is being made just now has no settings yet; those of its start are not known here.
     kept = run.read_config() if run.exists else Config()
@@ -390,9 +396,13 @@ def run_app(
         client,
         run_dir=run_dir,
         ascii=ascii,
+        refresh_s=pace.refresh_s,
         rings=kept.alerts.bell,
+        remark=pace.remark,
         keys=kept.keys if keys is None else keys,
     )
+    if pace.is_remote:
+        app.animation_level = "none"
     code = app.run()
     for line in farewell(client.state, run_dir):
         print(line)

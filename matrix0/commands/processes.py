@@ -44,8 +44,9 @@ def think() -> None:
 def visit(
     run: RunOption,
     read_only: Annotated[bool, typer.Option("--read-only")] = False,
+    refresh_s: Annotated[float, typer.Option("--refresh")] = 0.5,
 ) -> None:
     """The screen behind one page in a browser; `matrix0-tui --serve` starts it."""
     from tui.web.visitor import visit as show
 
-    raise typer.Exit(show(run, read_only=read_only))
+    raise typer.Exit(show(run, read_only=read_only, refresh_s=refresh_s))

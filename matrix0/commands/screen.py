@@ -1,5 +1,6 @@
 """`matrix0-tui`: settle which run and which settings, then the screen, or headless progress."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,7 @@ from matrix0.commands.options import (
 
 if TYPE_CHECKING:
     from backend.rundir import RunDirectory
+    from tui.pace import Pace
 
 
 class UsageError(Matrix0Error):
@@ -71,6 +73,17 @@ def control_centre(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="With --serve: where; 0 takes any free one.")
     ] = 8000,
+    refresh_s: Annotated[
+        float | None,
+        typer.Option(
+            "--refresh",
+            min=0.1,
+            max=60.0,
+            metavar="SECONDS",
+            help="Time between two drawings; without it 0.5, over ssh 1.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a chess network and watch it learn.
@@ -96,6 +109,8 @@ def control_centre(
             raise UsageError("--compare and --replay start nothing: each goes alone")
     if serve and (no_ui or cycles or preset or file or overrides):
         raise UsageError("--serve shows a run at work and starts none: it goes with --run")
+    if refresh_s is not None and no_ui:
+        raise UsageError("--refresh is about the screen, and --no-ui has none")
     if read_only and (no_ui or cycles or preset or file or overrides):
         raise UsageError("--read-only starts nothing and changes nothing: it goes with --run alone")
     if not (no_ui or serve) and not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -110,10 +125,14 @@ def control_centre(
 
     directory = RunDirectory(run if run is not None else Path("runs") / (preset or FIRST_PRESET))
     if serve:
-        _serve(directory, port, read_only)
+        _serve(directory, port, read_only, refresh_s)
         return
+
+    from tui.pace import pace
+
+    drawn = pace(refresh_s, os.environ)
     if read_only:
-        raise typer.Exit(_watch(directory))
+        raise typer.Exit(_watch(directory, drawn))
     config, preset = asked_settings(directory, preset, file, overrides or [])
     if no_ui:
         from backend.headless import run_headless
@@ -133,11 +152,14 @@ def control_centre(
     if holder is not None:
         if cycles:
             say(f"{directory.path} is already at work: --cycles {cycles} changes nothing")
-        raise typer.Exit(run_app(directory.path, ascii=_is_ascii_only(), keys=config.keys))
+        raise typer.Exit(
+            run_app(directory.path, ascii=_is_ascii_only(), pace=drawn, keys=config.keys)
+        )
     supervisor = start_detached(directory, cycles=cycles)
     code = run_app(
         directory.path,
         ascii=_is_ascii_only(),
+        pace=drawn,
         supervisor_exit=supervisor.poll,
         keys=config.keys,
     )
@@ -161,15 +183,15 @@ def _show_runs(folder: Path, as_json: bool) -> None:
         echo(line)
 
 
-def _watch(directory: "RunDirectory") -> int:
+def _watch(directory: "RunDirectory", drawn: "Pace") -> int:
     """The screen on a run at work, without a way to give orders."""
     from tui.app import run_app
 
     _require_supervisor(directory, "--read-only")
-    return run_app(directory.path, ascii=_is_ascii_only(), read_only=True)
+    return run_app(directory.path, ascii=_is_ascii_only(), read_only=True, pace=drawn)
 
 
-def _serve(directory: "RunDirectory", port: int, read_only: bool) -> None:
+def _serve(directory: "RunDirectory", port: int, read_only: bool, refresh_s: float | None) -> None:
     """The screen for browsers, until Ctrl-C; the run goes on."""
     _require_supervisor(directory, "--serve")
     try:
@@ -192,7 +214,9 @@ def _serve(directory: "RunDirectory", port: int, read_only: bool) -> None:
             typer.echo("Whoever has this address may order the run; --read-only serves watchers.")
         typer.echo("Ctrl-C ends the serving; the run goes on.")
 
-    serve_run(directory, port=port, read_only=read_only, say=say_address)
+    words = ["--read-only"] if read_only else []
+    words += [] if refresh_s is None else ["--refresh", f"{refresh_s}"]
+    serve_run(directory, port=port, visit=words, say=say_address)
 
 
 def _require_supervisor(directory: "RunDirectory", flag: str) -> None:

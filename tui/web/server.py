@@ -181,15 +181,15 @@ def serve_run(
     run: RunDirectory,
     *,
     port: int,
-    read_only: bool,
+    visit: Sequence[str],
     say: Callable[[str], None],
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; the run goes on. ServingError when the port is taken.
 
-    Port 0 is any free one. `say` is told the address, token included.
+    Port 0 is any free one. `visit` is what else `matrix0 visit` is told. `say` is told the address,
+    token included.
     """
-    words = ["--read-only"] if read_only else []
-    server = RunServer(run, child_command("visit", "--run", str(run.path), *words), port)
+    server = RunServer(run, child_command("visit", "--run", str(run.path), *visit), port)
     asyncio.run(_serve(server, say))
 
 

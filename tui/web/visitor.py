@@ -6,6 +6,7 @@ from textual.drivers.web_driver import WebDriver
 
 from tui.app import ControlCentre
 from tui.client import Client
+from tui.pace import REFRESH_S
 
 
 class VisitorDriver(WebDriver):
@@ -17,8 +18,9 @@ class VisitorDriver(WebDriver):
             self._app.call_from_thread(self._app.exit)
 
 
-def visit(run_dir: Path, *, read_only: bool) -> int:
+def visit(run_dir: Path, *, read_only: bool, refresh_s: float = REFRESH_S) -> int:
     """Attach to the run's supervisor until the page is closed. Nothing is printed: pipes carry the
     screen."""
     client = Client(run_dir / "socket", read_only=read_only)
-    return ControlCentre(client, run_dir=run_dir, rings=False).run() or 0
+    app = ControlCentre(client, run_dir=run_dir, refresh_s=refresh_s, rings=False)
+    return app.run() or 0
