@@ -79,8 +79,9 @@ FLAGS = {
     "matrix0 visit": ["--read-only", "--refresh", "--run"],
     "matrix0 worker": ["--run", "--worker", "ROLE"],
     "matrix0-tui": [
-        *("--compare", "--config", "--cycles", "--json", "--list", "--no-ui", "--port", "--preset"),
-        *("--read-only", "--refresh", "--replay", "--run", "--serve", "--set", "[DIR]…"),
+        *("--compare", "--config", "--cycles", "--detach-after-start", "--json", "--list"),
+        *("--no-ui", "--port", "--preset", "--read-only", "--refresh", "--replay", "--run"),
+        *("--serve", "--set", "[DIR]…"),
     ],
     "matrix0-uci": ["--network"],
 }

@@ -73,6 +73,13 @@ def control_centre(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="With --serve: where; 0 takes any free one.")
     ] = 8000,
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach-after-start",
+            help="No screen: come back when all workers are up; the run goes on.",
+        ),
+    ] = False,
     refresh_s: Annotated[
         float | None,
         typer.Option(
@@ -109,11 +116,13 @@ def control_centre(
             raise UsageError("--compare and --replay start nothing: each goes alone")
     if serve and (no_ui or cycles or preset or file or overrides):
         raise UsageError("--serve shows a run at work and starts none: it goes with --run")
-    if refresh_s is not None and no_ui:
+    if refresh_s is not None and (no_ui or detach):
         raise UsageError("--refresh is about the screen, and --no-ui has none")
+    if detach and (no_ui or serve or read_only):
+        raise UsageError("--detach-after-start starts a run and leaves it: it goes with no screen")
     if read_only and (no_ui or cycles or preset or file or overrides):
         raise UsageError("--read-only starts nothing and changes nothing: it goes with --run alone")
-    if not (no_ui or serve) and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (no_ui or serve or detach) and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the control centre needs a terminal; without one use --no-ui")
 
     if compare:
@@ -149,6 +158,12 @@ def control_centre(
     if holder is not None and not holder.is_supervisor:
         raise holder.refusal(directory.path)
     say_differences(directory, directory.settle(config, preset)[1])
+    if detach:
+        if holder is None:
+            _start_and_leave(directory, cycles)
+        else:
+            say(f"{directory.path} is at work already: process {holder.pid}")
+        return
     if holder is not None:
         if cycles:
             say(f"{directory.path} is already at work: --cycles {cycles} changes nothing")
@@ -181,6 +196,27 @@ def _show_runs(folder: Path, as_json: bool) -> None:
         return
     for line in runs_table(runs, wall()):
         echo(line)
+
+
+def _start_and_leave(directory: "RunDirectory", cycles: int) -> None:
+    """Come back with a line when all workers are up; with the run's own exit code if it ends."""
+    from backend import wording
+    from backend.launch import await_start, is_up
+    from backend.processes import start_detached
+
+    supervisor = start_detached(directory, cycles=cycles)
+    say(f"{directory.path} starts as process {supervisor.pid}; a first start compiles for a minute")
+    state = await_start(directory, supervisor.poll)
+    if state is not None and is_up(state):
+        typer.echo(
+            f"{directory.name} is at work: process {state.pid}, {len(state.workers)} workers."
+        )
+        typer.echo(f"Watch it with: matrix0-tui --run {directory.path}")
+        return
+    reason = "" if state is None else f": {wording.line(state.stop_reason)}"
+    say(f"the run has ended before its workers were up{reason}")
+    say(f"its log is {directory.log_file('supervisor')}")
+    raise typer.Exit(supervisor.wait())
 
 
 def _watch(directory: "RunDirectory", drawn: "Pace") -> int:
