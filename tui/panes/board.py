@@ -8,14 +8,13 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
 from textual.strip import Strip
-from textual.widget import Widget
 
 from backend.events import BoardSeen, MoveSeen
 from backend.state import RunState
 from tui import format as fmt
 from tui import squares
 from tui.glyphs import Glyphs
-from tui.panes.quiet import Titles
+from tui.panes.quiet import LineWise, Titles
 from tui.squares import Line, Look, Marks, checked_king, square_size
 from tui.status import style_of
 from tui.valuebar import LONGEST_BAR, value_bar
@@ -24,7 +23,7 @@ BESIDE_WIDTH: Final = 36
 """With this many cells to spare the search is shown beside the board, not under it."""
 
 
-class BoardPane(Widget, can_focus=True):
+class BoardPane(LineWise, can_focus=True):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(id="board", classes="pane")
         self.glyphs = glyphs
@@ -48,14 +47,17 @@ class BoardPane(Widget, can_focus=True):
         self._redraw()
 
     def _redraw(self) -> None:
-        self._strips = None
+        before, self._strips = self._strips, None
         if self.seen is None:
             self._titles.put(Content.assemble(("board", "bold")))
         else:
             game = fmt.line(self.seen.game)
             ply = f" {game} {self.glyphs.middle_dot} ply {self.seen.ply}"
             self._titles.put(Content.assemble(("game", "bold"), ply))
-        self.refresh()
+        if before is None:
+            self.refresh()
+        else:
+            self.refresh_lines(before, self._lines())
 
     def notify_style_update(self) -> None:
         self._strips = None
@@ -64,7 +66,8 @@ class BoardPane(Widget, can_focus=True):
     def on_resize(self) -> None:
         self._strips = None
 
-    def render_line(self, y: int) -> Strip:
+    def _lines(self) -> list[Strip]:
+        """The lines of the present size; made when they are not there."""
         width, height = self.size
         if self._strips is None:
             base = self.rich_style
@@ -74,9 +77,11 @@ class BoardPane(Widget, can_focus=True):
                 )
                 for line in self._draw(width, height)
             ]
-        if y >= len(self._strips):
-            return Strip.blank(width, self.rich_style)
-        return self._strips[y]
+        return self._strips
+
+    def render_line(self, y: int) -> Strip:
+        lines = self._lines()
+        return lines[y] if y < len(lines) else Strip.blank(self.size.width, self.rich_style)
 
     def _draw(self, width: int, height: int) -> list[Line]:
         if self.seen is None:

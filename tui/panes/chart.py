@@ -11,13 +11,12 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from backend.state import RunState
 from tui import format as fmt
 from tui.glyphs import Glyphs
 from tui.history import History
-from tui.panes.quiet import Titles
+from tui.panes.quiet import LineWise, Titles
 from tui.plot import ROLES, Curve, Figure, PlotStyle, plot, series_role, x_window
 from tui.raster import Floats
 from tui.viewport import Axis, Viewport
@@ -42,7 +41,7 @@ class ChartSpec:
     """What they are, for the lower border."""
 
 
-class LineChart(Widget, can_focus=True):
+class LineChart(LineWise, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"chart--{role}" for role in ROLES}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "screen.step_chart(1)", show=False),
@@ -187,9 +186,14 @@ class LineChart(Widget, can_focus=True):
         return float(around[np.argmin(np.abs(around - x))])
 
     def _redraw(self) -> None:
+        before, size = self._strips, self._drawn_size
         self._drawn_size = (-1, -1)
         self._titles.put(self._title(), self.how)
-        self.refresh()
+        if size == tuple(self.size):
+            self._draw()
+            self.refresh_lines(before, self._strips)
+        else:
+            self.refresh()
 
     def notify_style_update(self) -> None:
         self._drawn_size = (-1, -1)
@@ -222,7 +226,8 @@ class LineChart(Widget, can_focus=True):
             case unit:
                 return f"{unit} {fmt.count(x)}"
 
-    def render_line(self, y: int) -> Strip:
+    def _draw(self) -> None:
+        """Make the lines of the present size, unless they are there."""
         width, height = self.size
         if self._drawn_size != (width, height):
             style = PlotStyle(
@@ -240,6 +245,10 @@ class LineChart(Widget, can_focus=True):
                 for row in drawn.rows
             ]
             self._drawn_size = (width, height)
+
+    def render_line(self, y: int) -> Strip:
+        self._draw()
+        width = self.size.width
         if y >= len(self._strips):
             return Strip.blank(width, self.rich_style)
         return self._strips[y]
