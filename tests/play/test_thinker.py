@@ -10,7 +10,7 @@ import chess
 import pytest
 
 from backend.play.process import EngineProcess
-from backend.play.wire import Answer, Failed, Kind, Think, Thought
+from backend.play.wire import Answer, Failed, Kind, Think, Thought, TimeLeft
 from tests.play.small_network import small_checkpoint
 
 PATIENCE_S = 240.0
@@ -32,6 +32,7 @@ class Ear:
         *moves: str,
         steady: bool = False,
         simulations: int = 8,
+        clock: TimeLeft | None = None,
     ) -> Thought | Failed:
         """The final answer to an order."""
         order = Think(
@@ -42,6 +43,7 @@ class Ear:
             moves=moves,
             simulations=simulations,
             steady=steady,
+            clock=clock,
         )
         self.engine.send(order)
         async with asyncio.timeout(PATIENCE_S):
@@ -137,3 +139,16 @@ async def test_a_network_thinks_steadily_and_a_newer_order_interrupts_it(tmp_pat
         quick = await ear.ask(3, "baseline", "random")
         assert isinstance(quick, Thought)
         assert ear.answers.empty(), "what was dropped says nothing more"
+
+
+@pytest.mark.slow
+async def test_a_network_keeps_to_its_clock(tmp_path: Path) -> None:
+    checkpoint = str(small_checkpoint(tmp_path))
+    async with process() as ear:
+        await ear.ask(1, "network", checkpoint, "e2e4")  # Loads, and may compile.
+        hurried = TimeLeft(white_s=600.0, black_s=3.0, increment_s=0.0)
+        found = await ear.ask(2, "network", checkpoint, "e2e4", simulations=100_000, clock=hurried)
+        assert isinstance(found, Thought)
+        assert found.final
+        assert 2 <= found.simulations < 100_000
+        assert found.seconds < 3.0
