@@ -4,7 +4,9 @@ A cycle is its steps, up to the candidate's, and then the candidate's matches. T
 wait for the matches: it makes steps of the next cycle meanwhile.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Final
 
@@ -14,6 +16,10 @@ MIN_STEPS_FRAC: Final = 0.05
 """Below this share of a first cycle's steps, a forecast would be a guess."""
 MIN_GAMES_FRAC: Final = 0.5
 """Games are played side by side and end late: before this share of them, their pace misleads."""
+MEMORY_S: Final = 600.0
+"""A forecast of the memory looks back so far, and needs half of it."""
+MEMORY_AHEAD_S: Final = 24 * 3600.0
+"""It is not given for later."""
 NUM_CYCLES: Final = 5
 """The next cycle will take the median of so many last ones."""
 
@@ -160,3 +166,33 @@ def _evaluation_left_s(state: RunState, now: float) -> float | None:
 
 def _running_clock(state: RunState, now: float) -> float:
     return now if state.paused_at is None else state.paused_at
+
+
+def memory_full_s(state: RunState) -> float | None:
+    """Seconds until the device's memory is full at the pace of the last minutes.
+
+    None without a limit, where it does not grow, and where nobody can say. It grows when it does so
+    from the first to the second third of these minutes and on to the last: medians, of which the
+    lesser counts, so that neither a peak nor one step up is taken for growth.
+    """
+    if not state.memory_total_mib or not state.memory:
+        return None
+    newest, used_mib = state.memory[-1]
+    recent = [point for point in state.memory if point[0] >= newest - MEMORY_S]
+    if newest - recent[0][0] < MEMORY_S / 2:
+        return None
+    third = len(recent) // 3
+    parts = (recent[:third], recent[third : 2 * third], recent[-third:])
+    pace = min(_pace(a, b) for a, b in pairwise(parts)) if third else 0.0
+    if pace <= 0:
+        return None
+    left_s = max(0.0, state.memory_total_mib - used_mib) / pace
+    return left_s if left_s <= MEMORY_AHEAD_S else None
+
+
+def _pace(before: Sequence[tuple[float, float]], after: Sequence[tuple[float, float]]) -> float:
+    """MiB a second from one part to the next."""
+    (a, early), (b, late) = (
+        (median(at for at, _ in part), median(mib for _, mib in part)) for part in (before, after)
+    )
+    return (late - early) / (b - a)

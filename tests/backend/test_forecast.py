@@ -1,10 +1,12 @@
 """How far a run is and how long it will take, told from states."""
 
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
 from backend import events as e
-from backend.forecast import cycle_elapsed_s, progress
+from backend.forecast import cycle_elapsed_s, memory_full_s, progress
 from backend.headless import progress_line
 from backend.state import RunState
 from tests.tui import scenario
@@ -131,3 +133,28 @@ def test_a_resumed_cycle_is_as_old_as_all_its_starts_together() -> None:
     )
     state = fold_all([resumed, step(250, START + 9000)], begun())
     assert progress(state, START + 9000).eta_s == 300.0
+
+
+def with_memory(mib: Callable[[float], float], limit_mib: float | None = 14_000.0) -> RunState:
+    """A reading every 10 s of ten minutes; `mib` of the seconds."""
+    points = tuple((START + s, mib(s)) for s in range(0, 601, 10))
+    return replace(begun(), memory=points, memory_total_mib=limit_mib)
+
+
+def test_memory_that_grows_is_full_when_its_pace_says() -> None:
+    assert memory_full_s(with_memory(lambda s: 8000 + s)) == pytest.approx(5400.0)
+    assert memory_full_s(with_memory(lambda s: 13_400 + s)) == 0.0
+
+
+def test_memory_that_does_not_go_on_growing_has_no_forecast() -> None:
+    assert memory_full_s(with_memory(lambda s: 8000.0)) is None
+    assert memory_full_s(with_memory(lambda s: 8000 - s)) is None
+    assert memory_full_s(with_memory(lambda s: 12_000 if s > 300 else 8000)) is None, "one step up"
+    assert memory_full_s(with_memory(lambda s: 13_000 if s == 600 else 8000)) is None, "a peak"
+    assert memory_full_s(with_memory(lambda s: 8000 + 0.01 * s)) is None, "in more than a day"
+
+
+def test_memory_without_limit_or_history_has_no_forecast() -> None:
+    assert memory_full_s(with_memory(lambda s: 8000 + s, limit_mib=None)) is None
+    young = with_memory(lambda s: 8000 + s)
+    assert memory_full_s(replace(young, memory=young.memory[-20:])) is None
