@@ -42,8 +42,8 @@ from tui.screens.replay import ReplayDashboard
 from tui.screens.tuning import SettingScreen, WorkerScreen
 from tui.tuning import TUNING
 
-WIDTHS = [(0, "-narrow"), (110, "-wide")]
-HEIGHTS = [(0, "-short"), (34, "-tall")]
+WIDTHS = [(0, "-narrow"), (110, "-wide"), (160, "-broad")]
+HEIGHTS = [(0, "-short"), (34, "-tall"), (52, "-high")]
 """From this many cells on the screen has this class; app.tcss lays it out accordingly."""
 
 MAX_TOASTS = 3

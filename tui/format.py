@@ -54,6 +54,8 @@ def axis(values: list[float]) -> list[str]:
     """Tick labels with as few decimals as tell all of them exactly; large ones shortened."""
     if any(abs(v) >= 10_000 for v in values):
         return [short(v) for v in values]
+    if 0 < max(map(abs, values), default=0.0) < 0.001:
+        return [f"{v:.0e}".replace("e-0", "e-") if v else "0" for v in values]
     for decimals in range(5):
         if all(abs(round(v, decimals) - v) < 1e-9 for v in values):
             break

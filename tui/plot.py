@@ -386,12 +386,13 @@ class _Plotter:
                 return
             row = min(free, key=lambda r, wanted=row: (abs(r - wanted), r))  # type: ignore[misc]
             taken.add(row)
-            self.grid.text(row, self.left + self.columns + 1, curve.label, series_role(number))
+            role = series_role(number)
+            self.grid.text(row, self.left + self.columns + 1, curve.label, role)
 
 
 def series_role(number: int) -> Role:
-    """Of the curve with this number, from 0; those beyond the last share its role."""
-    return ROLES[min(ROLES.index("series-1") + number, len(ROLES) - 1)]
+    """The role, and the name of the colour, of a figure's curve."""
+    return ROLES[ROLES.index("series-1") + number % len(DASHES)]
 
 
 def x_window(figure: Figure, view: Viewport) -> tuple[Scale, float, float]:

@@ -69,6 +69,24 @@ async def test_a_maximised_chart_has_keys_of_its_own(rich: RunState) -> None:
         assert app.place == "dashboard"
 
 
+async def test_more_charts_than_places_are_turned_over_page_by_page(rich: RunState) -> None:
+    async with screen(FakeLink(rich)) as (app, pilot):
+        charts = grid(app)
+
+        def seen() -> list[str | None]:
+            return [chart.id for chart in charts.charts if chart.region.area]
+
+        assert seen() == ["policy-loss", "value-loss", "ssl-task", "memory"]
+        await press(app, pilot, *["right"] * 4)
+        assert seen() == ["gradient", "rate", "speed", "agreement"]
+        assert "5/9" in plain(app)
+        assert "learning rate  1.0e-3" in plain(app)
+        await press(app, pilot, *["right"] * 4)
+        assert seen() == ["rate", "speed", "agreement", "tasks"], "the last page is full too"
+        await press(app, pilot, "right")
+        assert seen() == ["policy-loss", "value-loss", "ssl-task", "memory"]
+
+
 async def test_a_click_puts_the_cursor_a_double_click_maximises_and_the_wheel_zooms(
     rich: RunState,
 ) -> None:

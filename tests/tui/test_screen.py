@@ -42,7 +42,7 @@ def check_golden(name: str, text: str) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_the_dashboard_looks_as_it_did(rich: RunState, size: tuple[int, int]) -> None:
     async with screen(FakeLink(rich), size) as (app, _):
         check_golden(f"dashboard-{size[0]}x{size[1]}", plain(app).text)

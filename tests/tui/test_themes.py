@@ -4,8 +4,10 @@ import pytest
 from textual.color import Color
 
 from tui import themes
+from tui.plot import ROLES
 
-TEXT = ("series-1", "series-2", "series-3", "good", "attention", "bad", "best", "muted")
+SERIES = tuple(role for role in ROLES if role.startswith("series-"))
+TEXT = (*SERIES, "good", "attention", "bad", "best", "muted", "foreground", "primary", "accent")
 
 
 def luminance(colour: Color) -> float:
@@ -25,9 +27,10 @@ def contrast(a: str, b: str) -> float:
 def test_text_stands_out_from_the_background_and_from_the_bars(
     theme: themes.Theme, name: str
 ) -> None:
-    for ground in (theme.background, theme.panel):
+    text = theme.variables.get(name) or getattr(theme, name)
+    for ground in (theme.background, theme.surface, theme.panel):
         assert ground is not None
-        assert contrast(theme.variables[name], ground) >= 4.5
+        assert contrast(text, ground) >= 4.5
 
 
 def test_both_themes_have_the_same_variables() -> None:

@@ -35,10 +35,10 @@ class ChartSpec:
     """Curves of the run's history that it shows."""
     can_log: bool = True
     can_smooth: bool = True
+    names_all: bool = False
+    """The title names the first curve too; else its own words do that."""
     others: tuple["ChartSpec", ...] = ()
     """Charts that take its place in turn, those that have something to show."""
-    turns_to: str = "next task"
-    """What they are, for the lower border."""
 
 
 class LineChart(LineWise, can_focus=True):
@@ -70,6 +70,7 @@ class LineChart(LineWise, can_focus=True):
         self.log_axis = False
         self.view = Viewport()
         self.heading = ""
+        self._number = ""
         self.figure = Figure(curves=())
         self._inputs: tuple[object, ...] | None = None
         self._state = RunState()
@@ -104,6 +105,12 @@ class LineChart(LineWise, can_focus=True):
         if found is not self.spec:
             self.spec, self._inputs = found, None
             self.show(self._state)
+
+    def count_as(self, number: str) -> None:
+        """Which of how many it is, for the lower border; empty to leave that out."""
+        if number != self._number:
+            self._number = number
+            self._titles.put(self._title(), self.how)
 
     def set_smoothing(self, decay: float) -> None:
         if self.spec.can_smooth:
@@ -158,7 +165,8 @@ class LineChart(LineWise, can_focus=True):
     def how(self) -> str:
         """What was done to the data, for the lower border."""
         dot = f" {self.glyphs.middle_dot} "
-        parts = [f"ema {self.smoothing:g}"] if self.smoothing else []
+        parts = [self._number] if self._number else []
+        parts += [f"ema {self.smoothing:g}"] if self.smoothing else []
         if self.log_axis:
             parts.append("log y" if self.view.log_x else "log")
         if self.view.log_x:
@@ -166,7 +174,7 @@ class LineChart(LineWise, can_focus=True):
         if self.view.window is not None and self.view.axis == self.figure.x_unit:
             parts.append("zoomed, 0 shows all")
         if any(self._figure(other).curves for other in self._first.others):
-            parts.append(f"m: {self._first.turns_to}")
+            parts.append("m: next task")
         return dot.join(parts)
 
     def _figure(self, spec: ChartSpec) -> Figure:
@@ -203,8 +211,11 @@ class LineChart(LineWise, can_focus=True):
         parts: list[Content | tuple[str, str]] = [(self.heading, "bold")]
         several = len(self.figure.curves) > 1
         cursor = self.cursor
+        room = (self.size.width or 80) - 2 - len(self.heading)
         if cursor is not None:
-            parts.append((f"  {self._place(cursor)}", "$accent"))
+            place = f"  {self._place(cursor)}"
+            room -= len(place)
+            parts.append((place, "$accent"))
         for number, curve in enumerate(self.figure.curves):
             if cursor is None:
                 text = readout(curve, self.smoothing, self.glyphs)
@@ -213,7 +224,11 @@ class LineChart(LineWise, can_focus=True):
             else:
                 text = value_at(curve, cursor, self.smoothing)
             if text and curve.is_read_out:
-                label = f"{curve.label} " if several and (number or self.figure.compares) else ""
+                is_named = number or self.figure.compares or self.spec.names_all
+                label = f"{curve.label} " if several and is_named else ""
+                room -= len(label) + len(text) + 2
+                if number and room < 0:
+                    break
                 parts.append((f"  {label}{text}", f"${series_role(number)}"))
         return Content.assemble(*parts)
 

@@ -1,4 +1,4 @@
-"""All charts together: which one is the current, and the part of the axis that they share."""
+"""All charts together: which are seen, which is the current one, and the axis that they share."""
 
 import asyncio
 from dataclasses import replace
@@ -34,7 +34,10 @@ class ChartGrid(Container):
         self.charts = [LineChart(spec, glyphs, history) for spec in specs]
         self.smoothing = SMOOTHINGS[2]
         self.view = Viewport()
+        self._state = RunState()
         self._current = 0
+        self._first = 0
+        """The first of those that are seen."""
 
     def compose(self) -> ComposeResult:
         yield from self.charts
@@ -44,16 +47,28 @@ class ChartGrid(Container):
         self.run_worker(self._keep_reading(), group="history", name="history")
 
     def show(self, state: RunState) -> None:
+        self._state = state
         self.history.follow(state.step)
-        for chart in self.charts:
+        self._mark()
+        for chart in self.seen:
             chart.show(state)
+
+    @property
+    def seen(self) -> list[LineChart]:
+        """As many as the grid has places."""
+        return self.charts[self._first : self._first + self._places]
+
+    @property
+    def _places(self) -> int:
+        columns = 3 if self.screen.has_class("-broad") else 2
+        return columns * (3 if self.screen.has_class("-high") else 2)
 
     async def _keep_reading(self) -> None:
         while True:
             names = dict.fromkeys(name for chart in self.charts for name in chart.spec.metrics)
             found = await asyncio.to_thread(self.history.read, tuple(names))
             if self.history.take(found):
-                for chart in self.charts:
+                for chart in self.seen:
                     chart.show_again()
             await asyncio.sleep(self.history.read_s)
 
@@ -76,8 +91,19 @@ class ChartGrid(Container):
         self.current.focus()
 
     def _mark(self) -> None:
+        """Turn to the page with the current chart; the last page is full too."""
+        places, number = self._places, len(self.charts)
+        last = max(0, number - places)
+        if not self._first <= self._current < self._first + places or self._first > last:
+            self._first = min(self._current // places * places, last)
+        seen = self.seen
         for chart in self.charts:
-            chart.set_class(chart is self.current, "-current")
+            is_current = chart is self.current
+            chart.set_class(is_current, "-current")
+            chart.count_as(f"{self._current + 1}/{number}" if is_current else "")
+            if chart in seen and not chart.has_class("-shown"):
+                chart.show(self._state)
+            chart.set_class(chart in seen, "-shown")
 
     # How they are drawn --------------------------------------------------------------------------
 

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from backend.forecast import memory_full_s
 from backend.state import RunState
-from model.ssl.tasks import OPEN_TASKS, TaskName
+from model.ssl.tasks import OPEN_TASKS, TASKS, TaskName
+from tui import format as fmt
 from tui.history import History, Track
 from tui.panes.chart import ChartSpec
 from tui.plot import Curve, Figure, Mark, MarkKind
@@ -61,10 +63,13 @@ def _placed(
 def _waiting_text(state: RunState) -> str:
     if state.trainer is not None and state.trainer.waiting:
         return "training waits"  # The line of the pipeline, or of the summary, says for what.
-    return "training has not begun"
+    return "not reported by this run" if state.step else "training has not begun"
 
 
-def _metrics(id: str, title: str, curves: tuple[tuple[str, str, bool], ...]) -> ChartSpec:
+def _metrics(
+    id: str, title: str, curves: tuple[tuple[str, str, bool], ...], *, names_all: bool = False
+) -> ChartSpec:
+    """Curves of the run's history, each with its metric, its label, and whether it is a share."""
     names = tuple(name for name, _, _ in curves)
 
     def inputs(state: RunState, history: History) -> tuple[object, ...]:
@@ -86,13 +91,7 @@ def _metrics(id: str, title: str, curves: tuple[tuple[str, str, bool], ...]) -> 
         empty = _waiting_text(state)
         return Figure(curves=tuple(found), marks=marks, x_unit=axis, empty=empty)
 
-    return ChartSpec(id, lambda state: title, inputs, figure, names)
-
-
-def _plain(title: str, metric: str) -> ChartSpec:
-    """One reading as it is, in the place of the memory."""
-    spec = _metrics("memory", title, ((metric, title.split()[-1], False),))
-    return replace(spec, can_log=False, can_smooth=False)
+    return ChartSpec(id, lambda state: title, inputs, figure, names, names_all=names_all)
 
 
 def _task(task: TaskName, title: str) -> ChartSpec:
@@ -102,7 +101,10 @@ def _task(task: TaskName, title: str) -> ChartSpec:
 
 
 def _memory_title(state: RunState) -> str:
-    return "memory (RSS) GiB" if state.memory_total_mib is None else "device memory GiB"
+    if state.memory_total_mib is None:
+        return "memory (RSS) GiB"
+    full_s = memory_full_s(state)
+    return "device memory GiB" + ("" if full_s is None else f", full in {fmt.duration(full_s)}")
 
 
 def _memory(state: RunState, history: History, axis: Axis) -> Figure:
@@ -132,10 +134,20 @@ CHARTS: tuple[ChartSpec, ...] = (
         _memory,
         can_log=False,
         can_smooth=False,
-        others=(
-            _plain("learning rate", "learning_rate"),
-            _plain("gradient norm", "grad_norm"),
-        ),
-        turns_to="rate, gradient",
+    ),
+    _metrics("gradient", "gradient norm", (("grad_norm", "norm", False),)),
+    _metrics("rate", "learning rate", (("learning_rate", "rate", False),)),
+    _metrics("speed", "training, samples/s", (("samples_per_s", "samples/s", False),)),
+    _metrics(
+        "agreement",
+        "policy to search",
+        (("policy_kl", "KL", False), ("policy_top1", "top-1", True)),
+        names_all=True,
+    ),
+    _metrics(
+        "tasks",
+        "all tasks, F1",
+        tuple((f"{task.name}_f1", task.name, True) for task in TASKS),
+        names_all=True,
     ),
 )
