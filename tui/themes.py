@@ -1,6 +1,7 @@
 """Two themes of our own on the Okabe-Ito hues; every other Textual theme gets the same names.
 
-`good`, `attention` and `bad` differ in lightness and never stand without a sign and a word.
+`cursor` lies behind the row that the keys move. `good`, `attention` and `bad` differ in lightness
+and never stand without a sign and a word.
 """
 
 from typing import Final
@@ -21,10 +22,11 @@ _DARK: Final = {
     "best": "#e69f00",
     "muted": "#8b99a8",
     "line": "#34414f",
+    "cursor": "#22303d",
 }
 _LIGHT: Final = {
     "series-1": "#005f99",
-    "series-2": "#9a5a00",
+    "series-2": "#8a5000",
     "series-3": "#99406f",
     "series-4": "#00694c",
     "series-5": "#7a5c00",
@@ -32,10 +34,11 @@ _LIGHT: Final = {
     "raw": "#a9c3d6",
     "good": "#00694c",
     "attention": "#7a5c00",
-    "bad": "#b04400",
-    "best": "#9a5a00",
+    "bad": "#a84100",
+    "best": "#8a5000",
     "muted": "#56626e",
     "line": "#b9c2cc",
+    "cursor": "#d6e3ee",
 }
 
 DARK: Final = Theme(
@@ -59,7 +62,7 @@ LIGHT: Final = Theme(
     secondary="#99406f",
     accent="#005f99",
     warning="#7a5c00",
-    error="#b04400",
+    error="#a84100",
     success="#00694c",
     foreground="#1b232c",
     background="#fbfcfd",

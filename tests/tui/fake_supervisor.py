@@ -58,6 +58,11 @@ class FakeSupervisor:
         for writer in self._writers:
             writer.write(line)
 
+    async def drained(self) -> None:
+        """Until every client has taken most of what was sent."""
+        for writer in tuple(self._writers):
+            await writer.drain()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(encode(Hello(protocol=self.protocol, seq=self.seq, state=self.state)))
         self._writers.add(writer)

@@ -54,12 +54,22 @@ async def test_a_running_match_shows_score_pairs_and_how_far_its_test_is(rich: R
         check_golden("match-120x40", plain(app).text)
 
 
-async def test_the_ascii_dashboard_looks_as_it_did_and_is_ascii(rich: RunState) -> None:
-    async with screen(FakeLink(rich), ascii=True) as (app, _):
+OTHER_SIZES = (
+    (120, 40),
+    pytest.param((80, 24), marks=pytest.mark.slow),
+    pytest.param((200, 60), marks=pytest.mark.slow),
+)
+
+
+@pytest.mark.parametrize("size", OTHER_SIZES, ids=str)
+async def test_the_ascii_dashboard_looks_as_it_did_and_is_ascii(
+    rich: RunState, size: tuple[int, int]
+) -> None:
+    async with screen(FakeLink(rich), size, ascii=True) as (app, _):
         text = plain(app).text
-        check_golden("dashboard-120x40-ascii", text)
+        check_golden(f"dashboard-{size[0]}x{size[1]}-ascii", text)
         # Textual draws the thumb of a scrollbar itself, in blocks.
-        assert "".join(text.split("\n")).strip("▁▂▃▄▅▆▇█ ").isascii()
+        assert {char for char in text if not char.isascii()} <= set("▁▂▃▄▅▆▇█")
 
 
 async def test_the_end_of_a_run_is_shown_with_its_cycles() -> None:
@@ -337,10 +347,15 @@ def _no_color(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_no_color")
-@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=str)
+@pytest.mark.parametrize(
+    "size",
+    [(120, 40), (80, 24), pytest.param((200, 60), marks=pytest.mark.slow)],
+    ids=str,
+)
 async def test_it_works_without_colour(rich: RunState, size: tuple[int, int]) -> None:
     async with screen(FakeLink(rich), size) as (app, pilot):
         assert app.no_color
+        check_golden(f"dashboard-{size[0]}x{size[1]}-no-color", plain(app).text)
         for key in ("2", "4", "5", "6", "z", "question_mark", "escape", "z", "3"):
             await pilot.press(key)
         await draw(app, pilot)

@@ -33,5 +33,12 @@ def test_text_stands_out_from_the_background_and_from_the_bars(
         assert contrast(text, ground) >= 4.5
 
 
+@pytest.mark.parametrize("theme", [themes.DARK, themes.LIGHT], ids=lambda t: t.name)
+def test_the_row_under_the_cursor_can_be_read(theme: themes.Theme) -> None:
+    for name in ("foreground", "good", "attention", "bad", "best", "muted", "accent"):
+        text = theme.variables.get(name) or getattr(theme, name)
+        assert contrast(text, theme.variables["cursor"]) >= 4.5, name
+
+
 def test_both_themes_have_the_same_variables() -> None:
     assert themes.DARK.variables.keys() == themes.LIGHT.variables.keys()
