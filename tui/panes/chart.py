@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -17,7 +18,7 @@ from tui import format as fmt
 from tui.glyphs import Glyphs
 from tui.history import History
 from tui.panes.quiet import LineWise, Titles
-from tui.plot import ROLES, Curve, Figure, PlotStyle, plot, series_role, x_window
+from tui.plot import ROLES, Curve, Figure, PlotStyle, Role, plot, series_role, x_window
 from tui.raster import Floats
 from tui.viewport import Axis, Viewport
 
@@ -75,6 +76,7 @@ class LineChart(LineWise, can_focus=True):
         self._inputs: tuple[object, ...] | None = None
         self._state = RunState()
         self._strips: list[Strip] = []
+        self._styles: dict[Role, Style] | None = None
         self._drawn_size = (-1, -1)
         self._titles = Titles(self)
         self._left, self._columns = 0, 1
@@ -205,6 +207,7 @@ class LineChart(LineWise, can_focus=True):
 
     def notify_style_update(self) -> None:
         self._drawn_size = (-1, -1)
+        self._styles = None
         super().notify_style_update()
 
     def _title(self) -> Content:
@@ -252,7 +255,10 @@ class LineChart(LineWise, can_focus=True):
                 view=self.view,
                 cursor=self.cursor,
             )
-            styles = {role: self.get_component_rich_style(f"chart--{role}") for role in ROLES}
+            styles = self._styles
+            if styles is None:  # Looked up once a theme: it was a tenth of the screen's time.
+                styles = {r: self.get_component_rich_style(f"chart--{r}") for r in ROLES}
+                self._styles = styles
             drawn = plot(self.figure, width, height, style)
             self._left, self._columns = drawn.left, drawn.columns
             self._strips = [
