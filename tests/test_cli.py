@@ -54,7 +54,7 @@ FLAGS = {
     ],
     "matrix0 model": ["--json", "--preset"],
     "matrix0 overfit": ["--batch", "--json", "--preset", "--run", "--set", "--steps"],
-    "matrix0 play": ["--clock", "--engine", "--network", "--run"],
+    "matrix0 play": ["--ascii", "--clock", "--engine", "--network", "--run"],
     "matrix0 perft": ["--divide", "DEPTH", "FEN"],
     "matrix0 profile": ["--batch", "--json", "--preset", "--run", "--set", "--steps", "--trace"],
     "matrix0 promote": ["--reason", "--run", "NAME"],
@@ -79,9 +79,9 @@ FLAGS = {
     "matrix0 visit": ["--read-only", "--refresh", "--run"],
     "matrix0 worker": ["--run", "--worker", "ROLE"],
     "matrix0-tui": [
-        *("--compare", "--config", "--cycles", "--detach-after-start", "--json", "--list"),
-        *("--no-ui", "--port", "--preset", "--read-only", "--refresh", "--replay", "--run"),
-        *("--serve", "--set", "[DIR]…"),
+        *("--ascii", "--compare", "--config", "--cycles", "--detach-after-start", "--json"),
+        *("--list", "--no-ui", "--port", "--preset", "--read-only", "--refresh", "--replay"),
+        *("--run", "--serve", "--set", "[DIR]…"),
     ],
     "matrix0-uci": ["--network"],
 }

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,6 +12,7 @@ from matrix0.commands.options import (
     PresetOption,
     SetOption,
     echo,
+    has_ascii_alone,
     measured_settings,
     say,
 )
@@ -102,7 +102,6 @@ def _curve(found: "RangeTest") -> list[str]:
     figure = Figure(
         curves=(Curve("loss", rates, np.array(found.smoothed)),), marks=marks, x_unit="rate"
     )
-    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    style = PlotStyle(glyphs=ASCII if ascii_only else UNICODE, smoothing=0.0)
+    style = PlotStyle(glyphs=ASCII if has_ascii_alone() else UNICODE, smoothing=0.0)
     rows = plot(figure, min(Console().width, MAX_WIDTH), HEIGHT, style).rows
     return ["".join(text for text, _ in row).rstrip() for row in rows]

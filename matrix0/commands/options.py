@@ -1,5 +1,6 @@
 """What several commands share, so that it means and says the same everywhere."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -32,6 +33,15 @@ ReasonOption = Annotated[
     str, typer.Option("--reason", help="Why; it is kept in the run's journal.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Output for machines.")]
+AsciiOption = Annotated[
+    bool,
+    typer.Option("--ascii", help="Draw with ASCII alone, as where the terminal knows no Unicode."),
+]
+
+
+def has_ascii_alone() -> bool:
+    """Whether the encoding of the output says that it knows no other signs."""
+    return "utf" not in (sys.stdout.encoding or "").lower()
 
 
 def asked_settings(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from backend.errors import ConfigError
+from matrix0.commands.options import AsciiOption, has_ascii_alone
 from matrix0.commands.screen import UsageError
 
 
@@ -35,6 +36,7 @@ def play(
             "--clock", help="Minutes and seconds added after a move, as in 5+3.", show_default=False
         ),
     ] = None,
+    ascii: AsciiOption = False,
 ) -> None:
     """Play chess here: click, type moves, or use the arrows; ? shows all keys."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -50,10 +52,9 @@ def play(
     directory = None if run is None else RunDirectory(run)
     if directory is not None and not directory.exists:
         raise ConfigError(f"{directory.path}: there is no run; matrix0-tui begins one")
-    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
     watcher = None if network is None else named(network, directory)
     opponent = named(engine, directory) if engine else watcher or opponents(directory)[0]
-    glyphs = ASCII if ascii_only else UNICODE
+    glyphs = ASCII if ascii or has_ascii_alone() else UNICODE
     control = None if clock is None else parse_time_control(clock)
     screen = new_play(directory, glyphs, opponent, watcher, control)
     raise typer.Exit(PlayApp(screen).run() or 0)

@@ -11,12 +11,14 @@ import typer
 from backend.errors import ExitCode, Matrix0Error, RunDirectoryError
 from matrix0.commands.options import (
     FIRST_PRESET,
+    AsciiOption,
     ConfigOption,
     JsonOption,
     PresetOption,
     SetOption,
     asked_settings,
     echo,
+    has_ascii_alone,
     say,
     say_differences,
 )
@@ -91,6 +93,7 @@ def control_centre(
             show_default=False,
         ),
     ] = None,
+    ascii: AsciiOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a chess network and watch it learn.
@@ -124,11 +127,12 @@ def control_centre(
         raise UsageError("--read-only starts nothing and changes nothing: it goes with --run alone")
     if not (no_ui or serve or detach) and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the control centre needs a terminal; without one use --no-ui")
+    ascii = ascii or has_ascii_alone()
 
     if compare:
-        raise typer.Exit(_compare(paths))
+        raise typer.Exit(_compare(paths, ascii))
     if replay is not None:
-        raise typer.Exit(_replay(replay))
+        raise typer.Exit(_replay(replay, ascii))
 
     from backend.rundir import RunDirectory
 
@@ -141,7 +145,7 @@ def control_centre(
 
     drawn = pace(refresh_s, os.environ)
     if read_only:
-        raise typer.Exit(_watch(directory, drawn))
+        raise typer.Exit(_watch(directory, drawn, ascii))
     config, preset = asked_settings(directory, preset, file, overrides or [])
     if no_ui:
         from backend.headless import run_headless
@@ -167,13 +171,11 @@ def control_centre(
     if holder is not None:
         if cycles:
             say(f"{directory.path} is already at work: --cycles {cycles} changes nothing")
-        raise typer.Exit(
-            run_app(directory.path, ascii=_is_ascii_only(), pace=drawn, keys=config.keys)
-        )
+        raise typer.Exit(run_app(directory.path, ascii=ascii, pace=drawn, keys=config.keys))
     supervisor = start_detached(directory, cycles=cycles)
     code = run_app(
         directory.path,
-        ascii=_is_ascii_only(),
+        ascii=ascii,
         pace=drawn,
         supervisor_exit=supervisor.poll,
         keys=config.keys,
@@ -219,12 +221,12 @@ def _start_and_leave(directory: "RunDirectory", cycles: int) -> None:
     raise typer.Exit(supervisor.wait())
 
 
-def _watch(directory: "RunDirectory", drawn: "Pace") -> int:
+def _watch(directory: "RunDirectory", drawn: "Pace", ascii: bool) -> int:
     """The screen on a run at work, without a way to give orders."""
     from tui.app import run_app
 
     _require_supervisor(directory, "--read-only")
-    return run_app(directory.path, ascii=_is_ascii_only(), read_only=True, pace=drawn)
+    return run_app(directory.path, ascii=ascii, read_only=True, pace=drawn)
 
 
 def _serve(directory: "RunDirectory", port: int, read_only: bool, refresh_s: float | None) -> None:
@@ -266,7 +268,7 @@ def _require_supervisor(directory: "RunDirectory", flag: str) -> None:
         raise holder.refusal(directory.path)
 
 
-def _compare(paths: list[Path]) -> int:
+def _compare(paths: list[Path], ascii: bool) -> int:
     """The compare screen: on the runs that are given, or on a folder of runs to choose from."""
     from backend.compare.table import LETTERS
     from backend.rundir import RunDirectory
@@ -277,17 +279,17 @@ def _compare(paths: list[Path]) -> int:
         folder = runs[0].path if runs else Path("runs").absolute()
         if not folder.is_dir():
             raise RunDirectoryError(f"{folder}: there is no such directory of runs")
-        return run_compare(folder, (), ascii=_is_ascii_only())
+        return run_compare(folder, (), ascii=ascii)
     for run in runs:
         if not run.exists:
             raise RunDirectoryError(f"{run.path}: there is no such run")
     if len(runs) > len(LETTERS):
         raise UsageError(f"at most {len(LETTERS)} runs are compared at once, not {len(runs)}")
     chosen = [run.path for run in runs]
-    return run_compare(chosen[0].parent, chosen, ascii=_is_ascii_only())
+    return run_compare(chosen[0].parent, chosen, ascii=ascii)
 
 
-def _replay(path: Path) -> int:
+def _replay(path: Path, ascii: bool) -> int:
     """The dashboard of a run of the past."""
     from backend.rundir import RunDirectory
     from tui.app import run_replay
@@ -297,8 +299,4 @@ def _replay(path: Path) -> int:
         raise RunDirectoryError(f"{run.path}: there is no such run")
     if not run.database.exists():
         raise RunDirectoryError(f"{run.path}: no database, so nothing to replay: never at work")
-    return run_replay(run.path, ascii=_is_ascii_only())
-
-
-def _is_ascii_only() -> bool:
-    return "utf" not in (sys.stdout.encoding or "").lower()
+    return run_replay(run.path, ascii=ascii)
