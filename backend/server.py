@@ -25,7 +25,8 @@ from backend.errors import RunDirectoryError, WorkerError
 from backend.ledger import Ledger, Listener
 from backend.peer import Pace, peer_uid
 from backend.rundir import RunDirectory
-from backend.wire import PROTOCOL, Hello, Reply, ServerMessage, clean, decode_request, encode
+from backend.text import clean
+from backend.wire import PROTOCOL, Hello, Reply, ServerMessage, decode_request, encode
 
 REQUEST_LIMIT: Final = 64 * 1024
 SLOW_CLIENT_S: Final = 5.0
