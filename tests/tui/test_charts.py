@@ -87,6 +87,19 @@ async def test_more_charts_than_places_are_turned_over_page_by_page(rich: RunSta
         assert seen() == ["policy-loss", "value-loss", "ssl-task", "memory"]
 
 
+async def test_keys_that_come_faster_than_drawing_are_all_counted(rich: RunState) -> None:
+    async with screen(FakeLink(rich)) as (app, pilot):
+        for _ in range(9):
+            app.action_act("next-chart")  # Nothing is drawn between them.
+        await draw(app, pilot)
+        assert grid(app).current.id == "policy-loss"
+        for _ in range(5):
+            app.action_act("next-chart")
+        await draw(app, pilot)
+        assert app.screen.focused is grid(app).current
+        assert grid(app).current.id == "rate"
+
+
 async def test_a_click_puts_the_cursor_a_double_click_maximises_and_the_wheel_zooms(
     rich: RunState,
 ) -> None:

@@ -210,11 +210,15 @@ class LineChart(LineWise, can_focus=True):
         self._styles = None
         super().notify_style_update()
 
+    def on_resize(self) -> None:
+        self._titles.put(self._title(), self.how)
+
     def _title(self) -> Content:
+        """What it is and as many read-outs as there is room for."""
         parts: list[Content | tuple[str, str]] = [(self.heading, "bold")]
         several = len(self.figure.curves) > 1
         cursor = self.cursor
-        room = (self.size.width or 80) - 2 - len(self.heading)
+        room = (self.size.width or 80) - 4 - len(self.heading)
         if cursor is not None:
             place = f"  {self._place(cursor)}"
             room -= len(place)

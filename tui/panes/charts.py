@@ -8,6 +8,7 @@ import numpy as np
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.events import DescendantFocus
 from textual.message import Message
 
 from backend.state import RunState
@@ -78,17 +79,19 @@ class ChartGrid(Container):
     def current(self) -> LineChart:
         return self.charts[self._current]
 
-    def take_focused(self) -> None:
-        """The chart with the focus becomes the current one, if one has it."""
-        if isinstance(self.screen.focused, LineChart):
-            self._current = self.charts.index(self.screen.focused)
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        if isinstance(event.widget, LineChart) and event.widget is not self.current:
+            self._current = self.charts.index(event.widget)
             self._mark()
 
     def step(self, by: int) -> None:
-        self.take_focused()
         self._current = (self._current + by) % len(self.charts)
         self._mark()
-        self.current.focus()
+        self.focus_current()
+
+    def focus_current(self) -> None:
+        """Once it is seen, as what is hidden takes none; by then another may be the current one."""
+        self.call_after_refresh(lambda: self.current.focus())
 
     def _mark(self) -> None:
         """Turn to the page with the current chart; the last page is full too."""

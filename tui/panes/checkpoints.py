@@ -13,9 +13,9 @@ COLUMNS = (
     Column("step", "step", 8, "right"),
     Column("policy", "policy", 7, "right"),
     Column("value", "value", 7, "right"),
-    Column("elo", "Elo (95%)", 13, "right"),
-    Column("size", "size", 7, "right"),
-    Column("tag", "tag", 15),
+    Column("elo", "Elo (95%)", 12, "right"),
+    Column("size", "size", 6, "right"),
+    Column("tag", "tag", 16),
 )
 
 

@@ -138,7 +138,7 @@ class Dashboard(Screen[None]):
         self.pane = "charts"
         self._mark_pane()
         self.toggle_class("-zoomed")
-        self.charts.current.focus()
+        self.charts.focus_current()
         self.app.refresh_bindings()
 
     def sideways(self, by: int) -> None:
