@@ -2,7 +2,7 @@
 
 import struct
 import sys
-from typing import Final, overload
+from typing import Final
 
 import chess
 import chess.syzygy
@@ -23,10 +23,6 @@ class Tables(chess.syzygy.Tablebase):
         super().__init__()
         self._told: set[str] = set()
 
-    @overload
-    def get_wdl(self, board: chess.Board) -> int | None: ...
-    @overload
-    def get_wdl(self, board: chess.Board, default: int) -> int: ...
     def get_wdl(self, board: chess.Board, default: int | None = None) -> int | None:
         try:
             return super().get_wdl(board)
@@ -34,10 +30,6 @@ class Tables(chess.syzygy.Tablebase):
             self._tell(error)
             return default
 
-    @overload
-    def get_dtz(self, board: chess.Board) -> int | None: ...
-    @overload
-    def get_dtz(self, board: chess.Board, default: int) -> int: ...
     def get_dtz(self, board: chess.Board, default: int | None = None) -> int | None:
         try:
             return super().get_dtz(board)

@@ -34,7 +34,7 @@ def clean(text: str, limit: int = 2000) -> str:
 def cleaned(value: T) -> T:
     """The same message with every text in it cleaned, however deep; often the very same object."""
     new = _cleaned(value)
-    return value if new is None else new  # type: ignore[no-any-return]
+    return value if new is None else new
 
 
 def _cleaned(value: Any) -> Any:
@@ -82,4 +82,4 @@ class CleanStream:
 
 def clean_standard_streams() -> None:
     """What this process prints, tracebacks and warnings included, is clean from now on."""
-    sys.stdout, sys.stderr = CleanStream(sys.stdout), CleanStream(sys.stderr)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = CleanStream(sys.stdout), CleanStream(sys.stderr)

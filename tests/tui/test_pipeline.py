@@ -80,3 +80,11 @@ def test_stations_say_when_they_will_be_done() -> None:
     late = replace(match, match=replace(match.match, played=300))
     assert "300/400" in seen(late)
     assert " 20s left ─▸" in seen(late)
+
+
+def test_self_play_leaves_its_games_out_before_its_speed_is_cut() -> None:
+    state = rich_state()
+    lines = [seen(state, width) for width in range(110, 200)]
+    assert any("self-play 53 pos/s" in line for line in lines)
+    for line in lines:
+        assert "self-play 736 games 53 pos/s" in line or "self-play 53 pos/s" in line, line

@@ -43,6 +43,8 @@ def pipeline(state: RunState, now: float, width: int, glyphs: Glyphs) -> Content
     for number, more in ((2, _left(state, now, glyphs)), (0, _about_searches(state, now, glyphs))):
         if _length(stations) + len(more) <= room:  # Half of it would say nothing.
             stations[number] = (stations[number][0] + more, stations[number][1])
+    if _length(stations) > room:
+        stations[0] = _selfplay(state, now, glyphs, brief=True)
     over = _length(stations) - room
     if over > 0:
         longest = max(range(4), key=lambda i: len(stations[i][0]))
@@ -63,12 +65,16 @@ def _length(stations: Sequence[tuple[str, str]]) -> int:
     return sum(len(text) for text, _ in stations)
 
 
-def _selfplay(state: RunState, now: float, glyphs: Glyphs) -> tuple[str, str]:
+def _selfplay(
+    state: RunState, now: float, glyphs: Glyphs, *, brief: bool = False
+) -> tuple[str, str]:
     speed = state.positions_per_s
-    text = f"self-play {fmt.short(state.totals.games)} games"
+    games = f"{fmt.short(state.totals.games)} games"
     if speed and state.phase == "running":
-        return f"{text} {fmt.short(speed)} pos/s", ACTIVE
+        parts = ["self-play", *([] if brief else [games]), f"{fmt.short(speed)} pos/s"]
+        return " ".join(parts), ACTIVE
     distance, halt = _halt(state, "selfplay", now, glyphs)
+    text = f"self-play {games}"
     return (f"{text} {halt}" if distance > AT_WORK else text), IDLE
 
 

@@ -133,8 +133,6 @@ class Dashboard(Screen[None]):
 
     @on(ChartGrid.Maximise)
     def toggle_zoom(self) -> None:
-        if not self.is_zoomed:
-            self.charts.take_focused()
         self.pane = "charts"
         self._mark_pane()
         self.toggle_class("-zoomed")

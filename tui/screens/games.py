@@ -140,6 +140,9 @@ class GamesScreen(Screen[None]):
     def _open(self, id: str) -> None:
         if id in self.shown and (self.replay is None or self.replay.entry.id != id):
             self._wanted = id
+            if self.replay is None:
+                self.fault = "opening the game"
+                self._draw()
             self.run_worker(self._load(self.shown[id]), group="replay", exclusive=True)
 
     async def _load(self, game: StoredGame) -> None:
@@ -177,7 +180,8 @@ class GamesScreen(Screen[None]):
         points = [(ply + 1.0, value) for ply, value in enumerate(values) if value is not None]
         data = np.array(points, np.float64).reshape(-1, 2)
         curves = (Curve("value", data[:, 0], data[:, 1]),) if points else ()
-        return Figure(curves=curves, x_unit="ply", empty="no values are stored with this game")
+        empty = "" if self.replay is None else "no values are stored with this game"
+        return Figure(curves=curves, x_unit="ply", empty=empty)
 
     # What keys do --------------------------------------------------------------------------------
 
