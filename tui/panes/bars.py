@@ -141,11 +141,12 @@ METRICS = (
 def summary(state: RunState, now: float, width: int, glyphs: Glyphs) -> Content:
     first: list[tuple[str, str]] = []
     room = width
+    cells = 8 if width >= 100 else 5
     for label, name in METRICS:
         value = state.latest(name)
         if value is None:
             continue
-        shape = fmt.spark([y for _, y in state.metrics[name]][-400:], 8, glyphs)
+        shape = fmt.spark([y for _, y in state.metrics[name]][-400:], cells, glyphs)
         room -= len(label) + len(fmt.loss(value)) + len(shape) + 4
         if room >= 0:
             first += [(f" {label} ", "$muted"), (fmt.loss(value), ""), (f" {shape} ", "$series-1")]
