@@ -9,7 +9,7 @@ from backend.settings import setting_text
 
 
 def settings_in_words(config: Config) -> dict[str, str]:
-    """Every setting, `table.key` or `key`, with its value as in config.toml."""
+    """Every setting of the run, `table.key` or `key`, with its value as in config.toml."""
     found: dict[str, str] = {}
     for table in fields(config):
         value = getattr(config, table.name)
@@ -17,7 +17,7 @@ def settings_in_words(config: Config) -> dict[str, str]:
             for key in fields(value):
                 name = f"{table.name}.{key.name}"
                 found[name] = setting_text(getattr(value, key.name))
-        else:
+        elif not isinstance(value, Mapping):  # Such are keys of the screen: they train nothing.
             found[table.name] = setting_text(value)
     return found
 
