@@ -46,6 +46,8 @@ class Listener:
         self.is_cut_off = False
 
     def offer(self, happened: Happened) -> None:
+        if self.is_cut_off:
+            return
         if type(happened.event) in TELEMETRY and self._queue.qsize() >= MAX_TELEMETRY:
             self.dropped += 1
         elif self._queue.qsize() >= MAX_WAITING:
