@@ -1,6 +1,8 @@
 """The evaluator plays what it is told, and no more than the gate's test needs."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -20,6 +22,9 @@ CONFIG = build_config(
         "evaluation.parallel_games=6",
     ],
 )
+
+
+T = TypeVar("T")
 
 
 class Desk:
@@ -42,6 +47,9 @@ class Desk:
 
     def wait(self, timeout: float) -> WorkerCommand | None:
         return self._orders.pop(0)
+
+    def until_there_is_room(self, path: Path, write: Callable[[], T]) -> T:
+        return write()
 
     def of(self, kind: type[Event]) -> list[Event]:
         return [event for event in self.said if isinstance(event, kind)]
