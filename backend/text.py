@@ -31,6 +31,11 @@ def clean(text: str, limit: int = 2000) -> str:
     return text if text.isprintable() else text.translate(_CLEAN)
 
 
+def one_line(text: str, limit: int = 2000) -> str:
+    """The same without line ends."""
+    return " ".join(clean(text, limit).splitlines())
+
+
 def cleaned(value: T) -> T:
     """The same message with every text in it cleaned, however deep; often the very same object."""
     new = _cleaned(value)

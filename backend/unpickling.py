@@ -9,6 +9,7 @@ and what it leaves is read again as safetensors, which can hold nothing but numb
 
 import json
 import resource
+import struct
 import sys
 import warnings
 from collections.abc import Mapping
@@ -37,7 +38,8 @@ _UNREADABLE: Final = (
     LookupError,
     TypeError,
     AttributeError,
-    OverflowError,
+    ArithmeticError,
+    struct.error,
     MemoryError,
     RecursionError,
     AssertionError,

@@ -1,7 +1,7 @@
 """JSON lines: how events and commands cross a process boundary, with versions and size limits."""
 
 import re
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -10,7 +10,7 @@ from backend.errors import WorkerError
 from backend.events import Event
 from backend.state import RunState
 from backend.text import clean as clean
-from backend.text import cleaned
+from backend.text import cleaned, one_line
 
 PROTOCOL: Final = 1
 """Version of everything in this file; the first line a server sends carries it."""
@@ -65,6 +65,10 @@ _SUSPECT: Final = re.compile(
 )
 """A line without any of this has no control character in its texts."""
 
+MAX_NUMBER: Final = 2**53
+"""Whole numbers are smaller, so that floats and SQLite hold them too."""
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{16}")
+
 _encoder = msgspec.json.Encoder()
 _event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _worker_decoder: msgspec.json.Decoder[WorkerCommand] = msgspec.json.Decoder(WorkerCommand)
@@ -81,29 +85,57 @@ def decode_event(line: bytes) -> Event:
     try:
         message = _event_decoder.decode(line)
     except _UNREADABLE as error:
-        raise WorkerError(f"not an event: {error}: {line[:200]!r}") from error
-    return cleaned(message) if _SUSPECT.search(line) else message
+        raise _refusal("an event", error, line) from error
+    return _fit(message, line)
 
 
 def decode_worker_command(line: bytes) -> WorkerCommand:
     try:
         message = _worker_decoder.decode(line)
     except _UNREADABLE as error:
-        raise WorkerError(f"not a command: {error}: {line[:200]!r}") from error
-    return cleaned(message) if _SUSPECT.search(line) else message
+        raise _refusal("a command", error, line) from error
+    return _fit(message, line)
 
 
 def decode_request(line: bytes) -> Request:
     try:
         message = _request_decoder.decode(line)
     except _UNREADABLE as error:
-        raise WorkerError(f"not a request: {error}: {line[:200]!r}") from error
-    return cleaned(message) if _SUSPECT.search(line) else message
+        raise _refusal("a request", error, line) from error
+    return _fit(message, line)
 
 
 def decode_server_message(line: bytes) -> ServerMessage:
     try:
         message = _server_decoder.decode(line)
     except _UNREADABLE as error:
-        raise WorkerError(f"not a server message: {error}: {line[:200]!r}") from error
+        raise _refusal("a server message", error, line) from error
+    return _fit(message, line)
+
+
+def _refusal(wanted: str, error: Exception, line: bytes) -> WorkerError:
+    return WorkerError(f"not {wanted}: {one_line(str(error), 300)}: {line[:200]!r}")
+
+
+T = TypeVar("T")
+
+
+def _fit(message: T, line: bytes) -> T:
+    """The message with clean texts. WorkerError for a number that no database or curve holds."""
+    if _LONG_NUMBER.search(line) and not _holds_small_numbers(message):
+        raise WorkerError(f"not a message: a number out of range: {line[:200]!r}")
     return cleaned(message) if _SUSPECT.search(line) else message
+
+
+def _holds_small_numbers(value: object) -> bool:
+    match value:
+        case int():
+            return abs(value) < MAX_NUMBER
+        case msgspec.Struct():
+            return all(_holds_small_numbers(getattr(value, f)) for f in value.__struct_fields__)
+        case dict():
+            return all(map(_holds_small_numbers, (*value, *value.values())))
+        case list() | tuple() | frozenset():
+            return all(map(_holds_small_numbers, value))
+        case _:
+            return True

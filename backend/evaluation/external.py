@@ -133,13 +133,19 @@ class _Process:
     def start(self) -> str:
         """Start it if it does not run; returns what it calls itself."""
         if self._engine is None:
-            kind = self._leash.protocol(self._spec.word, self._spec.protocol)
-            engine = chess.engine.SimpleEngine.popen(
-                kind,
-                list(self._spec.command),
-                timeout=START_S,
-                **self._leash.popen_arguments(),
-            )
+            started: list[int] = []
+            kind = self._leash.protocol(self._spec.word, self._spec.protocol, started)
+            try:
+                engine = chess.engine.SimpleEngine.popen(
+                    kind,
+                    list(self._spec.command),
+                    timeout=START_S,
+                    **self._leash.popen_arguments(),
+                )
+            except (chess.engine.EngineError, OSError, TimeoutError):
+                for pid in started:
+                    kill(pid)
+                raise
             self._engine = engine
             try:
                 engine.configure(self._spec.options)

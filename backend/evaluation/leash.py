@@ -9,6 +9,7 @@
 It runs with the user's rights all the same: this keeps accidents small, and is no sandbox.
 """
 
+import asyncio
 import contextlib
 import os
 import re
@@ -31,6 +32,12 @@ MAX_LINE: Final = 1 << 20
 """Bytes without the end of a line."""
 MAX_FILES: Final = 256
 CPU_MARGIN_S: Final = 60
+
+_TRIPPED: Final = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError),
+    *(asyncio.InvalidStateError, chess.engine.EngineError),
+)
+"""What python-chess raises over lines that are no protocol: a quote without an end, no number."""
 
 _PASSED_ON: Final = (
     *("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH"),
@@ -56,14 +63,16 @@ class Leash:
         name = _UNFIT_FOR_A_NAME.sub("-", Path(word.partition(":")[0]).name.lower())[:48]
         return None if self.logs is None else self.logs / f"engine-{name}.log"
 
-    def protocol(self, word: str, kind: str) -> "type[Uci | XBoard]":
-        """The protocol, as a class to be made for each process."""
+    def protocol(self, word: str, kind: str, started: list[int]) -> "type[Uci | XBoard]":
+        """The protocol, as a class to be made for each process. It adds the process to `started`:
+        who cannot begin a talk with it has to `kill` it."""
         leash = self
         base = XBoard if kind == "xboard" else Uci
 
         class Leashed(base):  # type: ignore[valid-type, misc]
             def connection_made(self, transport: Any) -> None:
                 self.log = CappedLog(leash.log_of(word), leash.limits.engine_log_kib << 10)
+                started.append(transport.get_pid())
                 limit_process(transport.get_pid(), leash.limits)
                 super().connection_made(transport)
 
@@ -157,7 +166,11 @@ class Metered(chess.engine.Protocol):
         elif fd == 2:
             self.log.add(data)
         else:
-            super().pipe_data_received(fd, data)
+            try:
+                super().pipe_data_received(fd, data)
+            except _TRIPPED:  # The event loop would print it, with the engine's words, and go on.
+                assert self.transport is not None
+                kill(self.transport.get_pid())
 
 
 class Uci(Metered, chess.engine.UciProtocol):

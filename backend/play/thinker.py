@@ -164,7 +164,7 @@ class Thinker:
         await self.close()
         self._say(Busy(clean(f"starting {spec.command[0]}", 300)))
         leash = Leash()
-        kind = leash.protocol(spec.word, spec.protocol)
+        kind = leash.protocol(spec.word, spec.protocol, [])
         _, self._engine = await kind.popen(list(spec.command), **leash.popen_arguments())
         self._engine_word = spec.word
         try:

@@ -5,6 +5,7 @@ from typing import Final, Literal
 import msgspec
 
 from backend.errors import WorkerError
+from backend.text import one_line
 
 Kind = Literal["network", "baseline", "engine"]
 
@@ -103,11 +104,11 @@ def decode_order(line: bytes) -> Order:
     try:
         return _order_decoder.decode(line)
     except _UNREADABLE as error:
-        raise WorkerError(f"not an order: {error}: {line[:200]!r}") from error
+        raise WorkerError(f"not an order: {one_line(str(error), 300)}: {line[:200]!r}") from error
 
 
 def decode_answer(line: bytes) -> Answer:
     try:
         return _answer_decoder.decode(line)
     except _UNREADABLE as error:
-        raise WorkerError(f"not an answer: {error}: {line[:200]!r}") from error
+        raise WorkerError(f"not an answer: {one_line(str(error), 300)}: {line[:200]!r}") from error

@@ -218,18 +218,21 @@ def _engine_name(path: str) -> str:
     import chess.engine
 
     from backend.evaluation.engines import parse_engine
-    from backend.evaluation.leash import Leash
+    from backend.evaluation.leash import Leash, kill
 
+    started: list[int] = []
+    leash = Leash()
     try:
-        leash = Leash()
         with chess.engine.SimpleEngine.popen(
-            leash.protocol(path, "uci"),
+            leash.protocol(path, "uci", started),
             list(parse_engine(path).command),
             timeout=_ENGINE_S,
             **leash.popen_arguments(),
         ) as engine:
             return str(engine.id.get("name", "it has no name"))
     except (chess.engine.EngineError, OSError, TimeoutError) as error:
+        for pid in started:
+            kill(pid)
         return f"it does not answer ({error or type(error).__name__})"
 
 

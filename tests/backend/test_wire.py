@@ -28,6 +28,13 @@ NO_MESSAGES = {
     "endless nesting": b'{"type":"LogLine","more":' + b"[" * 30_000,
     "endless nesting in a request": b'{"type":"request","more":' + b"[" * 30_000,
     "endless nesting in an order": b'{"type":"Stop","more":' + b"[" * 30_000,
+    "a number that no float holds": b'{"type":"TrainingStep","step":'
+    + b"9" * 400
+    + b',"metrics":{"policy_loss":1}}',
+    "a number that no database holds": b'{"type":"request","id":1,"command":{"type":"RecordMatch",'
+    b'"result":{"match":"m","candidate":"a","opponent":"b","wins":9223372036854775808,"draws":0,'
+    b'"losses":0,"truncated":0,"pairs":[0,0,0,0,0],"elo":0,"elo_low":0,"elo_high":0,'
+    b'"simulations":1,"seconds":1}}}',
     "a number that is none": encode(TrainingStep(step=1, metrics={"loss": math.nan})),
 }
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from backend.config import LimitsConfig
+from backend.errors import ConfigError
 from backend.evaluation import external
 from backend.evaluation.engines import EngineSpec, parse_engine
 from backend.evaluation.external import ExternalPlayer
@@ -111,6 +112,22 @@ def test_stderr_is_kept_cleaned_and_secrets_are_not_passed_on(
     assert "SECRET" not in text
     assert "owned" in text
     assert all(c == "\n" or c.isprintable() or c == "\ufffd" for c in text)
+
+
+# python-chess closes its loop before it has seen the end of what it could not start.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_xboard_engine_that_stammers_is_ended_at_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    engine = tmp_path / "engine"
+    engine.write_text("#!/bin/sh\necho 'feature option=\"A -spin 1 x\x1b[2J'\nsleep 1000\n")
+    engine.chmod(0o755)
+    began = time.monotonic()
+    with pytest.raises(ConfigError, match="engine"):
+        ExternalPlayer(parse_engine(f"{engine}:nodes=5,protocol=xboard"), processes=1)
+    assert time.monotonic() - began < 10  # Not after the patience of a start.
+    assert capfd.readouterr().err == ""
+    assert not _left_behind()
 
 
 def test_a_log_is_cut_and_follows_no_link(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ readers of single lines have their own refusal, which their callers answer.
 
 from typing import Final
 
-from tests.fuzz import ours, theirs
+from backend.evaluation import leash
+from tests.fuzz import engines, ours, theirs
 from tests.fuzz.target import ROOT, Target, on_bytes, on_file, one_line, words
 
 TARGETS: Final = {
@@ -94,6 +95,7 @@ TARGETS: Final = {
             tokens=words("F32 I64 U8 BF16"),
             share=4,
         ),
+        Target(name="pickle", open=theirs.pickles, seeds=theirs.pickle_seeds, share=4),
         Target(
             name="manifest",
             open=ours.manifest_reader,
@@ -148,6 +150,22 @@ TARGETS: Final = {
             seeds=ours.message_seeds,
             tokens=words('"type": null {} [] "request" "event" "Polish" 1e400 \\ud800 \\u001b'),
             share=120,
+            longest=16_384,
+        ),
+        Target(
+            name="uci-engine",
+            open=engines.listener(leash.Uci),
+            seeds=lambda: engines.UCI,
+            tokens=words("info score cp mate wdl pv nodes bestmove (none) 0000 option type id"),
+            share=6,
+            longest=16_384,
+        ),
+        Target(
+            name="xboard-engine",
+            open=engines.listener(leash.XBoard),
+            seeds=lambda: engines.XBOARD,
+            tokens=words('feature done=0 move resign tellusererror Illegal Error M- -spin "" pong'),
+            share=6,
             longest=16_384,
         ),
         Target(

@@ -234,3 +234,33 @@ def polyglot(path: Path) -> object:
     from backend.evaluation.openings import book_openings
 
     return book_openings(path, 2, 3, 0)
+
+
+# Checkpoints of the earlier program ---------------------------------------------------------------
+
+
+@cache
+def pickle_seeds() -> tuple[bytes, ...]:
+    """In both of torch's formats."""
+    import torch
+
+    content = {"global_step": 3, "model_state_dict": {"a": torch.ones(2, 3), "b": torch.ones(1)}}
+    seeds = []
+    for is_zip in (True, False):
+        buffer = io.BytesIO()
+        torch.save(content, buffer, _use_new_zipfile_serialization=is_zip)
+        seeds.append(buffer.getvalue())
+    return tuple(seeds)
+
+
+@contextmanager
+def pickles(folder: Path) -> Iterator[Handler]:
+    """As the process does that reads them."""
+    from backend.unpickling import convert
+
+    def handle(data: bytes) -> object:
+        path = folder / "v2.pt"
+        path.write_bytes(data)
+        return convert(path, folder / "out.safetensors", raw=False, most_bytes=1 << 24)
+
+    yield handle

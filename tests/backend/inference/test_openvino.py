@@ -1,6 +1,10 @@
 """OpenVINO computes the same network: as torch in float32, close to it in fewer bits."""
 
+import os
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +32,8 @@ OPENVINO = [
     if candidate != FLOAT32
 ]
 """Those with fewer bits; which 16-bit type there is, if any, depends on the processor."""
+
+GUARD = Path(__file__).parents[2] / "no_network"
 
 
 def make(net: ChessNet, candidate: Candidate, batch: int = 32) -> Inference:
@@ -128,12 +134,29 @@ def test_an_answer_that_is_not_finite_is_refused() -> None:
 
 
 def test_nothing_is_reported_over_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    from openvino_telemetry import Telemetry
-
     def refuse(*_: object) -> None:
         raise AssertionError("somebody opens a connection")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(Telemetry, "__init__", refuse)
     positions = game_positions(400)[:3]
     make(lived_in(CONV), INT8)(positions, *legal_index(positions, "mover"))
+    assert sys.modules["openvino_telemetry"] is None
+
+
+def test_its_import_reports_nothing_either(tmp_path: Path) -> None:
+    """It would: a request to a web service, from a process that outlives the import."""
+    log = tmp_path / "attempts"
+    code = (
+        "import matrix0, backend.inference.openvino_runtime, sys\n"
+        "import openvino.tools.ovc.telemetry_utils as t\n"
+        "print(t.tm.__name__, [n for n in sys.modules if n.startswith('openvino_telemetry.')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(GUARD), "MATRIX0_NO_NETWORK": str(log), "CI": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "openvino.tools.ovc.telemetry_stub []\n"
+    assert not log.exists()
