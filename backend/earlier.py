@@ -116,8 +116,8 @@ def convert_apart(path: Path, out: Path, *, raw: bool, limits: LimitsConfig) -> 
         raise CheckpointError(str(json.loads(done.stdout)))
     if done.returncode:
         raise CheckpointError(
-            f"{path}: the process that reads it ended with {done.returncode}: the file is broken, or "
-            "needs more memory than [limits] checkpoint_memory_gib"
+            f"{path}: the process that reads it ended with {done.returncode}: the file is "
+            "broken, or needs more memory than [limits] checkpoint_memory_gib"
         )
 
 

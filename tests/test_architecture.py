@@ -22,6 +22,7 @@ MAY_LOAD_TORCH = {
     "backend.accelerator",
     "backend.device",
     "backend.earlier",
+    "backend.unpickling",
     "backend.evaluation.fixture",
     "backend.evaluation.lineup",
     "backend.inference.calibration",
