@@ -1,6 +1,6 @@
 """The one place where pickles of others are read: a process that does nothing else, then ends.
 
-    FILE.pt  ->  torch.load(weights_only=True)  ->  tensors alone  ->  OUT.safetensors
+    FILE.pt  ->  torch's unpickler of weights  ->  tensors alone  ->  OUT.safetensors
 
 torch's unpickler knows tensors and plain containers; twice it could be made to do more
 (CVE-2025-32434, CVE-2026-24747; torch >= 2.10 is required). So it runs apart, with limited memory,

@@ -153,7 +153,7 @@ def test_sources_never_use(pattern: str) -> None:
 
 def test_files_of_the_earlier_program_are_the_only_ones_that_torch_reads() -> None:
     readers = [_name(path) for path in SOURCES if "torch.load(" in path.read_text("utf-8")]
-    assert readers == ["backend/earlier.py"]
+    assert readers == ["backend/unpickling.py"]
 
 
 def test_only_the_device_speaks_to_a_gpu() -> None:
