@@ -7,7 +7,7 @@ from tests.faults import real_kills
 
 @pytest.mark.slow
 def test_kills_of_workers_screens_and_supervisor_lose_nothing() -> None:
-    found = real_kills.kill(5, seed=4)
+    found = real_kills.kill(3, seed=4)
     assert found.problems == found.unreadable == []
     assert found.orphans == 0
     assert found.games > 0
