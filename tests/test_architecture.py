@@ -37,6 +37,7 @@ MAY_LOAD_TORCH = {
     "backend.supervised",
     "backend.training.averaging",
     "backend.training.compiling",
+    "backend.training.evidence",
     "backend.training.footprint",
     "backend.training.governor",
     "backend.training.loader",
