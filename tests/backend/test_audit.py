@@ -207,7 +207,7 @@ def flip_and_look(run: RunDirectory, count: int, seed: int) -> None:
 
 @pytest.mark.slow
 def test_many_flipped_bits_in_any_file_are_named(copy: RunDirectory) -> None:
-    flip_and_look(copy, 15, seed=2)
+    flip_and_look(copy, 8, seed=2)
 
 
 def test_a_setting_that_was_edited_is_named(copy: RunDirectory) -> None:

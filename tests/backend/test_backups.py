@@ -48,7 +48,13 @@ def test_a_backup_brings_back_what_was_there(whole: RunDirectory, tmp_path: Path
     assert contents(RunDirectory(back)) == contents(whole)
     assert rows(RunDirectory(back)) == rows(whole)
     assert examine(RunDirectory(back)).problems == examine(RunDirectory(back)).notes == []
-    with SupervisorProcess(back, "--cycles", "2") as supervisor:
+
+
+@pytest.mark.slow
+def test_a_run_that_was_brought_back_goes_on(whole: RunDirectory, tmp_path: Path) -> None:
+    made = back_up(whole, tmp_path / "kept")
+    assert restore(made.path, RunDirectory(tmp_path / "back")).faults == {}
+    with SupervisorProcess(tmp_path / "back", "--cycles", "2") as supervisor:
         assert supervisor.finish() == 0
 
 
@@ -120,8 +126,6 @@ def test_what_is_damaged_is_left_out_and_said_of_each_file(
     assert brought.code == 65
     assert f"damaged: {name}" in brought.out
     assert "the directory is gone" in brought.out or "cannot be read" in brought.out
-    with SupervisorProcess(tmp_path / "back", "--cycles", "1") as supervisor:
-        assert supervisor.finish() == 0
 
 
 def test_a_run_is_never_restored_over_another_nor_outside_its_directory(
@@ -186,6 +190,7 @@ def test_of_a_run_at_work_every_backup_holds_all_that_was_announced_before(
     assert len(list_backups(tmp_path / "kept")) == min(rounds, 3)
 
 
+@pytest.mark.slow
 def test_a_run_at_work_backs_itself_up_when_it_is_time(tmp_path: Path) -> None:
     path = prepare(tmp_path / "run", CONFIG + "backup_every_s = 0.3\n")
     with SupervisorProcess(path) as supervisor:

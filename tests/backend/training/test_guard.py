@@ -275,7 +275,7 @@ def spoil_output(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     layer.register_forward_hook(lambda module, words, output: output * math.inf)
 
 
-@pytest.mark.parametrize("average", ["ema", "swa"])
+@pytest.mark.parametrize("average", ["ema", pytest.param("swa", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("harm", [spoil_loss, spoil_gradient, spoil_output])
 def test_nothing_of_the_state_is_changed_by_a_step_that_is_not_finite(
     harm: Callable[[Trainer, pytest.MonkeyPatch], None],
