@@ -121,6 +121,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(earlier, "convert_apart", convert_here)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _named("*.bin", "*.epd", "*.tsv", "*.zip", "*.pgn"))
 def test_openings(name: str, run: Run, tmp_path: Path) -> None:
     words = ("match", "random", "greedy", "--games", "2", "--openings")
@@ -146,6 +147,7 @@ def test_tables(run: Run, tmp_path: Path) -> None:
     assert outcome.err.count("a table is damaged and not used") == 2
 
 
+@pytest.mark.slow
 def test_positions(run: Run, tmp_path: Path) -> None:
     """Each of the broken is refused, each of the odd has its number of moves."""
     for line in (HOSTILE / "fens_invalid.tsv").read_text("utf-8").splitlines():
