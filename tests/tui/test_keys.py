@@ -245,6 +245,24 @@ async def test_the_footer_can_be_clicked(rich: RunState) -> None:
         assert link.sent == [c.CheckpointNow()]
 
 
+async def test_the_mouse_reaches_every_action_through_the_palette(rich: RunState) -> None:
+    link = FakeLink(rich)
+    async with screen(link) as (app, pilot):
+        await pilot.click("#keys", offset=(plain(app).lines[-1].index("^p"), 0))
+        await pilot.pause()
+        found = app.screen.query_one(CommandList)
+        async with asyncio.timeout(5):
+            while "Save a checkpoint" not in [str(o.hit.text) for o in found._options]:  # type: ignore[attr-defined]
+                await pilot.pause()
+        titles = [str(o.hit.text) for o in found._options]  # type: ignore[attr-defined]
+        assert {action.title for action in ACTIONS} <= set(titles)
+        number = titles.index("Acknowledge all alerts")
+        await pilot.click(CommandList, offset=(6, number + 1))
+        async with asyncio.timeout(5):
+            while app.dashboard.seen_until == 0.0:
+                await pilot.pause()
+
+
 async def test_acknowledged_alerts_stay_in_the_list_and_leave_the_status_line(
     rich: RunState,
 ) -> None:
