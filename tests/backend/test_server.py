@@ -48,7 +48,7 @@ class Site:
             self.ledger.publish(BEAT)
             self.longest_gap_s = max(self.longest_gap_s, time.monotonic() - began - 0.005)
 
-    async def handle(self, _command: ClientCommand) -> Answer:
+    async def handle(self, _command: ClientCommand, _by: str) -> Answer:
         self.orders += 1
         return Answer("done " + "x" * 500)
 

@@ -74,6 +74,7 @@ async def test_a_later_start_begins_from_what_the_run_had_recorded(run: RunDirec
     with sqlite3.connect(run.database) as connection:
         connection.execute("DELETE FROM metrics WHERE step > 1000")  # As every recovery does.
     connection.close()
+    run.database.with_name("matrix0.db.seal").unlink()
     second = [replace(event, at=event.at + again) for event in scenario.beginning(pid=99)]
     live = await record(run, second, found)
     end = retold(read_timeline(run.database))

@@ -16,11 +16,12 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import DataTable, Input
 
+from backend.commit import commit_file
 from backend.compare.export import csv_of
 from backend.compare.overview import Listed, overview
 from backend.compare.side import DAMAGED, DONE, FAILED, LIVE, NAN, rated, read_side
 from backend.compare.table import LETTERS
-from backend.errors import RunDirectoryError
+from backend.errors import Matrix0Error
 from backend.rundir import RunDirectory
 from backend.state import RunState
 from tui import format as fmt
@@ -362,8 +363,8 @@ class CompareScreen(Screen[None]):
         sides, metrics = comparison.sides, (comparison.metric,)
         try:
             text = await asyncio.to_thread(csv_of, sides, metrics)
-            path.write_text(text, "utf-8")
-        except (OSError, sqlite3.Error, RunDirectoryError) as error:
+            await asyncio.to_thread(commit_file, path, text.encode())
+        except (sqlite3.Error, Matrix0Error) as error:
             self.notify(f"{path.name}: {error}", severity="error", markup=False)
         else:
             lines = fmt.plural(text.count("\n") - 1, "reading")

@@ -1,9 +1,9 @@
 """The trainer saves what a crash would cost: every so many steps, and before a risk."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,6 +17,8 @@ from backend.training.saving import SaveClock
 from backend.workers import trainer as trainer_worker
 from tests.backend.test_trainer_worker import _admit, _write
 from tests.fake_accelerator import FakeAccelerator, fake_device
+
+T = TypeVar("T")
 
 CONFIG = build_config(
     "tiny",
@@ -71,6 +73,9 @@ class RecordingIO:
 
     def progress(self) -> None:
         pass
+
+    def until_there_is_room(self, path: Path, write: Callable[[], T]) -> T:
+        return write()
 
 
 @pytest.fixture
