@@ -14,7 +14,7 @@ MAY = {
     "backend/ablation/play.py: mkdir": "an empty folder; what goes into it is committed",
     "backend/backups/make.py: mkdir": "an empty folder; what goes into it is committed",
     "backend/backups/make.py: os.open": "a lock, which means nothing without its holder",
-    "backend/backups/make.py: os.link": "to a file that is committed; the folder is synced after it",
+    "backend/backups/make.py: os.link": "to a committed file; the folder is synced after it",
     "backend/backups/make.py: replace": "of the synced copy of the database; the same",
     "backend/backups/make.py: unlink": "of what no backup names any more",
     "backend/backups/restore.py: mkdir": "an empty folder; what goes into it is committed",
