@@ -27,7 +27,9 @@ from backend.rundir import RunDirectory
 from backend.store.journal import read_journal
 from tests.backend.fakes.process import CONFIG, Client, E, SupervisorProcess, client, prepare
 
-LONG_CYCLES = CONFIG.replace("steps_per_cycle = 20", "steps_per_cycle = 100000")
+LONG_CYCLES = CONFIG.replace(
+    "steps_per_cycle = 20", "steps_per_cycle = 100000\nlearning_rate = 0.001"
+)
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import pytest
 from backend.config import Config
 from backend.errors import OrderError
 from backend.live import LIVE, settings_in_force, wanted
+from backend.training.config import TrainingConfig
 
-CONFIG = Config()
+CONFIG = Config(training=TrainingConfig(learning_rate=0.001))
 
 
 @pytest.mark.parametrize(
