@@ -118,9 +118,9 @@ def _multiplied(text: str, old: Any) -> str:
         return text
     try:
         product = old * float(text[1:])
-    except ValueError:
+        return repr(round(product)) if isinstance(old, int) else repr(float(f"{product:.6g}"))
+    except (ValueError, OverflowError):  # No number, or none that can be rounded.
         return text
-    return repr(round(product)) if isinstance(old, int) else repr(float(f"{product:.6g}"))
 
 
 def _value(config: Config, name: str) -> Any:
