@@ -22,9 +22,10 @@ from backend.commands import (
     UseSetting,
     WorkerCommand,
 )
+from backend.commit import DurabilityUncertainError, NotCommittedError
 from backend.config import Config
 from backend.crew import Crew
-from backend.errors import OrderError, RunDirectoryError
+from backend.errors import OrderError
 from backend.events import PauseChanged, SettingChanged, WorkerHeld
 from backend.gating import Gating
 from backend.ledger import Ledger
@@ -143,7 +144,7 @@ class Controls:
             change = wanted(self._config, order.name, order.value)
             # First the file, which everybody reads who starts; what it says is in force.
             await asyncio.to_thread(self._run.write_config, change.config)
-        except (OrderError, RunDirectoryError) as error:
+        except (OrderError, NotCommittedError, DurabilityUncertainError) as error:
             return str(error), ""
         self._config = change.config
         await self._ledger.commit(

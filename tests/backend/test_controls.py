@@ -1,6 +1,8 @@
 """A supervisor with fake workers, changed while it is at work over its socket."""
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,8 @@ from backend.commands import (
     ResumeRun,
     ResumeWorker,
 )
+from backend.config import Config
+from backend.controls import Controls
 from backend.events import (
     Alert,
     Heartbeat,
@@ -35,6 +39,23 @@ LONG_CYCLES = CONFIG.replace(
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return prepare(tmp_path / "run", LONG_CYCLES)
+
+
+async def test_a_setting_that_the_disk_does_not_take_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    directory.settle(Config())
+    nobody: Any = None
+    controls = Controls(directory, Config(), nobody, nobody, nobody)
+
+    def full(_path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("backend.commit.OS.create", full)
+    refused, _ = await controls.obey(ChangeSetting(name="simulations", value="8"), "a test")
+    assert "No space left on device" in refused
 
 
 def test_settings_change_at_work_and_are_kept_over_a_restart(run: Path) -> None:
