@@ -43,7 +43,19 @@ class Pace:
 
     def wait_s(self) -> float:
         """Takes one, and tells how long to wait before it."""
-        now = self._clock()
-        self._left = min(self._burst, self._left + (now - self._at) * self._per_s) - 1
-        self._at = now
+        self._refill()
+        self._left -= 1
         return max(0.0, -self._left / self._per_s)
+
+    def has_room(self) -> bool:
+        """Takes one if it need not wait; else none, so that it has room again soon."""
+        self._refill()
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+    def _refill(self) -> None:
+        now = self._clock()
+        self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
+        self._at = now

@@ -92,7 +92,7 @@ class Server:
             os.umask(old_mask)
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            tasks.create_task(self._serve(reader, writer))
+            tasks.create_task(self._serve(reader, writer, tasks))
 
         self._server = await asyncio.start_unix_server(
             connected, sock=listening, limit=REQUEST_LIMIT
@@ -106,9 +106,16 @@ class Server:
             self._path.unlink(missing_ok=True)
             self._run.socket_file.unlink(missing_ok=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not _is_our_user(writer) or self._num_clients >= MAX_CLIENTS:
-            self._complain(f"a client was turned away: {self._num_clients} are connected")
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tasks: asyncio.TaskGroup
+    ) -> None:
+        refused = ""
+        if not _is_our_user(writer):
+            refused = "it is of another user"
+        elif self._num_clients >= MAX_CLIENTS:
+            refused = f"{self._num_clients} are connected"
+        if refused:
+            self._complain(f"a client was turned away: {refused}")
             writer.transport.abort()
             return
         self._num_clients += 1
@@ -118,7 +125,7 @@ class Server:
                 encode(Hello(protocol=PROTOCOL, seq=self._ledger.seq, state=self._ledger.state))
             )
             async with asyncio.TaskGroup() as both:
-                hearing = both.create_task(self._hear(reader, writer, listener))
+                hearing = both.create_task(self._hear(reader, writer, listener, tasks))
                 await self._tell(writer, listener)
                 hearing.cancel()
             await _closed(writer)
@@ -127,9 +134,12 @@ class Server:
             self._ledger.leave(listener)
             writer.transport.abort()
 
+    async def _carry_out(self, command: ClientCommand, by: str) -> Answer:
+        return await self._handle(command, by)
+
     def _complain(self, text: str) -> None:
         """Tells of a client in the log, not more often than somebody would read it."""
-        if not self._complaints.wait_s():
+        if self._complaints.has_room():
             self._ledger.log("server", text, "warning")
 
     async def _tell(self, writer: asyncio.StreamWriter, listener: Listener) -> None:
@@ -140,16 +150,21 @@ class Server:
             self._complain("a client did not keep up and was cut off")
 
     async def _hear(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener: Listener
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        listener: Listener,
+        tasks: asyncio.TaskGroup,
     ) -> None:
-        """Takes orders until the client goes."""
+        """Takes orders until the client goes; an order that was begun is carried through."""
         pace = Pace(BURST, REQUESTS_PER_S)
         try:
             while line := await reader.readline():
                 request = decode_request(line)
                 await asyncio.sleep(pace.wait_s())
                 by = clean(request.by, MAX_NAME) or "a client"
-                answer = await self._handle(request.command, by)
+                order = tasks.create_task(self._carry_out(request.command, by))
+                answer = await asyncio.shield(order)
                 reply: ServerMessage = Reply(request.id, answer.refused, answer.text)
                 writer.write(encode(reply))
                 if not await _drained(writer):

@@ -39,6 +39,9 @@ class Site:
         self.path = path
         self.orders = 0
         self.longest_gap_s = 0.0
+        self.is_asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def work(self) -> None:
         """Publishes as a run does, and measures how late it comes to it."""
@@ -49,6 +52,8 @@ class Site:
             self.longest_gap_s = max(self.longest_gap_s, time.monotonic() - began - 0.005)
 
     async def handle(self, _command: ClientCommand, _by: str) -> Answer:
+        self.is_asked.set()
+        await self.may_answer.wait()
         self.orders += 1
         return Answer("done " + "x" * 500)
 
@@ -191,6 +196,24 @@ async def test_a_thousand_connections_leave_room_for_one(tmp_path: Path) -> None
         writer.close()
 
 
+async def test_an_order_is_carried_through_though_its_client_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(tmp_path) as site:
+        is_gone = asyncio.Event()
+        monkeypatch.setattr(site.ledger, "leave", lambda _: is_gone.set())
+        site.may_answer.clear()
+        _reader, writer = await site.greeted()
+        writer.write(encode(Request(7, PauseRun())))
+        async with asyncio.timeout(10):
+            await site.is_asked.wait()
+            writer.transport.abort()
+            await is_gone.wait()
+        assert site.orders == 0
+        site.may_answer.set()
+    assert site.orders == 1
+
+
 async def test_another_user_is_turned_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with served(tmp_path) as site:
         monkeypatch.setattr(server_module, "peer_uid", lambda _: os.getuid() + 1)
@@ -198,6 +221,7 @@ async def test_another_user_is_turned_away(tmp_path: Path, monkeypatch: pytest.M
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
         writer.close()
+        assert "another user" in site.ledger.state.log[-1].text
 
 
 def test_the_peer_of_a_socket_pair_is_us() -> None:
@@ -214,6 +238,14 @@ def test_a_pace_lets_a_burst_pass_and_then_spreads() -> None:
     assert [pace.wait_s() for _ in range(5)] == [0, 0, 0, 0.5, 1.0]
     now[0] = 100.0
     assert [pace.wait_s() for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+def test_who_may_not_wait_takes_nothing_and_is_heard_again_soon() -> None:
+    now = [0.0]
+    pace = Pace(2, 0.5, clock=lambda: now[0])
+    assert [pace.has_room() for _ in range(1000)] == [True, True] + [False] * 998
+    now[0] = 2.0
+    assert [pace.has_room() for _ in range(2)] == [True, False]
 
 
 def _connected(path: str) -> socket.socket:
