@@ -102,6 +102,8 @@ class Crew:
         self._rng = rng
         self._memory_limit_mib = memory_limit_mib(config)
         self._is_stopping = False
+        self._hearing: object = None
+        """What a worker said last, until it is dealt with; None while nobody says anything."""
         self._tasks: asyncio.TaskGroup | None = None
         """While `tend` is at work."""
         self._members = {spec.worker: self._member(spec) for spec in specs}
@@ -203,6 +205,7 @@ class Crew:
     async def listen(self) -> None:
         """Hands on what workers say, for ever."""
         async for happened in self._pool.events():
+            self._hearing = happened
             match happened:
                 case Line():
                     await self._hear(self._members[happened.worker], happened.data)
@@ -210,6 +213,7 @@ class Crew:
                     member = self._members[happened.worker]
                     if member.exit is not None and not member.exit.done():
                         member.exit.set_result(happened.code)
+            self._hearing = None
 
     async def _hear(self, member: _Member, line: bytes) -> None:
         worker = member.spec.worker
@@ -344,11 +348,14 @@ class Crew:
     async def watch(self) -> None:
         """Ends workers that are silent for too long, for ever."""
         pause_s = min(1.0, self._config.stall_s / 4)
-        last = self._clock()
+        last, heard_then = self._clock(), self._hearing
         while True:
             await asyncio.sleep(pause_s)
             now = self._clock()
-            if now - last > BLINK_S + pause_s:
+            # On a full disk a fact may wait for room, and signs of life wait behind it.
+            is_deaf = self._hearing is not None and self._hearing is heard_then
+            heard_then = self._hearing
+            if is_deaf or now - last > BLINK_S + pause_s:
                 for member in self._members.values():
                     member.pulse.forgive(now)
             last = now

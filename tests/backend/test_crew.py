@@ -46,6 +46,9 @@ class Stage:
         self.crew = crew
         self.clock = clock
         self.heard: list[Event] = []
+        self.is_hearing = asyncio.Event()
+        self.until: asyncio.Event | None = None
+        """What hearing an event waits for."""
         self.exits: list[Role] = []
         self.given_up: list[tuple[Role, int]] = []
         self._listener = ledger.listen()
@@ -80,6 +83,9 @@ async def stage(
     found: list[Stage] = []
 
     async def on_event(worker: str, event: Event) -> None:
+        found[0].is_hearing.set()
+        if found[0].until is not None:
+            await found[0].until.wait()
         found[0].heard.append(event)
         ledger.publish(event)
 
@@ -183,6 +189,23 @@ async def test_nobody_is_called_hung_after_our_own_sleep(ledger: Ledger) -> None
         exited = await scene.wait_for(WorkerExited)
         assert isinstance(exited, WorkerExited)
         assert exited.reason == "exit status 3"
+
+
+async def test_nobody_is_called_hung_while_we_wait_for_room_on_a_disk(ledger: Ledger) -> None:
+    pool = FakePool()
+    async with stage(pool, ledger) as scene:
+        await scene.wait_for(WorkerStarted)
+        there_is_room = scene.until = asyncio.Event()
+        pool.say("sp0", Heartbeat(worker="sp0", phase="playing"))
+        await scene.is_hearing.wait()
+        async with asyncio.timeout(10):
+            for _ in range(6):
+                scene.clock.looked_at.clear()
+                await scene.clock.looked_at.wait()
+                scene.clock.now += 0.03
+        there_is_room.set()
+        await scene.wait_for(Heartbeat)
+        assert pool.signals == []
 
 
 async def test_garbage_and_false_names_are_logged_and_not_believed(ledger: Ledger) -> None:

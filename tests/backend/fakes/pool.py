@@ -66,6 +66,9 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.looked_at = asyncio.Event()
+        """Set when somebody looks."""
 
     def __call__(self) -> float:
+        self.looked_at.set()
         return self.now
