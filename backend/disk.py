@@ -43,7 +43,8 @@ def writing_to(path: Path) -> Iterator[None]:
         code = error.sqlite_errorcode & _PRIMARY
         if code not in _SQLITE_REFUSALS:
             raise
-        full = code == sqlite3.SQLITE_FULL or _free_mib(path) < _HARDLY_ANY_MIB
+        free = _free_mib(volume_of(path.parent))
+        full = code == sqlite3.SQLITE_FULL or free < _HARDLY_ANY_MIB
         raise _refused(path, str(error), is_full=full) from error
     except NotCommittedError as error:
         cause = error.__cause__
@@ -79,10 +80,10 @@ class Reserve:
         now = self._clock()
         if now - self._looked_at >= self._look_every_s:
             self._looked_at = now
-            free = _free_mib(self._directory)
+            volume = volume_of(self._directory)
+            free = _free_mib(volume)
             self._lacking = ""
             if free < self._mib:
-                volume = volume_of(self._directory)
                 self._lacking = f"for room on {volume}: {free:,.0f} of {self._mib} MiB free"
         return self._lacking
 
@@ -94,8 +95,8 @@ def volume_of(path: Path) -> Path:
     return path
 
 
-def _free_mib(path: Path) -> float:
-    return shutil.disk_usage(volume_of(path.parent)).free / 2**20
+def _free_mib(volume: Path) -> float:
+    return shutil.disk_usage(volume).free / 2**20
 
 
 def _refusal(path: Path, error: OSError) -> RunDirectoryError:
@@ -105,8 +106,9 @@ def _refusal(path: Path, error: OSError) -> RunDirectoryError:
 
 def _refused(path: Path, reason: str, *, is_full: bool) -> RunDirectoryError:
     kind = NoRoomError if is_full else RunDirectoryError
+    volume = volume_of(path.parent)
     return kind(
-        f"{path} cannot be written: {reason} (volume {volume_of(path.parent)}, "
-        f"{_free_mib(path):,.0f} MiB free); make room and start again, nothing that was finished "
+        f"{path} cannot be written: {reason} (volume {volume}, "
+        f"{_free_mib(volume):,.0f} MiB free); make room and start again, nothing that was finished "
         "is lost"
     )

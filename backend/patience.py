@@ -48,7 +48,7 @@ async def watch_reserve(reserve: Reserve, say: Say) -> None:
     """Says when the workers begin and cease to wait for room, for ever."""
     before = ""
     while True:
-        lacking = reserve.lacking()
+        lacking = await asyncio.to_thread(reserve.lacking)  # A disk that fails may take its time.
         if lacking and not before:
             say("error", f"the run waits {lacking}; it goes on by itself once there is")
         elif before and not lacking:

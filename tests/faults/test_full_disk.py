@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,6 +67,21 @@ def test_a_reserve_is_looked_at_now_and_then_and_names_the_volume(tmp_path: Path
     assert endless.lacking().startswith("for room on /")
     assert endless.lacking().endswith("of 1099511627776 MiB free")
     assert Reserve(tmp_path, 0).lacking() == ""
+
+
+def test_a_reserve_on_a_volume_of_its_own_is_that_volumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[Path] = []
+
+    def usage(path: Path) -> SimpleNamespace:
+        sizes.append(path)
+        return SimpleNamespace(free=0)
+
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    assert f"room on {tmp_path}: 0 of" in Reserve(tmp_path, 1).lacking()
+    assert sizes == [tmp_path]
 
 
 async def test_what_failed_for_lack_of_room_is_tried_again_and_told_once(
