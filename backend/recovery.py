@@ -35,7 +35,7 @@ from backend.intake import Intake
 from backend.ledger import Ledger
 from backend.replay.admission import admit
 from backend.replay.tablebase import open_tables
-from backend.resuming import edited, settings_in_words
+from backend.resuming import edited, keep_settings
 from backend.rundir import RunDirectory
 from backend.store.journal import Journal, read_journal
 from backend.store.mending import mend_journal
@@ -94,7 +94,9 @@ async def recover(
 ) -> Findings:
     """Reconciles files and rows, and folds the run's history into the ledger's state."""
     store = ledger.store
-    remarks += filter(None, [await asyncio.to_thread(run.changed_settings)])
+    if remark := await asyncio.to_thread(edited, run):
+        remarks.append(remark)
+    await asyncio.to_thread(partial(keep_settings, run, fs=fs))
     swept = 0
     for folder in (run.path, run.replay, run.checkpoints, run.games):
         swept += len(await asyncio.to_thread(sweep, folder))
@@ -106,7 +108,6 @@ async def recover(
         admit=partial(admit, tables=tables),
         fs=fs,
     )
-    await _compare_settings(config, ledger, remarks)
     await intake.prepare()
     adopted, refused = await _reconcile_shards(run, ledger, intake, remarks)
     sound, damaged = await _reconcile_checkpoints(run, config, ledger, remarks)
@@ -159,14 +160,6 @@ def _set_aside_database(run: RunDirectory) -> None:
         path = run.path / name
         if path.exists():
             move(path, run.quarantine / f"{stamp}-{name}")
-
-
-async def _compare_settings(config: Config, ledger: Ledger, remarks: list[str]) -> None:
-    now = settings_in_words(config)
-    before = await ledger.store.settings()
-    remarks += edited(before, now, ledger.recorded(SettingChanged))
-    if before != now:
-        await ledger.store.set_settings(now)
 
 
 # Shards -------------------------------------------------------------------------------------------

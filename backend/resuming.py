@@ -1,38 +1,44 @@
-"""How the settings of a run differ from those of its last start: a person should know."""
+"""Whether somebody else has changed a run's settings since it last wrote or read them.
 
-from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
+config.toml.kept holds them as they were then. A start names each difference, once, and keeps what
+is in force: an edit is welcome, and one that nobody made would be a changed bit.
+"""
 
-from backend.config import Config
-from backend.events import SettingChanged
-from backend.settings import setting_text
-
-
-def settings_in_words(config: Config) -> dict[str, str]:
-    """Every setting of the run, `table.key` or `key`, with its value as in config.toml."""
-    found: dict[str, str] = {}
-    for table in fields(config):
-        value = getattr(config, table.name)
-        if is_dataclass(value):
-            for key in fields(value):
-                name = f"{table.name}.{key.name}"
-                found[name] = setting_text(getattr(value, key.name))
-        elif not isinstance(value, Mapping):  # Such are keys of the screen: they train nothing.
-            found[table.name] = setting_text(value)
-    return found
+from backend.commit import commit_file
+from backend.errors import ConfigError
+from backend.filesystem import OS, FileSystem
+from backend.rundir import RunDirectory, differing
+from backend.settings import load_config, setting_text
 
 
-def edited(
-    before: Mapping[str, str], now: Mapping[str, str], changes: Iterable[SettingChanged]
-) -> list[str]:
-    """One line for each setting that has another value than at the last start.
+def edited(run: RunDirectory) -> str:
+    """What differs, for a person; empty when nothing does.
 
-    Settings that one of both does not know, being of another version, are no difference; nor are
-    `changes` that a person ordered while the run was at work: they are in the journal.
+    ConfigError when config.toml itself cannot be used.
     """
-    ordered = {change.name: change.new for change in changes}
-    return [
-        f"{name} is {now[name]}, at the last start of this run it was {value}"
-        for name, value in before.items()
-        if name in now and now[name] not in (value, ordered.get(name))
+    if not run.kept_config_file.exists() or _text(run) == run.kept_config_file.read_bytes():
+        return ""
+    now = run.read_config()
+    try:
+        before = load_config(run.kept_config_file)
+    except ConfigError as error:
+        return f"{run.kept_config_file.name} is damaged, so nobody knows what was edited: {error}"
+    changes = [
+        f"{name} is {setting_text(new)}, was {setting_text(old)}"
+        for name, old, new in differing(before, now)
+        if name != "keys"  # Of the screen: they train nothing.
     ]
+    found = "; ".join(changes) or "no setting differs"
+    return f"config.toml was edited since the last start of this run: {found}"
+
+
+def keep_settings(run: RunDirectory, *, fs: FileSystem = OS) -> None:
+    """From now on these are the settings that an edit differs from; errors of the commit."""
+    if run.exists and (
+        not run.kept_config_file.exists() or _text(run) != run.kept_config_file.read_bytes()
+    ):
+        commit_file(run.kept_config_file, _text(run), fs=fs)
+
+
+def _text(run: RunDirectory) -> bytes:
+    return run.config_file.read_bytes()

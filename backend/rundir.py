@@ -68,7 +68,7 @@ class RunDirectory:
         self.name = self.path.name
         self.config_file = self.path / "config.toml"
         self.kept_config_file = self.path / "config.toml.kept"
-        """The same text once more: a changed bit in one of them shows."""
+        """The same text once more, as it was at the last start: see `backend/resuming.py`."""
         self.preset_file = self.path / "preset"
         self.database = self.path / "matrix0.db"
         self.journal = self.path / "journal.jsonl"
@@ -125,7 +125,7 @@ class RunDirectory:
         except ConfigError as error:
             if not self.kept_config_file.exists():
                 raise
-            hint = f"the run's own copy is {self.kept_config_file.name}"
+            hint = f"as it was at the last start it is in {self.kept_config_file.name}"
             raise ConfigError(f"{error}; {hint}") from error
 
     def read_preset(self) -> str:
@@ -156,29 +156,6 @@ class RunDirectory:
         text = dump_config(config).encode()
         commit_file(self.kept_config_file, text, fs=fs)
         commit_file(self.config_file, text, fs=fs)
-
-    def changed_settings(self) -> str:
-        """What to tell a person when config.toml is not what the run wrote; empty when it is.
-
-        A run without a second copy gets one. Raises ConfigError when config.toml cannot be used.
-        """
-        if not self.exists:
-            return ""
-        text = self.config_file.read_bytes()
-        if not self.kept_config_file.exists():
-            commit_file(self.kept_config_file, text)
-        kept = self.kept_config_file.read_bytes()
-        if text == kept:
-            return ""
-        try:
-            rows = differing(load_config(self.kept_config_file), self.read_config())
-        except ConfigError as error:
-            return f"{self.kept_config_file.name} is damaged: {error}; remove it, it is made anew"
-        changed = ", ".join(f"{name} was {old!r} and is {new!r}" for name, old, new in rows)
-        return (
-            f"config.toml is not what this run wrote: {changed or 'no setting differs'}; if that "
-            f"is your change, remove {self.kept_config_file.name}, else copy it over config.toml"
-        )
 
     def lock(self, role: str) -> "RunLock":
         """Holds the run until released or until this process is gone.

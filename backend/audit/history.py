@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import chess.pgn
-import msgspec
 
 from backend.audit.findings import Audit
 from backend.audit.index import Index, read_index
-from backend.config import Config
-from backend.events import CycleFinished, GateDecided, MatchFinished, Promoted, SettingChanged
-from backend.resuming import edited, settings_in_words
+from backend.events import CycleFinished, GateDecided, MatchFinished, Promoted
+from backend.resuming import edited
 from backend.rundir import RunDirectory
 from backend.store.journal import Entry, Reading, read_journal
 
@@ -86,13 +84,10 @@ def _examine_rows_without_entry(reading: Reading, index: Index, audit: Audit) ->
         audit.problem("matrix0.db", f"cycles are numbered {numbers}")
 
 
-def examine_settings(run: RunDirectory, config: Config, index: Index, audit: Audit) -> None:
+def examine_settings(run: RunDirectory, audit: Audit) -> None:
     """An edited setting is no damage, but one that nobody edited would look the same."""
-    before = msgspec.json.decode(index.meta.get("settings", "{}"), type=dict[str, str])
-    facts = (entry.fact for entry in read_journal(run.journal).entries)
-    changes = [fact for fact in facts if isinstance(fact, SettingChanged)]
-    for line in edited(before, settings_in_words(config), changes):
-        audit.note("config.toml", line)
+    if found := edited(run):
+        audit.note("config.toml", found.removeprefix("config.toml "))
 
 
 def examine_matches(run: RunDirectory, index: Index, audit: Audit) -> None:

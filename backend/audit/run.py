@@ -48,7 +48,7 @@ def examine(run: RunDirectory, *, replays: bool = True) -> Audit:
     examine_checkpoints(run, index, audit, is_live=is_live)
     examine_journal(run, index, audit, is_live=is_live)
     if config is not None:
-        examine_settings(run, config, index, audit)
+        examine_settings(run, audit)
     if replays:
         examine_matches(run, index, audit)
     return audit

@@ -219,14 +219,6 @@ class Store:
         async with self._transaction():
             await self._put("pgn_bytes", str(length))
 
-    async def settings(self) -> dict[str, str]:
-        """Those of the last start, as `set_settings` was told; empty in a database just made."""
-        return msgspec.json.decode(await self._get("settings", "{}"), type=dict[str, str])
-
-    async def set_settings(self, settings: Mapping[str, str]) -> None:
-        async with self._transaction():
-            await self._put("settings", msgspec.json.encode(settings).decode())
-
     async def shards(self) -> list[ShardRow]:
         """All that were ever seen, in the order of admission."""
         rows = await self._db.execute_fetchall(

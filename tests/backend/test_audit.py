@@ -214,5 +214,6 @@ def test_a_setting_that_was_edited_is_named(copy: RunDirectory) -> None:
     text = copy.config_file.read_text()
     copy.config_file.write_text(text.replace("steps_per_cycle = 20", "steps_per_cycle = 21"))
     assert [str(note) for note in examine(copy).notes] == [
-        "config.toml: training.steps_per_cycle is 21, at the last start of this run it was 20"
+        "config.toml: was edited since the last start of this run: "
+        "training.steps_per_cycle is 21, was 20"
     ]

@@ -4,7 +4,6 @@ import random
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace as replace_config
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,15 @@ import pytest
 from msgspec.structs import replace
 
 from backend import checkpoints
+from backend.audit.run import examine
 from backend.commands import PlayMatch
 from backend.config import Config, EvaluationConfig, ReplayConfig
 from backend.cycle import Play
-from backend.events import Alert, Promoted, SettingChanged, TrainingStep
+from backend.errors import ConfigError
+from backend.events import Alert, Promoted, TrainingStep
 from backend.gamefile import GameFile
 from backend.gating import Gating
+from backend.live import wanted
 from backend.recovery import Findings, open_ledger, read_checkpoint, recover
 from backend.replay.shards import ShardWriter
 from backend.rundir import RunDirectory
@@ -345,17 +347,51 @@ def test_without_a_database_only_the_newest_shard_in_the_file_is_doubted(tmp_pat
     assert games.shards(len(one)) == {"a-1"}
 
 
-async def test_settings_that_were_edited_between_two_starts_are_named(run: RunDirectory) -> None:
-    edited = replace_config(CONFIG, training=TrainingConfig(steps_per_cycle=10, batch_size=77))
+async def test_settings_that_were_edited_between_two_starts_are_named_once(
+    run: RunDirectory,
+) -> None:
+    run.settle(CONFIG)
     async with started(run) as findings:
         assert findings.remarks == []
-    async with started(run, edited) as findings:
+    text = run.config_file.read_text()
+    run.config_file.write_text(text.replace("batch_size = 384", "batch_size = 77"))
+    assert examine(run).notes
+    async with started(run) as findings:
         assert findings.remarks == [
-            "training.batch_size is 77, at the last start of this run it was 384"
+            "config.toml was edited since the last start of this run: "
+            "training.batch_size is 77, was 384"
         ]
-    async with started(run, edited) as findings:
-        assert findings.remarks == []
-        change = SettingChanged(name="training.batch_size", old="77", new="384", by="ctl", step=1)
-        await findings.ledger.commit(change)
+    delete_database(run)  # It has no part in this.
     async with started(run) as findings:
         assert findings.remarks == []
+        run.write_config(wanted(run.read_config(), "learning_rate", "x0.5").config)
+    async with started(run) as findings:
+        assert findings.remarks == []
+    assert not examine(run).notes
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("config.toml", "no setting differs"), ("config.toml.kept", "config.toml.kept is damaged")],
+)
+async def test_a_changed_bit_in_the_settings_is_told(
+    run: RunDirectory, file: str, said: str
+) -> None:
+    run.settle(CONFIG)
+    sound = (run.path / file).read_bytes()
+    sign = b"!" if file == "config.toml" else b"\xff"
+    (run.path / file).write_bytes(sound.replace(b"Every", b"Ever" + sign, 1))
+    async with started(run) as findings:
+        assert len(findings.remarks) == 1
+        assert said in findings.remarks[0]
+    async with started(run) as findings:
+        assert findings.remarks == []
+
+
+async def test_settings_that_cannot_be_read_point_to_those_of_the_last_start(
+    run: RunDirectory,
+) -> None:
+    run.settle(CONFIG)
+    run.config_file.write_text("[training\n")
+    with pytest.raises(ConfigError, match=r"config\.toml\.kept"):
+        run.read_config()
