@@ -55,6 +55,12 @@ def test_what_cannot_be_compared_is_said_in_a_line(
         (["--compare", "--run", "runs/a"], "each goes alone"),
         (["runs/a"], "with --list or --compare"),
         (["--list", "runs", "runs"], "--list shows one directory"),
+        (["--list", "--preset", "tiny"], "a directory and --json, not with --preset"),
+        (["--compare", "--detach-after-start"], "each goes alone"),
+        (["--replay", "runs/a", "--refresh", "2"], "not with --refresh"),
+        (["--read-only", "--json"], "not with --json"),
+        (["--no-ui", "--port", "80"], "not with --port"),
+        (["--port", "80"], "--port goes with --serve"),
     ],
 )
 def test_the_screen_of_past_runs_goes_alone(run: Run, words: list[str], said: str) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from backend.errors import ConfigError
+from matrix0.commands.modes import UsageError
 from matrix0.commands.options import AsciiOption, has_ascii_alone
-from matrix0.commands.screen import UsageError
 
 
 def play(

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from backend.errors import ExitCode, Matrix0Error, RunDirectoryError
+from backend.errors import RunDirectoryError
+from matrix0.commands.modes import UsageError, check_options
 from matrix0.commands.options import (
     FIRST_PRESET,
     AsciiOption,
@@ -28,13 +29,8 @@ if TYPE_CHECKING:
     from tui.pace import Pace
 
 
-class UsageError(Matrix0Error):
-    """Options that contradict each other, or that this terminal cannot serve."""
-
-    exit_code = ExitCode.USAGE
-
-
 def control_centre(
+    context: typer.Context,
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -102,29 +98,12 @@ def control_centre(
     Leaving the screen with q lets the training go on.
     """
     paths = paths or []
+    check_options(context)
     if list_runs:
         if len(paths) > 1:
             raise UsageError("--list shows one directory of runs")
         _show_runs(paths[0] if paths else Path("runs"), as_json)
         return
-    if paths and not compare:
-        raise UsageError(
-            f"{paths[0]}: a directory is given with --list or --compare; a run with --run"
-        )
-    if as_json and not no_ui:
-        raise UsageError("--json goes with --no-ui or --list")
-    if compare or replay is not None:
-        starts = no_ui or serve or cycles or preset or file or overrides or run or read_only
-        if starts or (compare and replay):
-            raise UsageError("--compare and --replay start nothing: each goes alone")
-    if serve and (no_ui or cycles or preset or file or overrides):
-        raise UsageError("--serve shows a run at work and starts none: it goes with --run")
-    if refresh_s is not None and (no_ui or detach):
-        raise UsageError("--refresh is about the screen, and --no-ui has none")
-    if detach and (no_ui or serve or read_only):
-        raise UsageError("--detach-after-start starts a run and leaves it: it goes with no screen")
-    if read_only and (no_ui or cycles or preset or file or overrides):
-        raise UsageError("--read-only starts nothing and changes nothing: it goes with --run alone")
     if not (no_ui or serve or detach) and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the control centre needs a terminal; without one use --no-ui")
     ascii = ascii or has_ascii_alone()
