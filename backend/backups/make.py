@@ -63,9 +63,11 @@ def back_up(
     *,
     keep: int = LEAST_KEPT,
     clock: Callable[[], float] = wall,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Made:
     """Backs `run` up into `folder` and removes all but the newest `keep` backups of it there.
 
+    `is_over` is asked before each file whether nobody wants it any more: then it is broken off.
     Into a folder of the run itself files that never change are linked, not copied.
     BackupError when it cannot be made; what was there before stays.
     """
@@ -76,7 +78,7 @@ def back_up(
     try:
         (folder / FILES).mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone_in(folder):
-            return _Making(run, folder).make(keep, clock())
+            return _Making(run, folder, is_over).make(keep, clock())
     except OSError as error:
         raise BackupError(f"{folder}: no backup was made: {error}") from error
 
@@ -96,6 +98,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 class _Making:
     run: RunDirectory
     folder: Path
+    is_over: Callable[[], bool]
     files: dict[str, StoredFile] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     admitted: list[str] = field(default_factory=list)
@@ -179,6 +182,8 @@ class _Making:
 
     def _keep(self, name: str, path: Path, promised: str) -> None:
         """`promised`: the first digits of its SHA-256. Read once; known ones are not read again."""
+        if self.is_over():
+            raise BackupError(f"{self.folder}: broken off, since the run ends")
         try:
             sha256, size = sha256_of(path), path.stat().st_size
         except FileNotFoundError:

@@ -1,6 +1,7 @@
 """Backups of a run at work, made from time to time by its supervisor."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,22 +47,31 @@ class Backups:
             wait_s = max(0.0, self._config.backup_every_s - (self._clock() - start_s))
 
     def _age_s(self) -> float:
-        """Of the newest, as far as the schedule cares; a run without any has just begun."""
+        """Of the newest, or of a run without any, as far as the schedule cares."""
         try:
-            newest = [read_manifest(path) for path in list_backups(self.folder)[-1:]]
+            found = [read_manifest(path) for path in list_backups(self.folder)]
+            own = [manifest.created for manifest in found if manifest.run == self._run.name]
+            # The preset is written when a run is made, and never again.
+            newest = own[-1] if own else self._run.preset_file.stat().st_mtime
         except (Matrix0Error, OSError):
             return self._config.backup_every_s
-        age_s = self._ledger.now() - newest[0].created if newest else 0.0
-        return min(max(0.0, age_s), self._config.backup_every_s)
+        return min(max(0.0, self._ledger.now() - newest), self._config.backup_every_s)
 
     async def _back_up(self) -> None:
+        is_over = threading.Event()
         try:
             made = await asyncio.to_thread(
-                back_up, self._run, self.folder, keep=self._config.keep_backups
+                back_up,
+                self._run,
+                self.folder,
+                keep=self._config.keep_backups,
+                is_over=is_over.is_set,
             )
         except Matrix0Error as error:
             self._ledger.alert("error", f"the run was not backed up: {error}")
             return
+        finally:
+            is_over.set()  # Where we are cancelled the thread goes on: it shall not for long.
         text = f"backed up to {made.path}: {made.files:,} files, {made.new_files:,} of them new"
         self._ledger.log("run", text)
         for line in made.left_out:

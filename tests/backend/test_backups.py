@@ -1,5 +1,6 @@
 """Backups: made while the run works, brought back whole, never trusted unseen."""
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -210,8 +211,24 @@ async def test_the_time_since_the_last_backup_counts_across_starts(
     for now, age in ((1100.0, 100.0), (9000.0, 600.0), (0.0, 0.0)):
         backups = Backups(run, config, Ledger(store, journal, clock=lambda now=now: now))
         assert backups._age_s() == age
+    # Another run's in the same folder is none of ours; without any the run's own age counts.
+    other = RunDirectory(tmp_path / "elsewhere" / "run-2")
+    other.create()
+    other.settle(None)
+    os.utime(other.preset_file, (2000.0, 2000.0))
+    shared = SupervisorConfig(backup_every_s=600.0, backup_folder=str(run.backups))
+    backups = Backups(other, shared, Ledger(store, journal, clock=lambda: 2150.0))
+    assert backups._age_s() == 150.0
     await store.close()
     journal.close()
+
+
+def test_a_backup_is_broken_off_when_the_run_ends(whole: RunDirectory, tmp_path: Path) -> None:
+    looks = iter([False, False, True])
+    with pytest.raises(BackupError, match="broken off"):
+        back_up(whole, tmp_path / "kept", is_over=lambda: next(looks))
+    assert list_backups(tmp_path / "kept") == []
+    assert check(back_up(whole, tmp_path / "kept").path).faults == {}
 
 
 def test_at_least_three_backups_must_be_kept() -> None:
