@@ -107,8 +107,8 @@ def _refusal(path: Path, error: OSError) -> RunDirectoryError:
 def _refused(path: Path, reason: str, *, is_full: bool) -> RunDirectoryError:
     kind = NoRoomError if is_full else RunDirectoryError
     volume = volume_of(path.parent)
+    remedy = "make room" if is_full else "mend that and start again"
     return kind(
         f"{path} cannot be written: {reason} (volume {volume}, "
-        f"{_free_mib(volume):,.0f} MiB free); make room and start again, nothing that was finished "
-        "is lost"
+        f"{_free_mib(volume):,.0f} MiB free); {remedy}, nothing that was finished is lost"
     )
