@@ -306,7 +306,6 @@ class Crew:
         member.rss_mib, member.started_at = 0.0, self._clock()
         said_before = size_of(spec.log)
         member.pulse.beat("starting", self._clock())
-        member.policy.started(self._clock())
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         try:
             pid = await self._pool.start(spec)

@@ -24,8 +24,6 @@ class ExitCode(IntEnum):
     """The device was lost or ran out of memory."""
     LOCKED = 73
     """Another process holds the run directory."""
-    RESTART = 75
-    """Please start me again (recycled on purpose)."""
 
 
 class Matrix0Error(Exception):

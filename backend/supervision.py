@@ -10,7 +10,7 @@ from backend.errors import ExitCode
 CRASH_WINDOW_S: Final = 600.0
 """Abnormal exits longer ago than this are forgiven."""
 RECYCLE_AFTER_S: Final = 10.0
-"""A worker that asks to be started again sooner than this after its start counts as crashed."""
+"""A worker younger than this is not started again for the memory it holds."""
 PATIENT_PHASES: Final = frozenset({"starting", "loading", "tuning", "compiling", "saving"})
 """Phases that may take long: they have `startup_s` instead of `stall_s`."""
 BLINK_S: Final = 5.0
@@ -40,10 +40,6 @@ class RestartPolicy:
         self._config = config
         self._rng = rng
         self._crashes: list[float] = []
-        self._started = 0.0
-
-    def started(self, now: float) -> None:
-        self._started = now
 
     def forgive(self) -> None:
         """Forgets the crashes so far: a person has seen to it."""
@@ -53,8 +49,6 @@ class RestartPolicy:
         """What to do after an exit that nobody asked for; `code` is negative for a signal."""
         if code == ExitCode.CONFIG:
             return GiveUp("its configuration cannot work; starting it again would not help")
-        if code == ExitCode.RESTART and now - self._started >= RECYCLE_AFTER_S:
-            return Restart(0.0, len(self._crashes))
         self._crashes = [t for t in self._crashes if now - t < CRASH_WINDOW_S] + [now]
         count = len(self._crashes)
         if count >= self._config.max_crashes:

@@ -31,7 +31,6 @@ SELECTED = "#2f8f74"
 HEAT = (0x00, 0x5A, 0x9C)
 """Where the policy is 1; the Okabe-Ito blue, darkened."""
 WHITE_PIECE, BLACK_PIECE = "#ffffff", "#0b0f14"
-MARK = "#0b0f14"
 PIECES: Final = "KQRBNPkqrbnp"
 LEAST_HEAT: Final = 0.02
 """Moves that the policy gives less are not marked."""

@@ -48,16 +48,6 @@ def test_a_configuration_error_is_never_retried() -> None:
     assert isinstance(RestartPolicy(CONFIG, Random(1)).exited(ExitCode.CONFIG, 0.0), GiveUp)
 
 
-def test_a_wish_to_be_restarted_is_no_crash_unless_it_comes_at_once() -> None:
-    policy = RestartPolicy(CONFIG, Random(1))
-    policy.started(0.0)
-    assert policy.exited(ExitCode.RESTART, 60.0) == Restart(0.0, 0)
-    policy.started(60.0)
-    decision = policy.exited(ExitCode.RESTART, 61.0)
-    assert isinstance(decision, Restart)
-    assert decision.crashes == 1
-
-
 def test_an_unasked_clean_exit_counts_as_a_crash() -> None:
     decision = RestartPolicy(CONFIG, Random(1)).exited(ExitCode.DONE, 0.0)
     assert isinstance(decision, Restart)
