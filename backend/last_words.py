@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from backend.wire import clean
+from backend.text import clean
 
 LINES: Final = 50
 LINE_LENGTH: Final = 300

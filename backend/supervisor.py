@@ -82,7 +82,7 @@ from backend.rundir import SUPERVISOR, RunDirectory
 from backend.server import Answer, Server
 from backend.ssl_readings import DeadHeads
 from backend.state import with_memory
-from backend.wire import clean
+from backend.text import clean
 
 INTERRUPTED: Final = 130
 """Exit code after a second Ctrl-C, as shells have it."""

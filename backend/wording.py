@@ -2,8 +2,8 @@
 
 import math
 
+from backend.text import clean
 from backend.views import MatchView
-from backend.wire import clean
 
 DASH = "—"
 """What is not known."""

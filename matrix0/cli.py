@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from backend.errors import ExitCode, Matrix0Error
-from backend.wire import clean
+from backend.text import clean
 from matrix0 import __version__
 from matrix0.commands import (
     ablate,

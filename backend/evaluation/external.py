@@ -23,7 +23,7 @@ from backend.errors import ConfigError
 from backend.evaluation.engines import EngineSpec
 from backend.evaluation.leash import Leash, Metered, allow_cpu, kill
 from backend.evaluation.players import Forfeit
-from backend.wire import clean
+from backend.text import clean
 
 CRASH: Final = "engine-crash"
 HANG: Final = "engine-hang"

@@ -24,7 +24,7 @@ import chess.engine
 import psutil
 
 from backend.limits_config import LIMITS, LimitsConfig
-from backend.wire import clean
+from backend.text import clean
 
 MAX_OUTPUT: Final = 16 << 20
 """Bytes an engine may say about one move."""

@@ -23,7 +23,7 @@ from backend.inference.agreement import Agreement, Answers, compare
 from backend.inference.candidates import REFERENCE, Candidate, Workshop, list_candidates
 from backend.inference.front import Inference
 from backend.inference.positions import list_moves, sample_positions
-from backend.wire import clean
+from backend.text import clean
 from model.net import ChessNet
 
 

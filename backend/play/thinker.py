@@ -37,7 +37,7 @@ from backend.play.wire import (
     decode_order,
     encode,
 )
-from backend.wire import clean
+from backend.text import clean
 
 if TYPE_CHECKING:
     from backend.play.network import Network

@@ -25,7 +25,7 @@ from backend.replay.boards import position_words
 from backend.replay.pgn import STANDARD_INPUT, PgnFault, PgnGame, open_pgn
 from backend.replay.records import GameRecord, SampleRecord
 from backend.replay.shards import ShardWriter, list_shards, read_shard
-from backend.wire import clean
+from backend.text import clean
 from model.config import Orientation
 from model.encoding import policy_indices
 from model.rules import (

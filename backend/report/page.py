@@ -12,7 +12,7 @@ from backend import summary, wording
 from backend.report.drawing import board, chart, ladder
 from backend.report.facts import Facts, Points
 from backend.settings import dump_config
-from backend.wire import clean
+from backend.text import clean
 from model.ssl.tasks import TASKS
 
 CHARTS: Final[tuple[tuple[str, Mapping[str, str]], ...]] = (

@@ -175,6 +175,6 @@ class Desk:
         return tuple(legal)
 
     def _remark(self, text: str) -> None:
-        from backend.wire import clean
+        from backend.text import clean
 
         self._say(f"info string {' '.join(clean(text).split())}")

@@ -54,6 +54,7 @@ from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.settings import changed
 from backend.store.reading import admitted
+from backend.text import clean
 from backend.training.evidence import keep_evidence
 from backend.training.guard import (
     RATE_FACTOR,
@@ -66,7 +67,6 @@ from backend.training.guard import (
 from backend.training.loader import Loader
 from backend.training.saving import SaveClock
 from backend.training.trainer import IMPORTED_SAMPLES, Trainer
-from backend.wire import clean
 from backend.workers.base import WorkerIO
 
 PROGRESS_S: Final = 1.0

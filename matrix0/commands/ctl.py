@@ -180,7 +180,7 @@ def _order(run: Path, command: "ClientCommand", wait: bool, as_json: bool) -> No
     import msgspec
 
     from backend.control import carry_through
-    from backend.wire import clean
+    from backend.text import clean
 
     outcome = carry_through(_directory(run), command, wait=wait)
     if as_json:

@@ -54,7 +54,7 @@ class Finding:
 
 def doctor(as_json: JsonOption = False) -> None:
     """Show what Matrix0 finds on this machine; exit code 1 if something will not work."""
-    from backend.wire import clean
+    from backend.text import clean
 
     findings = {
         "software": list(_software()),

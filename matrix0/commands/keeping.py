@@ -28,7 +28,7 @@ def verify(
 
     from backend.audit.run import examine
     from backend.rundir import RunDirectory
-    from backend.wire import clean
+    from backend.text import clean
 
     audit = examine(RunDirectory(run), replays=not quick)
     if as_json:
@@ -65,7 +65,7 @@ def backup(
     """
     from backend.backups.make import back_up
     from backend.rundir import RunDirectory
-    from backend.wire import clean
+    from backend.text import clean
 
     directory = RunDirectory(run)
     config = directory.read_config()
@@ -110,7 +110,7 @@ def restore(
     from backend.backups.restore import check, find_backup
     from backend.backups.restore import restore as bring_back
     from backend.rundir import RunDirectory
-    from backend.wire import clean
+    from backend.text import clean
 
     path = find_backup(source)
     found = check(path) if directory is None else bring_back(path, RunDirectory(directory))

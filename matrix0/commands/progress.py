@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from backend.wire import clean
+from backend.text import clean
 from matrix0.commands.options import echo
 
 if TYPE_CHECKING:

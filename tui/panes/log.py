@@ -15,7 +15,7 @@ from textual.strip import Strip
 
 from backend.events import Level, LogLine
 from backend.state import RunState
-from backend.wire import clean
+from backend.text import clean
 from tui import format as fmt
 from tui.glyphs import Glyphs
 from tui.panes.quiet import Titles

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from textual.content import Content
 
-from backend.wire import clean
+from backend.text import clean
 from tui import format as fmt
 from tui.client import LinkView
 from tui.glyphs import Glyphs
