@@ -42,7 +42,9 @@ def ctl(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 # Away from the ends of cycles, so that no evaluation of the run's own is in the way for long.
-LONG_CYCLES = CONFIG.replace("steps_per_cycle = 20", "steps_per_cycle = 100000")
+LONG_CYCLES = CONFIG.replace(
+    "steps_per_cycle = 20", "steps_per_cycle = 100000\nlearning_rate = 0.001"
+)
 
 
 def test_a_shell_script_drives_a_run_from_its_first_checkpoint_to_its_end(
