@@ -17,11 +17,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.selfplay.tally import Tally
-
 IDLE_SURPRISE: Final = 0.01
 """A mean divergence below this (nats) leaves the policy nothing to learn."""
-_MEANINGFUL_SEARCHES: Final = 500
 _TINY: Final = 1e-30
 
 
@@ -50,10 +47,3 @@ def policy_weights(
     mean = total / base[known].sum()
     factor = np.where(known, kl / mean, 1.0)
     return np.asarray(base * ((1.0 - frac) + frac * factor))
-
-
-def is_idle(now: Tally, before: Tally) -> bool:
-    """Whether the full searches between two readings are many and hardly changed the policy."""
-    mean = now.mean_surprise(before)
-    many = now.judged_searches - before.judged_searches >= _MEANINGFUL_SEARCHES
-    return many and mean is not None and mean < IDLE_SURPRISE

@@ -48,7 +48,6 @@ from backend.rundir import RunDirectory
 from backend.search.warmup import warm_up
 from backend.selfplay.games import Glimpse
 from backend.selfplay.groups import GroupedSelfPlay, batch_size, num_groups
-from backend.selfplay.surprise import IDLE_SURPRISE, is_idle
 from backend.selfplay.tally import Tally
 from backend.selfplay.tuning import tune_games
 from backend.settings import changed
@@ -98,10 +97,6 @@ class _SelfPlayWorker:
         self._paused = False
         self._stopping = False
         self._speed = _Speed()
-        self._tally = Tally()
-        """When the network came."""
-        self._is_watching = True
-        """Until it was said that this network's searches are idle."""
 
     def run(self) -> None:
         try:
@@ -212,8 +207,6 @@ class _SelfPlayWorker:
             self._commit(self._games.use(self._inference, step=step))
         self._writer.network = name
         self._speed = _Speed(self._games, self._inference)
-        self._tally = self._games.tally
-        self._is_watching = True
 
     def _tuned(self, inference: Inference) -> SelfPlayConfig:
         """The settings with the number of games, measured if that is wanted."""
@@ -262,13 +255,6 @@ class _SelfPlayWorker:
         self._io.emit(self._speed.progress(self._io.worker, self._writer.network, games, inference))
         if games.glimpse is not None:
             self._io.emit(board_seen(self._io.worker, games.glimpse))
-        if self._is_watching and is_idle(games.tally, self._tally):
-            self._is_watching = False
-            self._io.log(
-                f"searches hardly differ from the policy of {self._writer.network}: KL(target || "
-                f"prior) is below {IDLE_SURPRISE} nats, so there is nothing to learn from them",
-                "warning",
-            )
         self._speed = _Speed(games, inference)
 
 

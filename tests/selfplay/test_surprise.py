@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.selfplay.surprise import divergence, is_idle, policy_weights
+from backend.selfplay.surprise import divergence, policy_weights
 from backend.selfplay.tally import Tally
 from tests.fake_evaluators import scattered
 from tests.selfplay.setups import play, self_play
@@ -78,16 +78,6 @@ def test_mean_surprise_is_of_the_full_searches_since_the_last_reading() -> None:
     assert after.full_frac(before) == pytest.approx(0.25)
     assert before.mean_surprise(before) is None
     assert before.full_frac(before) is None
-
-
-def test_searches_are_idle_when_many_of_them_change_nothing() -> None:
-    before = Tally(judged_searches=100, surprise=40.0)
-    few = Tally(judged_searches=150, surprise=40.1)
-    many = Tally(judged_searches=1100, surprise=45.0)
-    useful = Tally(judged_searches=1100, surprise=140.0)
-    assert not is_idle(few, before)
-    assert is_idle(many, before)
-    assert not is_idle(useful, before)
 
 
 @pytest.mark.parametrize("root", ["gumbel", "puct"])
