@@ -87,7 +87,7 @@ class PastRuns(App[int]):
     @on(ReplayDashboard.Left)
     def _leave_replay(self) -> None:
         if not self._below:
-            self.notify("q leaves the replay")
+            self.notify("q leaves the replay", markup=False)
             return
         self.workers.cancel_group(self, "replay-link")
         self.pop_screen()

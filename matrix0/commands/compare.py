@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.errors import ConfigError
+from matrix0.commands.options import echo
 
 if TYPE_CHECKING:
     from backend.compare.side import Side
@@ -51,10 +52,10 @@ def compare(
         if name not in known:
             raise ConfigError(f"--metric {name!r}: no run has it; there are {', '.join(known)}")
     for line in _text(sides):
-        typer.echo(line)
+        echo(line)
     if csv is not None:
         commit_file(csv.absolute(), csv_of(sides, wanted).encode())
-        typer.echo(f"{csv}: {', '.join(wanted)}")
+        echo(f"{csv}: {', '.join(wanted)}")
 
 
 def _text(sides: "list[Side]") -> list[str]:

@@ -101,11 +101,11 @@ def _show_settings(run: Path, as_json: bool) -> None:
     with attend(_directory(run)) as supervisor:
         settings = supervisor.state.settings
     if as_json:
-        typer.echo(msgspec.json.encode(settings))
+        echo(msgspec.json.encode(settings))
         return
     for name, value in settings.items():
         takes = f"  {LIVE[name].takes}" if name in LIVE else ""
-        typer.echo(f"{name:<28} {value:<10}{takes}")
+        echo(f"{name:<28} {value:<10}{takes}")
 
 
 def checkpoint(run: RunOption, wait: WaitOption = False, as_json: JsonOption = False) -> None:

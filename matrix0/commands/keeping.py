@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from backend.errors import ExitCode
-from matrix0.commands.options import JsonOption
+from matrix0.commands.options import JsonOption, echo
 
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)
@@ -28,17 +28,16 @@ def verify(
 
     from backend.audit.run import examine
     from backend.rundir import RunDirectory
-    from backend.text import clean
 
     audit = examine(RunDirectory(run), replays=not quick)
     if as_json:
-        typer.echo(msgspec.json.encode(audit))
+        echo(msgspec.json.encode(audit))
     else:
         for problem in sorted(audit.problems):
-            typer.echo(clean(str(problem)))
+            echo(str(problem))
         for note in sorted(audit.notes):
-            typer.echo(clean(f"(note) {note}"))
-        typer.echo(f"{run}: {audit.in_words()}")
+            echo(f"(note) {note}")
+        echo(f"{run}: {audit.in_words()}")
     if not audit.is_whole:
         raise typer.Exit(ExitCode.BAD_DATA)
 
@@ -65,7 +64,6 @@ def backup(
     """
     from backend.backups.make import back_up
     from backend.rundir import RunDirectory
-    from backend.text import clean
 
     directory = RunDirectory(run)
     config = directory.read_config()
@@ -75,10 +73,10 @@ def backup(
         keep=keep or config.supervisor.keep_backups,
     )
     for line in made.left_out:
-        typer.echo(clean(f"left out: {line}"))
+        echo(f"left out: {line}")
     for name in made.removed:
-        typer.echo(f"removed: {name}")
-    typer.echo(
+        echo(f"removed: {name}")
+    echo(
         f"{made.path}: {made.files:,} files, {made.new_files:,} of them new "
         f"({made.new_bytes / 2**20:,.1f} MiB)"
     )
@@ -110,18 +108,17 @@ def restore(
     from backend.backups.restore import check, find_backup
     from backend.backups.restore import restore as bring_back
     from backend.rundir import RunDirectory
-    from backend.text import clean
 
     path = find_backup(source)
     found = check(path) if directory is None else bring_back(path, RunDirectory(directory))
     for name, state in sorted(found.states.items()):
         if directory is None or state != "whole":
-            typer.echo(f"{state}: {name}")
+            echo(f"{state}: {name}")
     problems = examine(RunDirectory(directory), replays=False).problems if directory else []
     for problem in problems:
-        typer.echo(clean(f"not as it should be: {problem}"))
+        echo(f"not as it should be: {problem}")
     whole = len(found.states) - len(found.faults)
-    typer.echo(
+    echo(
         f"{path}: {whole:,} of {len(found.states):,} files are whole, "
         f"{found.manifest.games:,} games, best network {found.manifest.best or 'none'}"
     )

@@ -108,7 +108,7 @@ def _show(measured: "StepProfile", device: str) -> None:
         f"step: {measured.seconds:.3f} s, {measured.batch_size / measured.seconds:,.0f} samples/s, "
         f"{measured.flops / 1e9:,.1f} GFLOP, {measured.flops / 1e9 / measured.seconds:,.1f} GFLOP/s"
     )
-    typer.echo(
+    echo(
         f"FLOP utilisation: {measured.utilisation:.1%} of the "
         f"{measured.peak_flops_per_s / 1e9:,.0f} GFLOP/s of a large product in {measured.precision}"
     )

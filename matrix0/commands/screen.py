@@ -189,10 +189,8 @@ def _start_and_leave(directory: "RunDirectory", cycles: int) -> None:
     say(f"{directory.path} starts as process {supervisor.pid}; a first start compiles for a minute")
     state = await_start(directory, supervisor.poll)
     if state is not None and is_up(state):
-        typer.echo(
-            f"{directory.name} is at work: process {state.pid}, {len(state.workers)} workers."
-        )
-        typer.echo(f"Watch it with: matrix0-tui --run {directory.path}")
+        echo(f"{directory.name} is at work: process {state.pid}, {len(state.workers)} workers.")
+        echo(f"Watch it with: matrix0-tui --run {directory.path}")
         return
     reason = "" if state is None else f": {wording.line(state.stop_reason)}"
     say(f"the run has ended before its workers were up{reason}")
@@ -221,15 +219,13 @@ def _serve(directory: "RunDirectory", port: int, read_only: bool, refresh_s: flo
 
     def say_address(address: str) -> None:
         at = urlsplit(address).port
-        typer.echo(f"Open in a browser on this machine:  {address}")
-        typer.echo(
-            f"From another one: ssh -L {at}:127.0.0.1:{at} THIS-MACHINE, then open it there."
-        )
+        echo(f"Open in a browser on this machine:  {address}")
+        echo(f"From another one: ssh -L {at}:127.0.0.1:{at} THIS-MACHINE, then open it there.")
         if read_only:
-            typer.echo("Whoever has this address may watch; --read-only takes no orders.")
+            echo("Whoever has this address may watch; --read-only takes no orders.")
         else:
-            typer.echo("Whoever has this address may order the run; --read-only serves watchers.")
-        typer.echo("Ctrl-C ends the serving; the run goes on.")
+            echo("Whoever has this address may order the run; --read-only serves watchers.")
+        echo("Ctrl-C ends the serving; the run goes on.")
 
     words = ["--read-only"] if read_only else []
     words += [] if refresh_s is None else ["--refresh", f"{refresh_s}"]
