@@ -116,6 +116,7 @@ ACTIONS: tuple[Action, ...] = (
         short="Checkpoint",
         brief="Ckpt",
         help="The trainer finishes its step and saves the network.",
+        not_in=("compare", "replay"),
         refused=_no_checkpoint_now,
         command=lambda context: c.CheckpointNow(),
     ),
@@ -206,6 +207,7 @@ ACTIONS: tuple[Action, ...] = (
         key_label=":",
         title="Palette: every action by name",
         help="So does ctrl+p.",
+        not_in=("replay",),
     ),
     Action(
         id="detach",

@@ -257,7 +257,7 @@ async def test_the_mouse_reaches_every_action_through_the_palette(rich: RunState
         titles = [str(o.hit.text) for o in found._options]  # type: ignore[attr-defined]
         assert {action.title for action in ACTIONS} <= set(titles)
         number = titles.index("Acknowledge all alerts")
-        await pilot.click(CommandList, offset=(6, number + 1))
+        await pilot.click(CommandList, offset=(6, 1 + 2 * number))
         async with asyncio.timeout(5):
             while app.dashboard.seen_until == 0.0:
                 await pilot.pause()

@@ -89,8 +89,8 @@ async def test_orders_are_refused_because_it_is_a_replay(run: RunDirectory) -> N
         assert len(orders) >= 6
         for action in orders:
             assert action.why_not(app.context) == REPLAYED
-        await pilot.press("c")
-        assert toasts(app) == ["Save a checkpoint: this is a replay"]
+        await pilot.press("R")
+        assert toasts(app) == ["Roll back the last promotion: this is a replay"]
         reply = await link.request(e)  # type: ignore[arg-type]
         assert reply.refused == REPLAYED
 
