@@ -47,6 +47,12 @@ class Context:
         return self.keys.get(action.id) or action.shown_key
 
 
+def in_words(places: tuple[Place, ...]) -> str:
+    """`on the dashboard, with one chart alone (z) and in a replay`; empty for everywhere."""
+    *most, last = [PLACES[place] for place in places] or [""]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def unreachable(context: Context) -> str:
     """Why no order can be given to the supervisor now; empty when one can."""
     state, link = context.state, context.link
@@ -109,5 +115,5 @@ class Action:
         if context.place in self.not_in:
             return f"not {PLACES[context.place]}"
         if not self.works_in(context.place):
-            return "works " + " and ".join(PLACES[place] for place in self.places)
+            return f"works {in_words(self.places)}"
         return self.refused(context)

@@ -288,7 +288,7 @@ class ControlCentre(PastRuns):
             case "theme":
                 self.theme = "matrix0-light" if self.current_theme.dark else "matrix0-dark"
             case "help":
-                self.push_screen(help_page(self.context))
+                self.push_screen(help_page(self.context, self.size.width))
             case "detach":
                 self.exit(leaving_code(self.link))
             case _:

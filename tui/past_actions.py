@@ -149,6 +149,20 @@ PAST: Final = (
         "a time since the start.",
         places=_REPLAY,
     ),
-    Action(id="replay-start", key="home", title="Start of the replay", help="", places=_REPLAY),
-    Action(id="replay-end", key="end", title="End of the replay", help="", places=_REPLAY),
+    Action(
+        id="replay-start",
+        key="home",
+        key_label="Home",
+        title="Start of the replay",
+        help="",
+        places=_REPLAY,
+    ),
+    Action(
+        id="replay-end",
+        key="end",
+        key_label="End",
+        title="End of the replay",
+        help="",
+        places=_REPLAY,
+    ),
 )

@@ -286,7 +286,14 @@ _ON_GAMES: Final = (
     Action(
         id="ply-forward", key="right", key_label="→", title="One ply on", help="", places=_GAMES
     ),
-    Action(id="ply-start", key="home", title="Start of the game", help="", places=_GAMES),
+    Action(
+        id="ply-start",
+        key="home",
+        key_label="Home",
+        title="Start of the game",
+        help="",
+        places=_GAMES,
+    ),
     Action(
         id="ply-end",
         key="end",

@@ -1,6 +1,8 @@
 """Pages above the dashboard that are only read: help, and the table of cycles."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
+from textwrap import fill, wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,14 +15,14 @@ from textual.widgets import Static
 from backend.state import RunState
 from backend.summary import conclusion, cycles_table
 from tui import format as fmt
-from tui.action import PLACES, Action, Context, Place
+from tui.action import PLACES, Action, Context, Place, in_words
 from tui.actions import ACTIONS
 from tui.glyphs import Glyphs
 
 PAGE_FRAC = 0.96
 """Of the terminal's width, at most; as in app.tcss."""
-PAGE_FRAME = 6
-"""Cells of border and padding."""
+PAGE_FRAME = 7
+"""Cells of border, padding and scroll bar."""
 
 
 class PageScreen(ModalScreen[None]):
@@ -70,48 +72,66 @@ class PageScreen(ModalScreen[None]):
 APP_KEYS = (
     ("^p", "Palette: all actions and themes by name"),
     ("Tab", "Next pane; arrows or h j k l move in it, g and G go to the ends of lists"),
+    ("Enter", "Among the workers: what can be done with the one under the cursor"),
 )
+KEY_WIDTH = 6
+"""Cells for a key, before the two that part it from what it does."""
+
+Parts = list[str | tuple[str, str]]
 
 
 def help_text(
-    context: Context, actions: Sequence[Action], others: Sequence[tuple[str, str]]
+    context: Context, actions: Sequence[Action], others: Sequence[tuple[str, str]], width: int
 ) -> Content:
-    """Every action with its key, and why it cannot be done now."""
-    parts: list[str | tuple[str, str]] = []
+    """Every action with its key, and why it cannot be done now, in lines of `width` cells."""
+    parts: Parts = []
     places: tuple[Place, ...] | None = None
     has_places = any(action.places for action in actions)
     for action in sorted(actions, key=lambda a: [list(PLACES).index(p) for p in a.places]):
         if has_places and action.places != places:
             places = action.places
-            title = " and ".join(PLACES[place] for place in places) or "everywhere"
-            parts.append((f"\n{title.capitalize()}\n", "bold underline"))
+            words = in_words(places) or "everywhere"
+            parts += ["\n", (fill(words[0].upper() + words[1:], width), "bold underline"), "\n"]
         reason = action.refused(context)
-        parts.append((f"{context.key_of(action):>6}  ", "bold $accent"))
-        parts.append((action.title, "bold"))
+        parts += _entry(context.key_of(action), action.title, "bold", width)
         if action.help:
-            parts.append((f"\n        {action.help}", "$muted"))
+            parts += _entry("", action.help, "$muted", width)
         if reason:
-            parts.append((f"\n        Not now: {fmt.line(reason)}.", "$attention"))
-        parts.append("\n")
+            parts += _entry("", f"Not now: {fmt.line(reason)}.", "$attention", width)
     if has_places:
         parts.append("\n")
     for key, text in others:
-        parts += [(f"{key:>6}  ", "bold $accent"), f"{text}\n"]
+        parts += _entry(key, text, "", width)
     return Content.assemble(*parts)
+
+
+def _entry(key: str, text: str, style: str, width: int) -> Parts:
+    """The key, and beside it as many lines as the text needs."""
+    lines = wrap(text, width - KEY_WIDTH - 2)
+    parts: Parts = []
+    for mark, line in zip_longest([key], lines, fillvalue=""):
+        parts += [(f"{mark:>{KEY_WIDTH}}  ", "bold $accent"), (f"{line}\n", style)]
+    return parts
 
 
 def help_page(
     context: Context,
+    width: int,
     actions: Sequence[Action] = ACTIONS,
     others: Sequence[tuple[str, str]] = APP_KEYS,
 ) -> PageScreen:
-    """The keys of `actions` and of `others`, which are no actions."""
-    return PageScreen(Content("keys"), help_text(context, actions, others))
+    """The keys of `actions` and of `others`, which are no actions, on `width` cells."""
+    return PageScreen(Content("keys"), help_text(context, actions, others, inside(width)))
+
+
+def inside(width: int) -> int:
+    """Cells for the text of a page, in a terminal of `width`."""
+    return int(PAGE_FRAC * width) - PAGE_FRAME
 
 
 def cycles_page(state: RunState, width: int, glyphs: Glyphs) -> PageScreen:
     """For a terminal of `width` cells."""
-    table = cycles_table(state, int(PAGE_FRAC * width) - PAGE_FRAME)
+    table = cycles_table(state, inside(width))
     heading, *lines = (fmt.signs(line, glyphs) for line in table)
     parts: list[str | tuple[str, str]] = [(f"{heading}\n", "bold")]
     for cycle, line in zip(state.cycles_done, lines, strict=True):

@@ -279,7 +279,8 @@ class PlayScreen(Screen[None]):
                 dark = self.app.current_theme.dark
                 self.app.theme = "matrix0-light" if dark else "matrix0-dark"
             case "play-help":
-                self.app.push_screen(help_page(self.context, PLAY_ACTIONS, PLAY_KEYS))
+                page = help_page(self.context, self.size.width, PLAY_ACTIONS, PLAY_KEYS)
+                self.app.push_screen(page)
             case "leave-game":
                 playing.leave()
                 self.post_message(self.Left())
