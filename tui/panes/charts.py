@@ -103,7 +103,7 @@ class ChartGrid(Container):
         for chart in self.charts:
             is_current = chart is self.current
             chart.set_class(is_current, "-current")
-            chart.count_as(f"{self._current + 1}/{number}" if is_current else "")
+            chart.count_as(f"{self._current + 1}/{number}" if is_current and number > 1 else "")
             if chart in seen and not chart.has_class("-shown"):
                 chart.show(self._state)
             chart.set_class(chart in seen, "-shown")
