@@ -239,6 +239,21 @@ async def test_the_cursor_stays_on_its_checkpoint_when_another_is_saved(rich: Ru
         assert table.row_count == 4
 
 
+async def test_a_checkpoint_that_is_saved_is_in_view_until_the_cursor_is_moved(
+    rich: RunState,
+) -> None:
+    link = FakeLink(rich)
+    async with screen(link, SMALL) as (app, pilot):
+        table = app.dashboard.query_one(CheckpointsPane)
+        link.say(scenario.checkpoint(2340, rich.now, "requested"))
+        await draw(app, pilot)
+        assert table.selected_key == "step-00002340"
+        await pilot.press("4")
+        link.say(scenario.checkpoint(2350, rich.now, "requested"))
+        await draw(app, pilot)
+        assert table.selected_key == "step-00002340"
+
+
 async def test_only_changed_cells_of_the_workers_are_touched(rich: RunState) -> None:
     link = FakeLink(rich)
     async with screen(link, SMALL) as (app, pilot):

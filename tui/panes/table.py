@@ -30,7 +30,7 @@ class Cell:
 
 
 class StateTable(DataTable[Text]):
-    """Rows by key; the cursor stays on its row when others come and go."""
+    """Rows by key; a cursor that was moved stays on its row when others come and go."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", show=False),
@@ -70,8 +70,12 @@ class StateTable(DataTable[Text]):
         self._shown = drawn
 
     def _reorder(self, rows: Mapping[str, tuple[Text, ...]]) -> None:
-        """Rows have come or gone: rare, so all are laid anew. The cursor stays on its row."""
-        selected = self.selected_key
+        """Rows have come or gone: rare, so all are laid anew. The cursor stays on its row.
+
+        On the first row it stays there while nobody is at the table: what is new is in view.
+        """
+        stays = self.has_focus or self.cursor_row > 0
+        selected = self.selected_key if stays else ""
         self.clear()
         self._shown.clear()
         for key, texts in rows.items():
