@@ -45,7 +45,7 @@ def table_text(comparison: Comparison, width: int, glyphs: Glyphs) -> list[Conte
 
 def settings_text(sides: Sequence[Side], width: int, glyphs: Glyphs) -> list[Content]:
     if len(sides) < 2:
-        return [Content.assemble((" two marked runs have settings to compare", "$muted"))]
+        return [Content.assemble((" mark a second run to see what was set otherwise", "$muted"))]
     rows = [[key, *values] for key, values in differences([side.settings for side in sides])]
     if not rows:
         return [Content.assemble((" no setting differs", "$muted"))]
