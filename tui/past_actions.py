@@ -121,6 +121,7 @@ PAST: Final = (
         key_label=".",
         title="A fiftieth of the run on",
         footer={"replay": ", Scrub"},
+        minor=True,
         help="",
         places=_REPLAY,
     ),

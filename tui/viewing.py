@@ -121,7 +121,8 @@ _ON_CHARTS: Final = (
         key="escape",
         key_label="Esc",
         title="Take the cursor away; without one, leave the maximised chart",
-        help="",
+        footer={"replay": "Back"},
+        help="In a replay then back to where it was opened.",
         places=CHARTS,
     ),
     Action(
