@@ -3,8 +3,9 @@
     .venv/bin/python docs/tour.py --run runs/tiny
 
 writes docs/tour.md, every stop with its keys, and the pictures of some to docs/images (PNG by
-`rsvg-convert`, of librsvg2-bin). The run needs a best network and stored games; it is joined if it
-is at work, else started and stopped again. No order but that is given to it.
+`rsvg-convert`, of librsvg2-bin). The run needs a best network, stored games, and another run in the
+same folder to be compared with. It is joined if it is at work, else started and stopped again. No
+order but that is given to it.
 
 To take in a new screen add a `Stop` to STOPS. To look at all of them in some terminal:
 
@@ -34,7 +35,7 @@ LIMIT_S = 180.0
 """For a text to be seen: a network that plays for the first time compiles for a minute."""
 KEY_S, ESCAPE_S, SETTLED_S = 0.15, 0.6, 1.2
 """After a key; after Escape, which begins the codes of other keys; before a screen is taken."""
-ZOOM = "1.25"
+ZOOM = "0.88"
 """Pixels of a PNG for one of its SVG."""
 
 
@@ -90,6 +91,43 @@ STOPS = (
         has_picture=True,
     ),
     Stop(name="cycles", keys="Escape t", see="cycle +step", says="What every cycle brought."),
+    Stop(
+        name="settings",
+        keys="Escape u j j",
+        see="change a setting",
+        says="What can be changed while the run is at work, from the next step or move on.",
+    ),
+    Stop(
+        name="worker",
+        keys="Escape 2 Enter",
+        see="Restart the selected worker",
+        says="What can be done with one worker.",
+    ),
+    Stop(
+        name="runs",
+        keys="Escape C",
+        see=r"1 of \d+ runs",
+        says="The runs beside this one, which is marked.",
+    ),
+    Stop(
+        name="compare",
+        keys="j Space",
+        see=r"A \S+ +B \S+ +ahead",
+        says="Two of them over each other: best values, settings that differ, events.",
+        has_picture=True,
+    ),
+    Stop(
+        name="replay",
+        keys="Escape V",
+        see="REPLAY .*x10 ",
+        says="The run from its beginning, as its database tells it.",
+    ),
+    Stop(
+        name="faster",
+        keys="> > >",
+        see="REPLAY .*x10,000",
+        says="The same, ten thousand times as fast.",
+    ),
     Stop(name="help", keys="Escape ?", see="Everywhere", says="All keys, and why some do nothing."),
     Stop(name="palette", keys="Escape C-p", see="Search for", says="Every action by its name."),
     Stop(name="stop", keys="Escape Q", see="Stop the run", says="What cannot be undone asks."),
