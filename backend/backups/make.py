@@ -28,7 +28,7 @@ from backend.backups.manifest import (
     write_manifest,
 )
 from backend.clock import wall
-from backend.commit import Writer, commit_file, sha256_of, sweep
+from backend.commit import Writer, commit_file, make_directory, move, sha256_of, sweep
 from backend.errors import BackupError, CheckpointError, Matrix0Error, ReplayError
 from backend.filesystem import OS
 from backend.replay.shards import hash_in_name
@@ -76,7 +76,7 @@ def back_up(
     if not run.exists:
         raise BackupError(f"{run.path}: holds no run")
     try:
-        (folder / FILES).mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(folder / FILES)
         with _alone_in(folder):
             return _Making(run, folder, is_over).make(keep, clock())
     except OSError as error:
@@ -229,8 +229,7 @@ class _Making:
         if not target.exists():
             self.new_files += 1
             self.new_bytes += size
-        copied.path.replace(target)
-        OS.sync_directory(target.parent)
+        move(copied.path, target)
         self.files["matrix0.db"] = StoredFile(copied.sha256, size)
         with closing(sqlite3.connect(f"{target.as_uri()}?mode=ro&immutable=1", uri=True)) as db:
             rows = db.execute("SELECT name, state, games FROM shards").fetchall()

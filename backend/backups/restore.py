@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from backend.backups.manifest import FILES, Manifest, StoredFile, list_backups, read_manifest
-from backend.commit import Writer, commit_file
+from backend.commit import Writer, commit_file, make_directory
 from backend.errors import BackupError
 from backend.rundir import RunDirectory
 
@@ -65,7 +65,7 @@ def restore(path: Path, run: RunDirectory) -> Restored:
         states[name] = _state(source, file)
         if states[name] == "whole":
             target = run.path / name
-            target.parent.mkdir(mode=0o700, exist_ok=True)
+            make_directory(target.parent)
             committed = commit_file(target, partial(_copy, source))
             if committed.sha256 != file.sha256:  # It changed under our hands.
                 target.unlink()

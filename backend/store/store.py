@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import aiosqlite
 import msgspec
 
-from backend.commit import NotCommittedError
+from backend.commit import NotCommittedError, make_directory
 from backend.disk import writing_to
 from backend.errors import Matrix0Error, RunDirectoryError
 from backend.events import (
@@ -421,7 +421,7 @@ async def _migrate(db: aiosqlite.Connection, path: Path) -> None:
         )
     if 0 < version < len(MIGRATIONS):
         backups = path.parent / "backups"
-        backups.mkdir(mode=0o700, exist_ok=True)
+        await asyncio.to_thread(make_directory, backups)
         # A start that was killed before the step may have left one: it is replaced.
         await asyncio.to_thread(snapshot, path, backups / f"v{version}.db")
     for number, statements in enumerate(MIGRATIONS[version:], version + 1):
