@@ -109,13 +109,13 @@ def test_settings_and_single_workers_are_changed_from_a_shell_script(
     run = prepare(tmp_path / "run", LONG_CYCLES)
     with SupervisorProcess(run) as supervisor:
         supervisor.wait_for(TrainingStep)
-        was = "training.learning_rate is 0.00015 now, was 0.0003\n"
+        was = "training.learning_rate is 0.0005 now, was 0.001\n"
         assert ctl("set", run, "learning_rate", "x0.5") == (0, was, "")
         code, _, err = ctl("set", run, "training.batch_size", "8")
         assert (code, err.count("\n")) == (ExitCode.NO, 1)
         assert "no setting that a run at work can change" in err
         assert ctl("set", run, "workers")[2].endswith("`matrix0 ctl set workers VALUE`\n")
-        assert json.loads(ctl("set", run, "--json")[1])["training.learning_rate"] == "0.00015"
+        assert json.loads(ctl("set", run, "--json")[1])["training.learning_rate"] == "0.0005"
         assert "\nsearch.simulations           64 " in ctl("set", run)[1]
 
         assert ctl("pause", run, "sp0", "--wait") == (0, "sp0 is paused: it rests\n", "")

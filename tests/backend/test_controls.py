@@ -63,14 +63,14 @@ def test_settings_change_at_work_and_are_kept_over_a_restart(run: Path) -> None:
     with SupervisorProcess(run) as supervisor:
         supervisor.wait_for(TrainingStep)
         with client(run) as screen:
-            assert screen.hello.state.settings["training.learning_rate"] == "0.0003"
+            assert screen.hello.state.settings["training.learning_rate"] == "0.001"
             refused = screen.ask(ChangeSetting(name="learning_rate", value="7")).refused
             assert "out of range" in refused
-            assert screen.ask(rate).text == "training.learning_rate is 0.00015 now, was 0.0003"
+            assert screen.ask(rate).text == "training.learning_rate is 0.0005 now, was 0.001"
             (event,) = of(screen, SettingChanged)
-            assert (event.old, event.new, event.by) == ("0.0003", "0.00015", "a client")
+            assert (event.old, event.new, event.by) == ("0.001", "0.0005", "a client")
             assert event.step >= 1
-            assert RunDirectory(run).read_config().training.learning_rate == 0.00015
+            assert RunDirectory(run).read_config().training.learning_rate == 0.0005
 
             # The second worker comes, plays, and goes with its games.
             assert screen.ask(ChangeSetting(name="workers", value="2")).text.endswith(
@@ -89,11 +89,11 @@ def test_settings_change_at_work_and_are_kept_over_a_restart(run: Path) -> None:
         again.wait_for(TrainingStep)
         with client(run) as screen:
             state = screen.hello.state
-            assert state.settings["training.learning_rate"] == "0.00015"
+            assert state.settings["training.learning_rate"] == "0.0005"
             assert state.settings["selfplay.workers"] == "1"
             changed = [(c.name, c.old, c.new) for c in state.changes]
             assert changed == [
-                ("training.learning_rate", "0.0003", "0.00015"),
+                ("training.learning_rate", "0.001", "0.0005"),
                 ("selfplay.workers", "1", "2"),
                 ("selfplay.workers", "2", "1"),
             ]

@@ -13,8 +13,8 @@ CONFIG = Config(training=TrainingConfig(learning_rate=0.001))
 @pytest.mark.parametrize(
     ("name", "text", "old", "new"),
     [
-        ("training.learning_rate", "0.0005", "0.0003", "0.0005"),
-        ("learning_rate", "x0.5", "0.0003", "0.00015"),
+        ("training.learning_rate", "0.0005", "0.001", "0.0005"),
+        ("learning_rate", "x0.5", "0.001", "0.0005"),
         ("simulations", "*2", "64", "128"),
         ("search.simulations", " 100 ", "64", "100"),
         ("workers", "3", "0", "3"),
