@@ -74,6 +74,7 @@ def test_the_wheel_holds_every_source_style_and_data_file(wheel: Path) -> None:
     assert not [name for name in inside if "__pycache__" in name or name.endswith(".pyc")]
 
 
+@pytest.mark.slow
 def test_the_installed_commands_start_beside_strangers(
     strangers_venv: Path, tmp_path: Path
 ) -> None:

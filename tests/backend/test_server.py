@@ -138,6 +138,7 @@ async def test_who_sends_byte_by_byte_is_heard_and_disturbs_nobody(tmp_path: Pat
         assert site.longest_gap_s < STALL_S
 
 
+@pytest.mark.slow
 async def test_who_never_reads_costs_no_memory_and_no_time(tmp_path: Path) -> None:
     async with served(tmp_path) as site:
         before = _memory_mib()
@@ -157,6 +158,7 @@ async def test_who_never_reads_costs_no_memory_and_no_time(tmp_path: Path) -> No
         writer.close()
 
 
+@pytest.mark.slow
 async def test_who_asks_without_end_and_never_reads_waits(tmp_path: Path) -> None:
     async with served(tmp_path) as site:
         before = _memory_mib()

@@ -186,7 +186,7 @@ LATE = (MatchStarted, MatchFinished, ShardAdmitted)
 @pytest.mark.parametrize(
     "moments",
     [
-        LATE[:1],
+        pytest.param(LATE[:1], marks=pytest.mark.slow),
         pytest.param(LATE, marks=pytest.mark.slow),
         pytest.param(EARLY * 4, marks=pytest.mark.slow),
     ],

@@ -1,7 +1,10 @@
 """Engines that mean harm: a move or a verdict in time, nothing left behind, the match goes on."""
 
+import gc
 import sys
 import time
+import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +28,15 @@ MAX_GROWTH_MIB = 64
 SMALL = LimitsConfig(engine_memory_gib=0.25, engine_log_kib=4)
 LATE = chess.Board("rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 9")
 """In which the bad engine drops its mask from its third move on."""
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """An engine that cannot be started leaves python-chess's object for it to the collector."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def _spec(mode: str) -> EngineSpec:

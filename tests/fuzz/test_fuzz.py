@@ -19,7 +19,7 @@ def _found(name: str, count: int, seed: int) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_mutated_inputs_are_read_or_refused(name: str) -> None:
-    _found(name, 8 + TARGETS[name].share // 2, seed=1)
+    _found(name, 4 + TARGETS[name].share // 4, seed=1)
 
 
 @pytest.mark.slow

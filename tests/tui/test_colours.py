@@ -71,7 +71,7 @@ async def settle(app: ControlCentre, pilot: Pilot[int], light: bool) -> None:
     await draw(app, pilot)
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("theme", ["dark", pytest.param("light", marks=pytest.mark.slow)])
 async def test_every_word_on_every_screen_can_be_read(rich: RunState, theme: str) -> None:
     async with screen(FakeLink(rich)) as (app, pilot):
         await settle(app, pilot, theme == "light")

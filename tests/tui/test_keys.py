@@ -181,6 +181,7 @@ async def test_help_lists_every_action_and_why_some_are_refused(rich: RunState) 
         assert isinstance(app.screen, Dashboard)
 
 
+@pytest.mark.slow
 async def test_every_action_has_a_key_that_reaches_it_and_an_entry_in_the_palette(
     rich: RunState, monkeypatch: pytest.MonkeyPatch
 ) -> None:

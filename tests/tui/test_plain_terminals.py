@@ -26,7 +26,7 @@ TOUR = (
     [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow)],
     ids=lambda size: f"{size[0]}x{size[1]}",
 )
-@pytest.mark.parametrize("how", ["ascii", "no colour"])
+@pytest.mark.parametrize("how", ["ascii", pytest.param("no colour", marks=pytest.mark.slow)])
 async def test_charts_log_and_games_do_without(
     rich: RunState,
     run_dir: Path,

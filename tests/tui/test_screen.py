@@ -364,7 +364,7 @@ def _no_color(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_no_color")
 @pytest.mark.parametrize(
     "size",
-    [(120, 40), (80, 24), pytest.param((200, 60), marks=pytest.mark.slow)],
+    [(120, 40), *(pytest.param(size, marks=pytest.mark.slow) for size in ((80, 24), (200, 60)))],
     ids=str,
 )
 async def test_it_works_without_colour(rich: RunState, size: tuple[int, int]) -> None:
