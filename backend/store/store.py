@@ -381,12 +381,14 @@ class Store:
         """All or nothing; RunDirectoryError when the disk takes it no more."""
         async with self._writing:
             with writing_to(self._path):
-                await self._db.execute("BEGIN IMMEDIATE")
                 try:
+                    await self._db.execute("BEGIN IMMEDIATE")
                     yield
                     await self._db.execute("COMMIT")
                 except BaseException:
-                    if self._db.in_transaction:  # SQLite ends some by itself, on a full disk.
+                    # Whoever is cancelled does not know how far SQLite's thread has come, and on a
+                    # full disk SQLite ends some by itself: then there is nothing to roll back.
+                    with contextlib.suppress(sqlite3.OperationalError):
                         await self._db.execute("ROLLBACK")
                     raise
             self._unsealed += 1

@@ -1,3 +1,4 @@
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -274,3 +275,20 @@ def test_a_failed_append_leaves_the_journal_as_it_was(
 
 def _fields(match: MatchFinished) -> dict[str, object]:
     return {name: getattr(match, name) for name in match.__struct_fields__}
+
+
+async def test_a_write_that_is_cancelled_at_any_moment_leaves_no_transaction_open(
+    tmp_path: Path,
+) -> None:
+    store = await Store.open(tmp_path / "m.db")
+    for turns in range(12):
+        writing = asyncio.create_task(store.set_pgn_bytes(turns))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.wait([writing])
+        await store.set_settings({"turns": str(turns)})
+    await store.close()
+    again = await Store.open(tmp_path / "m.db")
+    assert await again.settings() == {"turns": "11"}
+    await again.close()
