@@ -95,6 +95,10 @@ class Gating:
 
     async def checkpoint_saved(self, event: CheckpointSaved) -> None:
         """Verifies a new checkpoint; a sound one is recorded and may become a candidate."""
+        told = await self._ledger.store.checkpoints()
+        if any((c.name, c.sha256) == (event.name, event.sha256) for c in told):
+            self._ledger.log("gate", f"{event.name} was told twice; it is there already")
+            return
         path = self._run.checkpoints / event.name
         try:
             if checkpoints.checkpoint_step(event.name) is None:
@@ -126,6 +130,9 @@ class Gating:
                     await self.checkpoint_saved(saved)
 
     async def match_finished(self, event: MatchFinished) -> None:
+        if any(known.match == event.match for known in await self._ledger.store.matches()):
+            self._ledger.log("gate", f"{event.match} was told twice; the first result counts")
+            return
         await self._ledger.commit(event)
         await self._act(self._director.match_finished(event))
 

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.faults import bit_rot, call_failures, commit_kills, power_cuts, real_kills
+from tests.faults import bit_rot, call_failures, commit_kills, power_cuts, real_kills, states
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,14 @@ class Numbers:
     real_kills: int
     power_cuts: int
     flips_a_kind: int
+    walks: int
+    """Random walks of 30 steps through orders, words and deaths."""
 
 
-SHORT: Final = Numbers(commit_kills=100, real_kills=25, power_cuts=500, flips_a_kind=100)
-LONG: Final = Numbers(commit_kills=1000, real_kills=300, power_cuts=5000, flips_a_kind=1000)
+SHORT: Final = Numbers(commit_kills=100, real_kills=25, power_cuts=500, flips_a_kind=100, walks=10)
+LONG: Final = Numbers(
+    commit_kills=1000, real_kills=300, power_cuts=5000, flips_a_kind=1000, walks=200
+)
 
 
 @dataclass
@@ -70,6 +74,9 @@ def main() -> int:
     for kind, tried in rot.tried.items():
         _say(f"{tried} x {kind} damaged: {rot.named[kind]} named, the others harmless")
     tally.trusted += rot.violations
+
+    states.walk(numbers.walks, 30, seed=args.seed)  # Raises what it finds, shortened.
+    _say(f"{numbers.walks} random walks through a run's states: all said the same at each step")
 
     real = real_kills.kill(numbers.real_kills, args.seed)
     for line in real.lines():
