@@ -9,7 +9,7 @@ in quarantine/ and named. A database that cannot be read is made anew from files
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from backend.clock import wall
 from backend.commit import move, remove, remove_directory, sha256_of, sweep
 from backend.config import Config
 from backend.cycle import Director, undecided
-from backend.errors import CheckpointError
+from backend.errors import CheckpointError, ConfigError
 from backend.events import (
     CheckpointSaved,
     CycleFinished,
@@ -111,6 +111,8 @@ async def recover(
     await intake.prepare()
     adopted, refused = await _reconcile_shards(run, ledger, intake, remarks)
     sound, damaged = await _reconcile_checkpoints(run, config, ledger, remarks)
+    if sound:
+        await asyncio.to_thread(_refuse_another_shape, run, config, sound[-1].name)
     best = await _sound_best(ledger, sound, remarks)
     await intake.prepare()
     await store.forget_metrics_after(sound[-1].step if sound else 0)
@@ -247,6 +249,21 @@ def read_checkpoint(path: Path, config: Config) -> CheckpointSaved:
         reason=checkpoints.saved_because(manifest, config.training.steps_per_cycle),
         metrics=manifest.metrics,
     )
+
+
+def _refuse_another_shape(run: RunDirectory, config: Config, newest: str) -> None:
+    """ConfigError when the network of the settings is not the one that the run goes on with."""
+    made = checkpoints.read_manifest(run.checkpoints / newest).model
+    changed = [
+        f"model.{f.name} = {getattr(made, f.name)!r}, not {getattr(config.model, f.name)!r}"
+        for f in fields(made)
+        if getattr(made, f.name) != getattr(config.model, f.name)
+    ]
+    if changed:
+        raise ConfigError(
+            f"{run.config_file}: {newest} was made with {', '.join(changed)}; put that back, or "
+            "start a new run for another network"
+        )
 
 
 def _quarantine(run: RunDirectory, name: str) -> None:

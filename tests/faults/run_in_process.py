@@ -20,7 +20,7 @@ from backend import checkpoints
 from backend.commands import ClientCommand, PlayMatch, WorkerCommand
 from backend.commit import sha256_of
 from backend.config import Config
-from backend.errors import ExitCode
+from backend.errors import ConfigError, ExitCode
 from backend.events import CheckpointSaved, EventBase, Role, ShardWritten, WorkerReady
 from backend.ledger import Ledger
 from backend.pool import PoolEvent, WorkerSpec
@@ -143,7 +143,11 @@ class RunInProcess:
     async def _start(self) -> None:
         self.config = config = self.run.read_config()
         self.ledger, self._journal, remarks = await open_ledger(self.run, clock=self._now)
-        self._findings = await recover(self.run, config, self.ledger, remarks)
+        try:
+            self._findings = await recover(self.run, config, self.ledger, remarks)
+        except ConfigError:
+            await self._close()
+            raise
         self.remarks = list(remarks)
         self.pool = _Pool()
         mission = Mission(run=self.run, config=config)

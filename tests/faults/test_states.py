@@ -1,8 +1,12 @@
 """Random walks through what a run can be told and how it can end; `make faults` goes further."""
 
+from pathlib import Path
+
 import pytest
 
 from backend.commands import StopRun
+from backend.errors import ConfigError
+from tests.faults.run_in_process import RunInProcess
 from tests.faults.states import RunMachine, walk
 
 
@@ -20,6 +24,19 @@ def test_a_result_and_a_checkpoint_that_are_told_twice_count_once() -> None:
         assert not machine._run.ask(StopRun(), settle=False)
     finally:
         machine.teardown()
+
+
+def test_a_run_does_not_start_with_settings_of_another_network(tmp_path: Path) -> None:
+    run = RunInProcess(tmp_path)
+    run.say("trainer", run.write_checkpoint(0, "initial"))
+    run.settle()
+    run.stop(StopRun())
+    path = run.run.config_file
+    blocks = run.config.model.blocks
+    path.write_text(path.read_text("utf-8").replace(f"\nblocks = {blocks}\n", "\nblocks = 3\n"))
+    with pytest.raises(ConfigError, match=f"made with model.blocks = {blocks}, not 3; put that"):
+        run.start()
+    run.close()
 
 
 @pytest.mark.slow
