@@ -281,14 +281,16 @@ async def test_a_write_that_is_cancelled_at_any_moment_leaves_no_transaction_ope
     tmp_path: Path,
 ) -> None:
     store = await Store.open(tmp_path / "m.db")
-    for turns in range(12):
-        writing = asyncio.create_task(store.set_pgn_bytes(turns))
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        writing.cancel()
-        await asyncio.wait([writing])
-        await store.set_settings({"turns": str(turns)})
-    await store.close()
+    try:
+        for turns in range(12):
+            writing = asyncio.create_task(store.set_pgn_bytes(turns))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.wait([writing])
+            await store.set_settings({"turns": str(turns)})
+    finally:
+        await store.close()
     again = await Store.open(tmp_path / "m.db")
     assert await again.settings() == {"turns": "11"}
     await again.close()

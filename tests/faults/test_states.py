@@ -28,15 +28,17 @@ def test_a_result_and_a_checkpoint_that_are_told_twice_count_once() -> None:
 
 def test_a_run_does_not_start_with_settings_of_another_network(tmp_path: Path) -> None:
     run = RunInProcess(tmp_path)
-    run.say("trainer", run.write_checkpoint(0, "initial"))
-    run.settle()
-    run.stop(StopRun())
-    path = run.run.config_file
-    blocks = run.config.model.blocks
-    path.write_text(path.read_text("utf-8").replace(f"\nblocks = {blocks}\n", "\nblocks = 3\n"))
-    with pytest.raises(ConfigError, match=f"made with model.blocks = {blocks}, not 3; put that"):
-        run.start()
-    run.close()
+    try:
+        run.say("trainer", run.write_checkpoint(0, "initial"))
+        run.settle()
+        run.stop(StopRun())
+        path, blocks = run.run.config_file, run.config.model.blocks
+        text = path.read_text("utf-8")
+        path.write_text(text.replace(f"\nblocks = {blocks}\n", "\nblocks = 3\n"), "utf-8")
+        with pytest.raises(ConfigError, match=f"with model.blocks = {blocks}, not 3; put that"):
+            run.start()
+    finally:
+        run.close()
 
 
 @pytest.mark.slow
