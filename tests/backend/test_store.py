@@ -288,9 +288,9 @@ async def test_a_write_that_is_cancelled_at_any_moment_leaves_no_transaction_ope
                 await asyncio.sleep(0)
             writing.cancel()
             await asyncio.wait([writing])
-            await store.set_settings({"turns": str(turns)})
+            await store.set_pgn_bytes(1000 + turns)
     finally:
         await store.close()
     again = await Store.open(tmp_path / "m.db")
-    assert await again.settings() == {"turns": "11"}
+    assert await again.pgn_bytes() == 1011
     await again.close()
