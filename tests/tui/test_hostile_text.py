@@ -110,6 +110,7 @@ def terminal() -> "tuple[int, int]":
     return own, other
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_no_byte_of_it_and_the_screen_stays_up(
     tmp_path: Path, terminal: tuple[int, int]
 ) -> None:
@@ -168,7 +169,7 @@ async def _show(run_dir: Path, socket: Path, terminal: tuple[int, int]) -> None:
         await asyncio.to_thread(_read, own, seen, b"ENDMARK", 60.0)
         for key in KEYS:
             os.write(own, bytes([key]))
-            await asyncio.to_thread(_read, own, seen, None, 0.1)
+            await asyncio.to_thread(_read, own, seen, None, 0.3)
         assert process.poll() is None, bytes(seen[-3000:])
         assert b"gnp" in seen  # The text itself is shown.
         assert not holds_payload(bytes(seen))
