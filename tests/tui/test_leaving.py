@@ -75,8 +75,11 @@ def test_a_supervisor_that_a_screen_has_started_outlives_it(
     run = RunDirectory(tmp_path / "run")
     with Terminal(command(run.path, "--preset", "tiny")) as screen:
         screen.wait_for("policy loss")
-        holder = run.holder()
-        assert holder is not None
+        # The screen is drawn before the supervisor has taken the run.
+        until = time.monotonic() + LIMIT_S
+        while (holder := run.holder()) is None:
+            assert time.monotonic() < until
+            time.sleep(0.1)
         supervisor = psutil.Process(holder.pid)
         try:
             leave(screen)
