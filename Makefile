@@ -2,6 +2,7 @@
 #
 #   make run     the control centre on preset tiny; without a terminal, two cycles headless
 #   make test    the default tests          make slow   the tests that take minutes
+#   make test JOBS=2   two at a time
 #   make fuzz    a million mutated inputs; SEED=1 for others, COUNT=20000 for fewer
 #   make check   format, lint, types, import contracts
 #   make bench   speed, as ratios
@@ -10,7 +11,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= 2
+JOBS ?= 0
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PACKAGES := matrix0 tui backend model
