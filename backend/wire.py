@@ -9,7 +9,6 @@ from backend.commands import ClientCommand, WorkerCommand
 from backend.errors import WorkerError
 from backend.events import Event
 from backend.state import RunState
-from backend.text import clean as clean
 from backend.text import cleaned, one_line
 
 PROTOCOL: Final = 1

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from backend.commit import commit_file
 from backend.errors import Matrix0Error
 from backend.events import Level
-from backend.wire import clean
+from backend.text import clean
 from tui import format as fmt
 from tui.action import Context, Place
 from tui.glyphs import Glyphs
