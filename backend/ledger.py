@@ -80,6 +80,7 @@ class Ledger:
         self._points: list[TrainingStep] = []
         self._facts: list[Event] = []
         self._committing = asyncio.Lock()
+        self._flushing = asyncio.Lock()
         self.patience = Patience(self.alert)
         """With a full disk, for whoever writes on behalf of the run."""
 
@@ -151,13 +152,22 @@ class Ledger:
             listener.end()
 
     async def flush(self) -> None:
-        """Writes what was published since the last flush in one transaction."""
-        points, self._points = self._points, []
-        facts, self._facts = self._facts, []
-        if points or facts:
-            await self.patience.until_there_is_room(lambda: self.store.log(points, facts))
+        """Writes what was published since the last flush in one transaction.
+
+        It lies ready until it is written: who is broken off while the disk is full loses nothing,
+        and a second flush ends only when the first one's readings are there.
+        """
+        if self._points or self._facts or self._flushing.locked():
+            await self.patience.until_there_is_room(lambda: asyncio.shield(self._write_ready()))
         if self.store.is_sealing_due:
             await self.patience.until_there_is_room(self.store.seal)
+
+    async def _write_ready(self) -> None:
+        async with self._flushing:
+            points, facts = list(self._points), list(self._facts)
+            if points or facts:
+                await self.store.log(points, facts)
+                del self._points[: len(points)], self._facts[: len(facts)]
 
     async def keep_flushing(self) -> None:
         while True:

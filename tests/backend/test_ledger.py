@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.events import Alert, Event, Heartbeat, LogLine
+from backend.disk import NoRoomError
+from backend.events import Alert, Event, Heartbeat, LogLine, TrainingStep
 from backend.ledger import MAX_TELEMETRY, MAX_WAITING, Ledger, Listener
 from backend.rundir import RunDirectory
 from backend.server import Answer, Server
@@ -89,3 +90,33 @@ async def test_a_frozen_client_of_the_socket_is_cut_off_and_costs_the_run_no_tim
     print(f"slowest fifty facts: {1000 * slowest:.1f} ms")
     await store.close()
     journal.close()
+
+
+async def test_a_flush_that_waits_for_room_loses_nothing_when_it_is_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever flushes meanwhile, as before a checkpoint is recorded, waits for the same readings."""
+    store = await Store.open(tmp_path / "m.db")
+    journal = Journal(tmp_path / "j.jsonl")
+    ledger = Ledger(store, journal)
+    write, full = store.log, asyncio.Event()
+
+    async def no_room(points: object, facts: object) -> None:
+        full.set()
+        raise NoRoomError("the disk is full")
+
+    try:
+        monkeypatch.setattr(store, "log", no_room)
+        ledger.publish(TrainingStep(step=7, metrics={"policy_loss": 2.5}))
+        first = asyncio.create_task(ledger.flush())
+        await full.wait()
+        second = asyncio.create_task(ledger.flush())
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+        monkeypatch.setattr(store, "log", write)
+        await second
+        assert await store.metrics() == [("policy_loss", 7, 2.5)]
+    finally:
+        await store.close()
+        journal.close()
