@@ -8,6 +8,7 @@
 #   make bench   speed, as ratios
 #   make reliability   kills, power cuts, flipped bits: what they took, in one line
 #   make faults  the same, more of each; takes hours
+#   make soak    an hour of preset tiny, and a random kill every minute; MINUTES=10 for less
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PACKAGES := matrix0 tui backend model
 
-.PHONY: run test slow check bench reliability faults fuzz
+.PHONY: run test slow check bench reliability faults soak fuzz
 
 run: $(INSTALLED)
 	@if [ -t 0 ] && [ -t 1 ]; then \
@@ -50,6 +51,9 @@ reliability: $(INSTALLED)
 
 faults: $(INSTALLED)
 	@$(BIN)/python -m tests.faults --seed $(SEED) --long
+
+soak: $(INSTALLED)
+	@$(BIN)/python -m tests.faults.soak --seed $(SEED) --minutes $(or $(MINUTES),60)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -60,7 +60,13 @@ Way = Literal["group", "everything"]
 class RunProcess:
     """One start of a run. Use as a context manager: what is left of it at the end is killed."""
 
-    def __init__(self, directory: Path, *words: str, hear: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *words: str,
+        hear: Callable[[Event], None],
+        settings: Sequence[str] = SETTINGS,
+    ) -> None:
         """`hear` is called with every event, in the thread that waits for one."""
         self.directory = directory
         self.events: list[Event] = []
@@ -69,7 +75,7 @@ class RunProcess:
         """From the start to the first event, which says what was recovered."""
         self._hear = hear
         self._log = directory.with_name(f"{directory.name}.stderr")
-        overrides = [word for setting in SETTINGS for word in ("--set", setting)]
+        overrides = [word for setting in settings for word in ("--set", setting)]
         code = "from matrix0.cli import tui_main; tui_main()"
         command = [sys.executable, "-c", code, "--no-ui", "--json", "--run", str(directory)]
         with self._log.open("ab") as log:
