@@ -7,12 +7,9 @@ Nothing an engine does ends the match: whatever it says instead of a legal move 
 loses the game it was asked about, with the reason. Its own opinion of the rules is never asked.
 """
 
-import contextlib
-import logging
 import queue
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
@@ -20,32 +17,21 @@ import chess
 import chess.engine
 
 from backend.errors import ConfigError
+from backend.evaluation.engine_process import (
+    HANG_S,
+    NO_MOVE,
+    STARTING_ERRORS,
+    EngineFailed,
+    EngineProcess,
+)
 from backend.evaluation.engines import EngineSpec
-from backend.evaluation.leash import Leash, Metered, allow_cpu, kill
+from backend.evaluation.leash import Leash
 from backend.evaluation.players import Forfeit
 from backend.text import clean
 
-CRASH: Final = "engine-crash"
-HANG: Final = "engine-hang"
-FLOOD: Final = "engine-flood"
-NO_MOVE: Final = "no-legal-move"
-OVERTIME: Final = "time-forfeit"
-START: Final = "engine-start"
-
-HANG_S: Final = 60.0
-"""An engine without a time limit is silent for good after this."""
-MARGIN_S: Final = 1.0
-"""By which a move may be late: other processes share the machine."""
-START_S: Final = 20.0
-KILL_S: Final = 0.5
-"""In which what was killed is gone; a stray child may hold its pipes open, then they are closed."""
-CLOSED_S: Final = 5.0
 NO_LOG: Final = Leash()
 
 _WANTED: Final = chess.engine.INFO_BASIC | chess.engine.INFO_SCORE
-
-# python-chess tells of every odd line; the forfeit says what came of it.
-logging.getLogger("chess.engine").setLevel(logging.CRITICAL)
 
 
 class ExternalPlayer:
@@ -62,8 +48,8 @@ class ExternalPlayer:
         """ConfigError when the engine does not start, or lacks an option it was given."""
         self.spec = spec
         self._hang_s = hang_s
-        self._free: queue.SimpleQueue[_Process] = queue.SimpleQueue()
-        self._processes = [_Process(spec, leash) for _ in range(processes)]
+        self._free: queue.SimpleQueue[EngineProcess] = queue.SimpleQueue()
+        self._processes = [EngineProcess(spec, leash) for _ in range(processes)]
         for process in self._processes:
             self._free.put(process)
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="engine")
@@ -73,7 +59,7 @@ class ExternalPlayer:
         self._values: dict[int, float | None] = {}
         try:
             self.version = self._processes[0].start()
-        except (chess.engine.EngineError, OSError, TimeoutError) as error:
+        except STARTING_ERRORS as error:
             self.close()
             raise ConfigError(f"engine {spec.word!r}: {clean(str(error), 300)}") from error
         self.name = f"{self.version} ({spec.budget})"
@@ -107,11 +93,28 @@ class ExternalPlayer:
     def _move(self, slot: int, board: chess.Board) -> chess.Move | Forfeit:
         process = self._free.get()
         try:
-            answer = process.move(board, self._games[slot], self._hang_s)
+            answer = self._answer(process, board, self._games[slot])
         finally:
             self._free.put(process)
         self._comments[slot], self._values[slot] = answer.comment, answer.value
         return answer.move
+
+    def _answer(self, process: EngineProcess, board: chess.Board, game: int) -> "_Answer":
+        began = time.monotonic()
+        try:
+            found = process.ask(
+                lambda engine: engine.play(board, self.spec.limit, game=game, info=_WANTED),
+                self._hang_s,
+            )
+        except EngineFailed as failed:
+            return _Answer(Forfeit(str(failed)))
+        seconds = time.monotonic() - began
+        if found.move is None or not board.is_legal(found.move):
+            process.end()
+            return _Answer(Forfeit(NO_MOVE))
+        return _Answer(
+            found.move, _comment(found.info, board.turn, seconds), _value(found.info, board)
+        )
 
 
 class _Answer(NamedTuple):
@@ -120,106 +123,6 @@ class _Answer(NamedTuple):
     move: chess.Move | Forfeit
     comment: str = ""
     value: float | None = None
-
-
-class _Process:
-    """One process of an engine, started again when it was lost."""
-
-    def __init__(self, spec: EngineSpec, leash: Leash) -> None:
-        self._spec = spec
-        self._leash = leash
-        self._engine: chess.engine.SimpleEngine | None = None
-
-    def start(self) -> str:
-        """Start it if it does not run; returns what it calls itself."""
-        if self._engine is None:
-            started: list[int] = []
-            kind = self._leash.protocol(self._spec.word, self._spec.protocol, started)
-            try:
-                engine = chess.engine.SimpleEngine.popen(
-                    kind,
-                    list(self._spec.command),
-                    timeout=START_S,
-                    **self._leash.popen_arguments(),
-                )
-            except (chess.engine.EngineError, OSError, TimeoutError):
-                for pid in started:
-                    kill(pid)
-                raise
-            self._engine = engine
-            try:
-                engine.configure(self._spec.options)
-            except chess.engine.EngineError:
-                self.end()
-                raise
-        return clean(self._engine.id.get("name", self._spec.word), 80)
-
-    def move(self, board: chess.Board, game: int, hang_s: float) -> _Answer:
-        """Let it think about the position."""
-        try:
-            self.start()
-        except (chess.engine.EngineError, OSError, TimeoutError):
-            self.end()
-            return _Answer(Forfeit(START))
-        engine = self._engine
-        assert engine is not None
-        meter = engine.protocol
-        assert isinstance(meter, Metered)
-        meter.said = 0
-        allowed_s = self._spec.limit.time
-        patience_s = hang_s if allowed_s is None else allowed_s + MARGIN_S
-        allow_cpu(engine.transport.get_pid(), patience_s)
-        began = time.monotonic()
-        with _watch(engine, patience_s) as hung:
-            try:
-                found = engine.play(board, self._spec.limit, game=game, info=_WANTED)
-            except (chess.engine.EngineError, TimeoutError) as error:
-                reason = CRASH if isinstance(error, chess.engine.EngineTerminatedError) else NO_MOVE
-                reason = FLOOD if meter.has_flooded else reason
-                if hung.is_set():
-                    reason = HANG if allowed_s is None else OVERTIME
-                self.end()
-                return _Answer(Forfeit(reason))
-        seconds = time.monotonic() - began
-        if found.move is None or not board.is_legal(found.move):
-            self.end()
-            return _Answer(Forfeit(NO_MOVE))
-        return _Answer(
-            found.move, _comment(found.info, board.turn, seconds), _value(found.info, board)
-        )
-
-    def end(self) -> None:
-        """Kill it, its children too."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            kill(engine.transport.get_pid())
-            protocol = engine.protocol
-            # Its exit is collected by the loop it was started in; a second waiter would confuse it.
-            gone = threading.Event()
-            with contextlib.suppress(RuntimeError):  # The loop has ended, and the engine before it.
-                tell = protocol.returncode.add_done_callback
-                protocol.loop.call_soon_threadsafe(tell, lambda _: gone.set())
-                if not gone.wait(KILL_S):
-                    protocol.loop.call_soon_threadsafe(engine.transport.close)
-                    gone.wait(CLOSED_S)
-            engine.close()
-
-
-@contextlib.contextmanager
-def _watch(engine: chess.engine.SimpleEngine, seconds: float) -> Iterator[threading.Event]:
-    """Kills the engine after `seconds`; the event tells that it was so."""
-    hung = threading.Event()
-
-    def ring() -> None:
-        hung.set()
-        kill(engine.transport.get_pid())
-
-    timer = threading.Timer(seconds, ring)
-    timer.start()
-    try:
-        yield hung
-    finally:
-        timer.cancel()
 
 
 def _value(info: chess.engine.InfoDict, board: chess.Board) -> float | None:

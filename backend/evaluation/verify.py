@@ -15,7 +15,7 @@ import chess
 import chess.pgn
 
 from backend.errors import ReplayError
-from backend.evaluation import adjudication, external
+from backend.evaluation import adjudication, engine_process
 from backend.evaluation.match import ILLEGAL_MOVE
 from backend.evaluation.referee import PLY_LIMIT, verdict
 from backend.replay.gametext import read_games
@@ -23,12 +23,12 @@ from backend.replay.gametext import read_games
 FORFEITS: Final = frozenset(
     {
         ILLEGAL_MOVE,
-        external.CRASH,
-        external.HANG,
-        external.FLOOD,
-        external.NO_MOVE,
-        external.OVERTIME,
-        external.START,
+        engine_process.CRASH,
+        engine_process.HANG,
+        engine_process.FLOOD,
+        engine_process.NO_MOVE,
+        engine_process.OVERTIME,
+        engine_process.START,
     }
 )
 AGREED: Final = frozenset({adjudication.RESIGNED, adjudication.DRAWN, adjudication.TABLEBASE})

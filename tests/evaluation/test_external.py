@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from backend.errors import ConfigError
-from backend.evaluation import external
+from backend.evaluation import engine_process
 from backend.evaluation.engines import EngineSpec, find_engine, names_engine, parse_engine
 from backend.evaluation.external import ExternalPlayer
 from backend.evaluation.match import MatchGame, play_match, score_of, to_pgn
@@ -45,12 +45,12 @@ def _played(spec: EngineSpec, *, games: int = 4, hang_s: float = 1.0) -> list[Ma
 @pytest.mark.parametrize(
     ("mode", "reason"),
     [
-        ("crash", external.CRASH),
-        ("hang", external.HANG),
-        ("flood", external.FLOOD),
-        ("endless", external.FLOOD),
-        ("illegal", external.NO_MOVE),
-        ("nonsense", external.NO_MOVE),
+        ("crash", engine_process.CRASH),
+        ("hang", engine_process.HANG),
+        ("flood", engine_process.FLOOD),
+        ("endless", engine_process.FLOOD),
+        ("illegal", engine_process.NO_MOVE),
+        ("nonsense", engine_process.NO_MOVE),
     ],
 )
 def test_who_does_not_answer_with_a_legal_move_loses_the_game(mode: str, reason: str) -> None:
@@ -86,7 +86,7 @@ def test_an_engine_may_speak_xboard() -> None:
 
 def test_a_late_move_loses_on_time() -> None:
     games = _played(_bad("late", time=0.05))
-    assert {game.termination for game in games} == {external.OVERTIME}
+    assert {game.termination for game in games} == {engine_process.OVERTIME}
     assert not _left_behind()
 
 

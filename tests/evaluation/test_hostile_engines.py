@@ -15,7 +15,7 @@ import pytest
 
 from backend.config import LimitsConfig
 from backend.errors import ConfigError
-from backend.evaluation import external
+from backend.evaluation import engine_process
 from backend.evaluation.engines import EngineSpec, parse_engine
 from backend.evaluation.external import ExternalPlayer
 from backend.evaluation.leash import CappedLog, Leash, environment
@@ -56,15 +56,15 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "reasons"),
     [
-        pytest.param("hang", {external.OVERTIME}, marks=SLOW),
-        pytest.param("silent", {external.OVERTIME}, marks=SLOW),
-        pytest.param("flood", {external.FLOOD, external.OVERTIME}, marks=SLOW),
-        pytest.param("endless", {external.FLOOD, external.OVERTIME}, marks=SLOW),
-        pytest.param("stderr", {external.FLOOD, external.OVERTIME}, marks=SLOW),
-        pytest.param("illegal", {external.NO_MOVE}, marks=SLOW),
-        pytest.param("nonsense", {external.NO_MOVE}, marks=SLOW),
-        pytest.param("crash", {external.CRASH}, marks=SLOW),
-        ("escape", {external.OVERTIME}),
+        pytest.param("hang", {engine_process.OVERTIME}, marks=SLOW),
+        pytest.param("silent", {engine_process.OVERTIME}, marks=SLOW),
+        pytest.param("flood", {engine_process.FLOOD, engine_process.OVERTIME}, marks=SLOW),
+        pytest.param("endless", {engine_process.FLOOD, engine_process.OVERTIME}, marks=SLOW),
+        pytest.param("stderr", {engine_process.FLOOD, engine_process.OVERTIME}, marks=SLOW),
+        pytest.param("illegal", {engine_process.NO_MOVE}, marks=SLOW),
+        pytest.param("nonsense", {engine_process.NO_MOVE}, marks=SLOW),
+        pytest.param("crash", {engine_process.CRASH}, marks=SLOW),
+        ("escape", {engine_process.OVERTIME}),
     ],
 )
 def test_a_verdict_comes_in_time_and_nothing_is_left(
@@ -103,7 +103,7 @@ def test_an_engine_that_takes_all_memory_runs_into_its_limit(tmp_path: Path) -> 
     player.start(0, LATE)
     answers = [player.think([0], [LATE])[0] for _ in range(3)]
     player.close()
-    assert answers[2] == Forfeit(external.CRASH)
+    assert answers[2] == Forfeit(engine_process.CRASH)
     assert "MemoryError" in (tmp_path / "engine-bad-memory.log").read_text()
 
 
