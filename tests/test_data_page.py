@@ -19,6 +19,7 @@ from backend.config import Config
 from backend.errors import ExitCode, RunDirectoryError
 from backend.replay import admission, imports, records, schema
 from backend.replay.credits import EXPIRED_CREDITS, PRICE
+from backend.replay.provenance import KINDS, Source
 from backend.replay.shards import ShardMetadata, ShardWriter
 from backend.rundir import FOLDERS, RunDirectory
 from backend.store import journal, store
@@ -47,8 +48,8 @@ def test_paths_of_a_run_are_those_of_the_table(tmp_path: Path) -> None:
 
 WRITERS = {
     "replay/sp-<worker>-<number>-<hash>.safetensors": ("workers/selfplay.py", "sp-{io.worker}"),
-    "imported/train-pgn-<number>-<hash>.safetensors": ("replay/imports.py", imports.LEARNED),
-    "imported/val-pgn-<number>-<hash>.safetensors": ("replay/imports.py", imports.HELD_OUT),
+    "imported/train-<kind>-<number>-<hash>.safetensors": ("replay/imports.py", imports.LEARNED),
+    "imported/val-<kind>-<number>-<hash>.safetensors": ("replay/imports.py", imports.HELD_OUT),
     "imported/rejects.tsv": ("replay/imports.py", imports.REPORT),
     "checkpoints/step-<step>/": ("checkpoints.py", "step-{step:08d}"),
     "games/selfplay.pgn": ("intake.py", "selfplay.pgn"),
@@ -157,7 +158,7 @@ def test_codes_are_those_of_the_table() -> None:
         return {name: getattr(records, name) for name in names}
 
     assert table == {
-        "kind": named("FULL_SEARCH", "CHEAP_SEARCH", "PLAYED_MOVE"),
+        "kind": named("FULL_SEARCH", "CHEAP_SEARCH", "PLAYED_MOVE", "SOLUTION", "TEACHER"),
         "game_result": named("WHITE_WON", "DRAW", "BLACK_WON", "NO_RESULT"),
         "game_outcome": {o.name: int(o) for o in Outcome if o}
         | named("TABLEBASE", "RESIGNED", "EXTERNAL", "TRUNCATED"),
@@ -172,6 +173,10 @@ def test_codes_are_those_of_the_table() -> None:
 def test_metadata_and_manifest_have_the_fields_of_the_tables() -> None:
     rows = [quoted(row[0])[0] for row in PAGE.tables("metadata", "type", "meaning")]
     assert tuple(rows) == ShardMetadata.__struct_fields__
+    rows = [quoted(row[0])[0] for row in PAGE.tables("source", "type", "meaning")]
+    assert tuple(rows) == Source.__struct_fields__
+    kinds = next(row[2] for row in PAGE.tables("source", "type", "meaning") if "kind" in row[0])
+    assert kinds.replace(" or ", ", ").split(", ") == list(KINDS)
     rows = [quoted(row[0])[0] for row in PAGE.tables("manifest", "type", "meaning")]
     assert tuple(rows) == (*Manifest.__struct_fields__, "checksum")
     for field in FileRecord.__struct_fields__:

@@ -4,8 +4,8 @@ Each game is read by python-chess and played again by our own rules, and both mu
 position. A game that is there already, from this import or an earlier one, is passed over; so an
 import that was interrupted is simply started again.
 
-    sha256(start, moves) -> first byte below 13 of 256: val-pgn-…, held out for good
-                            else: train-pgn-…
+    sha256(start, moves) -> first byte below 13 of 256: val-…, held out for good
+                            else: train-…
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from backend.limits_config import LIMITS, LimitsConfig
 from backend.replay import records
 from backend.replay.boards import position_words
 from backend.replay.pgn import STANDARD_INPUT, PgnFault, PgnGame, open_pgn
+from backend.replay.provenance import Source
 from backend.replay.records import GameRecord, SampleRecord
 from backend.replay.shards import ShardWriter, list_shards, read_shard
 from backend.text import clean
@@ -39,9 +40,9 @@ from model.rules import (
 )
 
 PRODUCER: Final = "pgn"
-LEARNED: Final = "train-pgn"
-"""Prefix of shards to learn from."""
-HELD_OUT: Final = "val-pgn"
+LEARNED: Final = "train-"
+"""Prefix of shards to learn from; the kind of their sources follows."""
+HELD_OUT: Final = "val-"
 """Prefix of shards that are only ever measured on."""
 REPORT: Final = "rejects.tsv"
 """In the directory of the shards: what the last import refused, and why."""
@@ -111,8 +112,8 @@ def import_pgn(
                 pass
     sweep(directory)
     known = known_games(directory)
-    learned = _Collector(directory, LEARNED, orientation)
-    held_out = _Collector(directory, HELD_OUT, orientation)
+    learned = _Collector(directory, LEARNED + PRODUCER, orientation)
+    held_out = _Collector(directory, HELD_OUT + PRODUCER, orientation)
     tally = ImportTally()
     num_seen = 0
     for name in files:
@@ -170,7 +171,7 @@ class _Collector:
 
     def flush(self) -> None:
         if self._games:
-            self._writer.write(self._games)
+            self._writer.write(self._games, sources=(Source(name="pgn", kind="pgn"),))
         self._games, self._positions = [], 0
 
 

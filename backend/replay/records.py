@@ -37,7 +37,12 @@ MIN_RESIGN_VALUE: Final = 0.5
 FULL_SEARCH: Final = 0
 CHEAP_SEARCH: Final = 1
 PLAYED_MOVE: Final = 2
+SOLUTION: Final = 3
+TEACHER: Final = 4
 """`SampleRecord.kind`: whose opinion the policy is."""
+KINDS: Final = (FULL_SEARCH, CHEAP_SEARCH, PLAYED_MOVE, SOLUTION, TEACHER)
+SEARCHED: Final = (FULL_SEARCH, CHEAP_SEARCH)
+"""Kinds that never go without a search's value."""
 
 FROM_START: Final = 0
 RANDOM_OPENING: Final = 1
@@ -68,9 +73,10 @@ class SampleRecord:
     policy_prob: NDArray[np.float32]
     """float32[n]: the target; sums to 1."""
     root_wdl: NDArray[np.float32] | None
-    """float32[3]: the search's win, draw, loss for the mover; None when nothing was searched."""
+    """float32[3]: win, draw, loss for the mover as a search saw them, ours or that of an engine
+    whose evaluation came with the game; None when nobody searched."""
     kind: int
-    """FULL_SEARCH, CHEAP_SEARCH or PLAYED_MOVE."""
+    """One of KINDS."""
     ply: int
     """Plies played since the game's start; `moves[ply]` was played here."""
     policy_weight: float = 1.0
@@ -97,6 +103,14 @@ class GameRecord:
     """How the position of the first search came about: FROM_START and its like."""
     opening_plies: int = 0
     """The first plies of `moves`, which no search chose; none of them is sampled."""
+    source: int = 0
+    """Number of the source among those of the shard."""
+    number: int = 0
+    """Its place there: game of a PGN, line of puzzles or an EPD, from 1; 0 where there is none."""
+    rating: int = 0
+    """Of a puzzle, or the mean of the two players; 0 where nobody knows."""
+    themes: Sequence[int] = ()
+    """What it is about: numbers of themes among those of the shard, rising."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,8 @@ class Sampler:
         """The batch of these positions of the window.
 
         Value target: the game's result mixed with the search's value. Where the game has no
-        result it is the search's value alone; where nothing was searched, the result alone.
+        result it is the search's value alone; where nothing was searched, the result alone; where
+        there is neither, the weight of the value is 0.
         """
         index, prob, num_moves = self._window.policies(rows)
         result = self._window.column("result_wdl")[rows]
@@ -69,7 +70,9 @@ class Sampler:
             num_moves=num_moves,
             wdl_target=(wdl / wdl.sum(axis=1, keepdims=True)).astype(np.float32),
             policy_weight=self._window.column("policy_weight")[rows].astype(np.float32),
-            value_weight=self._window.column("value_weight")[rows].astype(np.float32),
+            value_weight=np.where(judged, self._window.column("value_weight")[rows], 0.0).astype(
+                np.float32
+            ),
             future=look_ahead(self._window, rows) if self._looks_ahead else None,
         )
 

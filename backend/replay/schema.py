@@ -1,9 +1,10 @@
 """The columns of a shard: their types, how their lengths hang together, and what may be in them.
 
-    P positions, N policy entries (all legal moves of all positions), G games, M moves
+    P positions, N policy entries (all legal moves of all positions), G games, M moves, T themes
 
     position p owns policy_index[policy_offset[p] : policy_offset[p + 1]]
     game g     owns game_moves[game_move_offset[g] : game_move_offset[g + 1]]
+    game g     owns game_themes[game_theme_offset[g] : game_theme_offset[g + 1]]
 
 `docs/data.md` shows the same table.
 """
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 from backend.errors import ReplayError
 from backend.replay import records
 
-SCHEMA_VERSION: Final = 2
-READABLE: Final = (1, 2)
-"""Version 1 had no weights and did not say where a game came from; see `upgrade`."""
+SCHEMA_VERSION: Final = 3
+READABLE: Final = (1, 2, 3)
+"""Version 1 had no weights and did not say what played the opening, version 2 did not know sources
+and themes; see `upgrade`."""
 NUM_POLICY_INDICES: Final = 4672
 
 Array = NDArray[Any]
@@ -46,6 +48,11 @@ COLUMNS: Final[dict[str, tuple[str, tuple[str | int, ...]]]] = {
     "game_outcome": ("uint8", ("G",)),
     "game_origin": ("uint8", ("G",)),
     "game_opening_plies": ("int16", ("G",)),
+    "game_source": ("uint16", ("G",)),
+    "game_number": ("int64", ("G",)),
+    "game_rating": ("int16", ("G",)),
+    "game_theme_offset": ("int64", ("G+1",)),
+    "game_themes": ("uint16", ("T",)),
 }
 """Name -> numpy type and shape; a letter is the same number in every column."""
 
@@ -61,17 +68,33 @@ _OUTCOMES: Final = (
 
 
 def upgrade(columns: dict[str, Array], version: int) -> dict[str, Array]:
-    """The columns as today's schema has them: every row of an older shard has weight 1."""
-    if version == 1 and "positions" in columns and "game_result" in columns:
+    """The columns as today's schema has them: every row of the first has weight 1, every game of
+    the first two is from the one source of its shard."""
+    if "positions" not in columns or "game_result" not in columns:
+        return columns
+    num_games = len(columns["game_result"])
+    if version == 1:
         ones = np.ones(len(columns["positions"]), np.float16)
-        num_games = len(columns["game_result"])
         columns = columns | {
             "policy_weight": ones,
             "value_weight": ones,
             "game_origin": np.full(num_games, records.FROM_START, np.uint8),
             "game_opening_plies": np.zeros(num_games, np.int16),
         }
+    if version <= 2:
+        columns = columns | no_provenance(num_games)
     return columns
+
+
+def no_provenance(num_games: int) -> dict[str, Array]:
+    """The columns of games that are all from the first source, and of which no more is known."""
+    return {
+        "game_source": np.zeros(num_games, np.uint16),
+        "game_number": np.zeros(num_games, np.int64),
+        "game_rating": np.zeros(num_games, np.int16),
+        "game_theme_offset": np.zeros(num_games + 1, np.int64),
+        "game_themes": np.zeros(0, np.uint16),
+    }
 
 
 def check_columns(columns: Mapping[str, Array]) -> None:
@@ -90,6 +113,9 @@ def check_columns(columns: Mapping[str, Array]) -> None:
         )
     _check_offsets("policy_offset", columns["policy_offset"], sizes["N"])
     _check_offsets("game_move_offset", columns["game_move_offset"], sizes["M"])
+    _check_offsets("game_theme_offset", columns["game_theme_offset"], sizes["T"])
+    if (columns["game_number"] < 0).any() or (columns["game_rating"] < 0).any():
+        raise ReplayError("a game's number or rating is negative")
     if sizes["P"]:
         _check_games(columns, sizes["G"])
     _check_codes(columns)
@@ -121,13 +147,21 @@ def check_targets(columns: Mapping[str, Array]) -> None:
         _refuse(columns, np.flatnonzero(is_bad | infinite), f"{name} is out of range")
 
     unsearched = np.isnan(columns["root_wdl"]).all(axis=1)
-    searched_kind = columns["kind"] != records.PLAYED_MOVE
+    searched_kind = np.isin(columns["kind"], records.SEARCHED)
     _refuse(columns, np.flatnonzero(unsearched & searched_kind), "the search value is missing")
     bad_root = ~_is_distribution(columns["root_wdl"]) & ~unsearched
     _refuse(columns, np.flatnonzero(bad_root), "the search value is not a distribution")
     has_result = columns["has_result"] == 1
     bad_result = has_result & ~_is_distribution(columns["result_wdl"])
     _refuse(columns, np.flatnonzero(bad_result), "the result is not a distribution")
+
+
+def check_provenance(columns: Mapping[str, Array], num_sources: int, num_themes: int) -> None:
+    """ReplayError when a game names a source or theme that the shard does not have."""
+    if (columns["game_source"] >= num_sources).any():
+        raise ReplayError(f"a game is from none of the {num_sources} sources")
+    if (columns["game_themes"] >= num_themes).any():
+        raise ReplayError(f"a game has none of the {num_themes} themes")
 
 
 def where(columns: Mapping[str, Array], position: int) -> str:
@@ -177,7 +211,7 @@ def _check_games(columns: Mapping[str, Array], num_games: int) -> None:
 
 def _check_codes(columns: Mapping[str, Array]) -> None:
     allowed: dict[str, tuple[int, ...]] = {
-        "kind": (records.FULL_SEARCH, records.CHEAP_SEARCH, records.PLAYED_MOVE),
+        "kind": records.KINDS,
         "has_result": (0, 1),
         "game_result": (
             records.WHITE_WON,

@@ -23,6 +23,13 @@ from backend.commit import commit_file
 from backend.errors import ReplayError
 from backend.filesystem import OS, FileSystem
 from backend.replay import records, schema
+from backend.replay.provenance import (
+    MAX_SOURCES,
+    MAX_THEMES,
+    SELFPLAY,
+    Source,
+    source_of_before,
+)
 from backend.replay.records import GameRecord
 from backend.replay.schema import Array
 from model.config import Orientation
@@ -49,7 +56,11 @@ class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     orientation: Orientation
     """In which the policy indices are written."""
     created: float
-    """Seconds since 1970; for display only."""
+    """Seconds since 1970; for display only. 0 for imports: the same games make the same file."""
+    sources: tuple[Source, ...] = ()
+    """Where the games came from; a game's `game_source` is a place here."""
+    themes: tuple[str, ...] = ()
+    """What games are about; an entry of `game_themes` is a place here."""
 
 
 @dataclass(frozen=True)
@@ -119,20 +130,41 @@ class ShardWriter:
         self._orientation: Orientation = orientation
         self._next_seq = _next_seq(directory, prefix)
 
-    def write(self, games: Sequence[GameRecord]) -> WrittenShard:
+    def write(
+        self,
+        games: Sequence[GameRecord],
+        *,
+        sources: tuple[Source, ...] = (SELFPLAY,),
+        themes: tuple[str, ...] = (),
+    ) -> WrittenShard:
         """Commit these games as one file. They are safe when this returns.
 
-        ReplayError when a record contradicts itself; errors of the commit pass through.
+        `sources` and `themes` are what the games name by number. ReplayError when a record
+        contradicts itself; errors of the commit pass through.
         """
-        written = write_shard(
-            self._directory,
-            self._prefix,
-            self._next_seq,
-            games,
+        return self.write_columns(
+            build_columns(games), sources=sources, themes=themes, created=wall()
+        )
+
+    def write_columns(
+        self,
+        columns: dict[str, Array],
+        *,
+        sources: tuple[Source, ...],
+        themes: tuple[str, ...],
+        created: float,
+    ) -> WrittenShard:
+        """The same for games that are columns already."""
+        metadata = ShardMetadata(
+            schema=schema.SCHEMA_VERSION,
             producer=self._producer,
             network=self.network,
             orientation=self._orientation,
+            created=created,
+            sources=sources,
+            themes=themes,
         )
+        written = _commit_columns(self._directory, self._prefix, self._next_seq, columns, metadata)
         self._next_seq += 1
         return written
 
@@ -148,22 +180,43 @@ def write_shard(
     orientation: Orientation,
     fs: FileSystem = OS,
 ) -> WrittenShard:
-    """Commit `games` as `<prefix>-<seq>-<hash>.safetensors` in `directory`."""
-    columns = build_columns(games)
-    schema.check_columns(columns)
-    schema.check_targets(columns)
+    """Commit `games` of self-play as `<prefix>-<seq>-<hash>.safetensors` in `directory`."""
     metadata = ShardMetadata(
         schema=schema.SCHEMA_VERSION,
         producer=producer,
         network=network,
         orientation=orientation,
         created=wall(),
+        sources=(SELFPLAY,),
     )
+    return _commit_columns(directory, prefix, seq, build_columns(games), metadata, fs)
+
+
+def _commit_columns(
+    directory: Path,
+    prefix: str,
+    seq: int,
+    columns: dict[str, Array],
+    metadata: ShardMetadata,
+    fs: FileSystem = OS,
+) -> WrittenShard:
+    _check(columns, metadata)
     content = encode_shard(columns, metadata)
     digest = hashlib.sha256(content).hexdigest()
     path = directory / f"{prefix}-{seq:06d}-{digest[:_HASH_DIGITS]}.safetensors"
     committed, _ = commit_file(path, content, fs=fs)
-    return WrittenShard(committed, digest, len(games), len(columns["positions"]))
+    return WrittenShard(committed, digest, len(columns["game_result"]), len(columns["positions"]))
+
+
+def _check(columns: dict[str, Array], metadata: ShardMetadata) -> None:
+    schema.check_columns(columns)
+    schema.check_targets(columns)
+    schema.check_provenance(columns, len(metadata.sources), len(metadata.themes))
+    if len(metadata.sources) > MAX_SOURCES or len(metadata.themes) > MAX_THEMES:
+        raise ReplayError(
+            f"{len(metadata.sources)} sources and {len(metadata.themes)} themes; at most "
+            f"{MAX_SOURCES} and {MAX_THEMES} fit a shard"
+        )
 
 
 def read_shard(path: Path) -> Shard:
@@ -183,8 +236,7 @@ def read_shard(path: Path) -> Shard:
         )
     try:
         metadata, columns = decode_shard(content)
-        schema.check_columns(columns)
-        schema.check_targets(columns)
+        _check(columns, metadata)
     except ReplayError as error:
         raise ReplayError(f"{path}: {error}") from error
     return Shard(path.name, digest, metadata, columns)
@@ -257,6 +309,11 @@ def build_columns(games: Sequence[GameRecord]) -> dict[str, Array]:
         "game_outcome": np.array([game.outcome for game in games], dtype=np.uint8),
         "game_origin": np.array([game.origin for game in games], dtype=np.uint8),
         "game_opening_plies": np.array([game.opening_plies for game in games], dtype=np.int16),
+        "game_source": np.array([game.source for game in games], dtype=np.uint16),
+        "game_number": np.array([game.number for game in games], dtype=np.int64),
+        "game_rating": np.array([game.rating for game in games], dtype=np.int16),
+        "game_theme_offset": _offsets(np.array([len(game.themes) for game in games], np.int64)),
+        "game_themes": _join([np.asarray(game.themes, np.uint16) for game in games], np.uint16),
     }
 
 
@@ -292,8 +349,11 @@ def _metadata_of(header: bytes) -> ShardMetadata:
     except (*_UNREADABLE, KeyError, TypeError) as error:
         raise ReplayError(f"not a shard of Matrix0: {error!r}") from error
     if metadata.schema not in schema.READABLE:
-        known = " and ".join(map(str, schema.READABLE))
+        known = f"{schema.READABLE[0]} to {schema.READABLE[-1]}"
         raise ReplayError(f"schema {metadata.schema}; this program reads schemas {known}")
+    if metadata.schema < 3:
+        source = source_of_before(metadata.producer)
+        return msgspec.structs.replace(metadata, sources=(source,))
     return metadata
 
 

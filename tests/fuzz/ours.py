@@ -16,11 +16,17 @@ from tests.fuzz.target import Handler
 
 @cache
 def shard_seeds() -> tuple[bytes, ...]:
+    from backend.replay.provenance import SELFPLAY
     from backend.replay.shards import ShardMetadata, build_columns, encode_shard
     from tests.backend.replay.games import black_mates, cut_game, white_mates
 
     said = ShardMetadata(
-        schema=2, producer="sp0", network="step-00000000", orientation="mover", created=0.0
+        schema=3,
+        producer="sp0",
+        network="step-00000000",
+        orientation="mover",
+        created=0.0,
+        sources=(SELFPLAY,),
     )
     games = [white_mates(), cut_game(), black_mates()]
     return encode_shard(build_columns(games), said), encode_shard(build_columns(games[:1]), said)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.replay import records, schema, shards
+from backend.replay.provenance import SELFPLAY
 from backend.replay.records import GameRecord, SampleRecord
 from backend.replay.schema import Array
 from backend.replay.shards import ShardMetadata
@@ -111,6 +112,7 @@ def write_columns(directory: Path, columns: dict[str, Array], **metadata: object
         "network": "step-00000000",
         "orientation": "mover",
         "created": 0.0,
+        "sources": (SELFPLAY,),
     }
     content = shards.encode_shard(columns, ShardMetadata(**(said | metadata)))
     digest = hashlib.sha256(content).hexdigest()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from backend.errors import ReplayError
 from backend.replay import records, schema
+from backend.replay.provenance import SELFPLAY, Source
 from backend.replay.shards import (
     ShardWriter,
     build_columns,
@@ -25,6 +26,9 @@ from tests.backend.replay.games import (
     write,
     write_columns,
 )
+
+NEW = ("game_source", "game_number", "game_rating", "game_theme_offset", "game_themes")
+"""Columns that the second schema did not have."""
 
 
 @pytest.fixture(scope="module")
@@ -112,14 +116,14 @@ def test_a_header_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_shard_of_another_schema_is_refused(tmp_path: Path) -> None:
-    path = write_columns(tmp_path, build_columns([white_mates()]), schema=3)
-    with pytest.raises(ReplayError, match="schema 3; this program reads schemas 1 and 2"):
+    path = write_columns(tmp_path, build_columns([white_mates()]), schema=4)
+    with pytest.raises(ReplayError, match="schema 4; this program reads schemas 1 to 3"):
         read_shard(path)
 
 
 def test_a_shard_of_the_first_schema_is_read_with_weight_1_everywhere(tmp_path: Path) -> None:
     columns = build_columns([white_mates(), cut_game()])
-    for name in ("policy_weight", "value_weight", "game_origin", "game_opening_plies"):
+    for name in ("policy_weight", "value_weight", "game_origin", "game_opening_plies", *NEW):
         del columns[name]
     read = read_shard(write_columns(tmp_path, columns, schema=1))
     assert read.columns["policy_weight"].tolist() == [1] * 10
@@ -128,6 +132,42 @@ def test_a_shard_of_the_first_schema_is_read_with_weight_1_everywhere(tmp_path: 
     del columns["game_result"]
     with pytest.raises(ReplayError, match="columns missing"):
         read_shard(write_columns(tmp_path, columns, schema=1))
+
+
+def test_a_shard_of_the_second_schema_has_the_source_that_its_producer_is(tmp_path: Path) -> None:
+    columns = build_columns([white_mates(), cut_game()])
+    for name in NEW:
+        del columns[name]
+    for producer, source in (("sp0", SELFPLAY), ("pgn", Source(name="pgn", kind="pgn"))):
+        path = write_columns(tmp_path, columns, schema=2, producer=producer, sources=())
+        read = read_shard(path)
+        assert read.metadata.sources == read_metadata(path).sources == (source,)
+        assert read.columns["game_source"].tolist() == [0, 0]
+        assert read.columns["game_theme_offset"].tolist() == [0, 0, 0]
+
+
+def test_games_keep_where_they_came_from(tmp_path: Path) -> None:
+    sources = (Source(name="a.pgn", kind="pgn", sha256="0" * 64), SELFPLAY)
+    games = [
+        replace(white_mates(), source=0, number=7, rating=2400, themes=(0, 2)),
+        replace(cut_game(), source=1),
+    ]
+    writer = ShardWriter(tmp_path, "train-pgn", producer="pgn", orientation="mover")
+    path = writer.write(games, sources=sources, themes=("pin", "fork", "mate")).path
+    read = read_shard(path)
+    assert read.metadata.sources == sources
+    assert read.columns["game_source"].tolist() == [0, 1]
+    assert read.columns["game_number"].tolist() == [7, 0]
+    assert read.columns["game_rating"].tolist() == [2400, 0]
+    assert read.columns["game_theme_offset"].tolist() == [0, 2, 2]
+    assert [read.metadata.themes[theme] for theme in read.columns["game_themes"]] == ["pin", "mate"]
+    with pytest.raises(ReplayError, match="a game is from none of the 1 sources"):
+        writer.write(games, sources=sources[:1], themes=("pin", "fork", "mate"))
+    with pytest.raises(ReplayError, match="a game has none of the 2 themes"):
+        writer.write(games, sources=sources, themes=("pin", "fork"))
+    with pytest.raises(ReplayError, match="number or rating is negative"):
+        writer.write([replace(cut_game(), rating=-1)])
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +185,7 @@ def test_a_shard_of_the_first_schema_is_read_with_weight_1_everywhere(tmp_path: 
         ("game_of_position", 10, 0, "game_of_position does not rise within 0..1"),
         ("ply", 6, 7, "a position's ply lies outside its game"),
         ("ply", 6, 2, "the positions of a game are not in the order of play"),
-        ("kind", 0, 3, "column kind holds a value that is none of"),
+        ("kind", 0, 5, "column kind holds a value that is none of"),
         ("game_outcome", 0, 9, "column game_outcome holds a value that is none of"),
         ("game_origin", 0, 9, "column game_origin holds a value that is none of"),
         ("game_opening_plies", 0, 1, "a position of an opening, which no search chose"),
