@@ -10,7 +10,8 @@ from statistics import fmean
 
 import matrix0  # noqa: F401  (makes backend importable, installed or not)
 from backend.events import Alert, WorkerGivenUp
-from backend.state import RunState, fold
+from backend.fold import fold
+from backend.state import RunState
 from backend.wire import decode_event
 
 ENDS_FRAC = 0.2

@@ -13,8 +13,8 @@ from typing import Final, Self
 from backend.commands import ClientCommand
 from backend.errors import RunDirectoryError, WorkerError
 from backend.events import Event
+from backend.fold import fold
 from backend.rundir import RunDirectory
-from backend.state import fold
 from backend.wire import (
     PROTOCOL,
     Happened,

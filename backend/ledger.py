@@ -20,8 +20,9 @@ from backend.events import (
     LogLine,
     TrainingStep,
 )
+from backend.fold import fold
 from backend.patience import Patience
-from backend.state import RunState, fold
+from backend.state import RunState
 from backend.store.journal import Fact, Journal
 from backend.store.store import Store
 from backend.text import clean, cleaned

@@ -70,6 +70,7 @@ from backend.events import (
     WorkerFailed,
     WorkerReady,
 )
+from backend.fold import with_memory
 from backend.gating import Gating
 from backend.ledger import Ledger
 from backend.live import settings_in_force
@@ -81,7 +82,6 @@ from backend.roster import WorkerCommandLine, worker_specs
 from backend.rundir import SUPERVISOR, RunDirectory
 from backend.server import Answer, Server
 from backend.ssl_readings import DeadHeads
-from backend.state import with_memory
 from backend.text import clean
 
 INTERRUPTED: Final = 130

@@ -28,7 +28,8 @@ from backend.events import (
     ShardAdmitted,
     TrainingStep,
 )
-from backend.state import RunState, fold
+from backend.fold import fold
+from backend.state import RunState
 from backend.store.reading import Floats, read_only
 
 _KINDS: Final[dict[str, type[EventBase]]] = {kind.__name__: kind for kind in EVENT_TYPES}

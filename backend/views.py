@@ -6,7 +6,7 @@ from backend import events as e
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Values only; what changes them is `backend/state.py`."""
+    """Values only; what changes them is `backend/fold.py`."""
 
 
 class WorkerView(View, frozen=True, kw_only=True):

@@ -17,8 +17,9 @@ from backend.events import (
     PauseChanged,
     TrainingStep,
 )
+from backend.fold import fold
 from backend.rundir import SUPERVISOR, RunDirectory
-from backend.state import RunState, fold
+from backend.state import RunState
 from backend.store.journal import read_journal
 from matrix0 import cli
 from matrix0.commands.ctl import standing

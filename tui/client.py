@@ -17,7 +17,8 @@ import msgspec
 from backend.commands import ClientCommand
 from backend.errors import ExitCode, WorkerError
 from backend.events import RunStopped
-from backend.state import RunState, fold
+from backend.fold import fold
+from backend.state import RunState
 from backend.wire import (
     PROTOCOL,
     READER_LIMIT,

@@ -10,7 +10,8 @@ from typing import Final
 
 from backend.errors import RunDirectoryError
 from backend.events import CheckpointRetired, Event, LogLine
-from backend.state import RunState, fold
+from backend.fold import fold
+from backend.state import RunState
 from backend.store.reading import events_after
 from backend.views import CheckpointView
 

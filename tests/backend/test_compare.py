@@ -16,9 +16,9 @@ from backend.compare.settings import differences
 from backend.compare.side import DAMAGED, DONE, FAILED, NAN, STOPPED, rated, read_side, smoothed
 from backend.compare.table import table
 from backend.compare.workclock import WorkClock
+from backend.fold import with_memory
 from backend.rundir import RunDirectory
 from backend.settings import build_config
-from backend.state import with_memory
 from tests.recorded_run import record
 from tests.tui import scenario
 from tui.raster import ema

@@ -95,7 +95,7 @@ async def test_a_frozen_client_of_the_socket_is_cut_off_and_costs_the_run_no_tim
 async def test_a_flush_that_waits_for_room_loses_nothing_when_it_is_broken_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever flushes meanwhile, as before a checkpoint is recorded, waits for the same readings."""
+    """Whoever flushes meanwhile, as before a checkpoint is recorded, waits for them too."""
     store = await Store.open(tmp_path / "m.db")
     journal = Journal(tmp_path / "j.jsonl")
     ledger = Ledger(store, journal)

@@ -4,7 +4,8 @@ from msgspec.structs import replace
 
 from backend import events as e
 from backend.curves import MAX_POINTS
-from backend.state import RunState, fold
+from backend.fold import fold
+from backend.state import RunState
 from tests.tui.scenario import cycle_end, rich_state
 
 

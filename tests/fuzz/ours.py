@@ -206,8 +206,9 @@ def message_seeds() -> tuple[bytes, ...]:
 def messages(data: bytes) -> object:
     """Each decoder in turn; all must refuse alike what they do not know."""
     from backend import wire
+    from backend.fold import fold
     from backend.play.wire import decode_answer, decode_order
-    from backend.state import RunState, fold
+    from backend.state import RunState
 
     refused: Matrix0Error | None = None
     for decode in (

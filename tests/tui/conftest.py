@@ -13,7 +13,8 @@ from textual.pilot import Pilot
 
 from backend.commands import ClientCommand
 from backend.events import Event
-from backend.state import RunState, fold
+from backend.fold import fold
+from backend.state import RunState
 from backend.wire import Reply
 from tests.tui import scenario
 from tui.app import ControlCentre

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from backend.commands import ClientCommand
 from backend.events import Event
-from backend.state import RunState, fold
+from backend.fold import fold
+from backend.state import RunState
 from backend.wire import PROTOCOL, Happened, Hello, Reply, Request, decode_request, encode
 
 Answer = Callable[[ClientCommand], Reply | None]

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import chess
 
 from backend import events as e
-from backend.state import RunState, fold
+from backend.fold import fold
+from backend.state import RunState
 
 START = 1_790_000_000.0
 """2026-09-21 14:13:20 UTC."""

@@ -5,7 +5,8 @@ from msgspec.structs import replace
 
 from backend import commands as c
 from backend import events as e
-from backend.state import RunState, fold
+from backend.fold import fold
+from backend.state import RunState
 from tests.tui import scenario
 from tui.action import PLACES, Context
 from tui.actions import ACTIONS, BY_ID, PANES

@@ -8,8 +8,9 @@ from textual.widgets import Input
 from backend import commands as c
 from backend import events as e
 from backend.config import Config
+from backend.fold import fold
 from backend.live import settings_in_force
-from backend.state import RunState, fold
+from backend.state import RunState
 from backend.wire import Reply
 from tests.tui.conftest import SMALL, FakeLink, draw, screen, toasts
 from tests.tui.plain import plain

@@ -1,7 +1,8 @@
 """The workers' pane says how the selected worker computes its network."""
 
 from backend.events import InferenceChosen
-from backend.state import RunState, fold
+from backend.fold import fold
+from backend.state import RunState
 from tests.tui.conftest import FakeLink, screen
 from tui.panes.workers import WorkersPane
 

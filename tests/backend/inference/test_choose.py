@@ -11,12 +11,13 @@ import torch
 from backend.config import InferenceConfig
 from backend.errors import DeviceError, NonFiniteError
 from backend.events import InferenceChosen
+from backend.fold import fold
 from backend.inference.agreement import Answers, compare
 from backend.inference.background import InBackground
 from backend.inference.candidates import REFERENCE, has_openvino, list_candidates
 from backend.inference.choose import Choice, Chooser
 from backend.inference.positions import list_moves, sample_positions
-from backend.state import RunState, fold
+from backend.state import RunState
 from model.rules import from_fen, has_legal_move
 from tests.backend.inference.networks import CONV, CPU, lived_in
 from tests.backend.replay.games import white_mates, write
