@@ -234,7 +234,7 @@ def test_phases_and_their_deadlines_are_those_of_the_table() -> None:
 def test_states_of_workers_and_links_are_those_of_the_tables() -> None:
     spoken = {
         node.value
-        for call in _calls(_tree("state.py"), "_worker")
+        for call in _calls(_tree("fold.py"), "_worker")
         for keyword in call.keywords
         if keyword.arg == "state"
         for node in ast.walk(keyword.value)
