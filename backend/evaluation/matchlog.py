@@ -2,12 +2,11 @@
 
     games/match-12.jsonl     what the match is, then a line for each game that ended
 
-Each line carries the checksum of what it says and is on disk before the game counts. A file that
-belongs to another match, or whose first line is damaged, is begun anew; of a damaged line the game
-is played again. When the match is over its games are a PGN, and this file is removed.
+Each line carries the checksum of what it says and is on disk before the game counts (see
+`backend/checkedlines.py`). Of a damaged line the game is played again. When the match is over its
+games are a PGN, and this file is removed.
 """
 
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,9 +15,7 @@ from typing import Self
 import chess
 import msgspec
 
-from backend.appending import Appender
-from backend.commit import remove
-from backend.disk import writing_to
+from backend.checkedlines import CheckedLines
 from backend.evaluation.match import MatchGame
 
 
@@ -34,12 +31,6 @@ class _Game(msgspec.Struct, frozen=True, kw_only=True):
     termination: str
 
 
-class _Line(msgspec.Struct, frozen=True):
-    crc32: int
-    said: msgspec.Raw
-
-
-_line_decoder: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 _game_decoder: msgspec.json.Decoder[_Game] = msgspec.json.Decoder(_Game)
 
 
@@ -51,27 +42,29 @@ class MatchLog:
 
         `finished` are the games of an earlier start; each began with its opening and is legal.
         """
-        self._path = path
         self.finished: list[MatchGame] = []
-        self.num_damaged = 0
-        """Lines that cannot be used; a game that one of them held is played again."""
         self._numbers: set[int] = set()
-        whole = self._read(identity, openings)
-        with writing_to(path):
-            self._file = Appender(path, whole)
-        if whole == 0:
-            self._append(msgspec.json.encode(identity))
+        self._lines = CheckedLines(path, identity)
+        self.num_damaged = self._lines.num_damaged
+        """Lines that cannot be used; a game that one of them held is played again."""
+        for said in self._lines.found:
+            game = _game(said, openings)
+            if game is None:
+                self.num_damaged += 1
+            elif game.number not in self._numbers:
+                self.finished.append(game)
+                self._numbers.add(game.number)
 
     def hear(self, finished: Sequence[MatchGame]) -> None:
         """Use as `on_game` of the match: all games that have ended, of this start and before."""
         for game in finished:
             if game.number not in self._numbers:
-                self._append(msgspec.json.encode(_as_data(game)))
+                self._lines.append([msgspec.json.encode(_as_data(game))])
                 self._numbers.add(game.number)
 
     def remove(self) -> None:
         """The match is over and its games are kept elsewhere."""
-        remove(self._path)
+        self._lines.remove()
 
     def __enter__(self) -> Self:
         return self
@@ -82,35 +75,7 @@ class MatchLog:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
-
-    def _append(self, said: bytes) -> None:
-        self._file.append(b'{"crc32":%d,"said":%s}\n' % (zlib.crc32(said), said))
-
-    def _read(self, identity: str, openings: Sequence[chess.Board]) -> int:
-        """Takes up what is there; returns how many bytes of the file stay."""
-        data = self._path.read_bytes() if self._path.exists() else b""
-        first, *lines, _torn = (*data.split(b"\n"), b"") if data else (b"", b"")
-        if _said(first) != msgspec.json.encode(identity):
-            self.num_damaged += bool(first) and not _said(first)
-            return 0
-        for line in lines:
-            game = _game(_said(line), openings)
-            if game is None:
-                self.num_damaged += 1
-            elif game.number not in self._numbers:
-                self.finished.append(game)
-                self._numbers.add(game.number)
-        return data.rfind(b"\n") + 1
-
-
-def _said(line: bytes) -> bytes:
-    """What a line says; empty when it is damaged."""
-    try:
-        outer = _line_decoder.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return b""
-    return bytes(outer.said) if zlib.crc32(outer.said) == outer.crc32 else b""
+        self._lines.close()
 
 
 def _as_data(game: MatchGame) -> _Game:
