@@ -311,10 +311,8 @@ def _read_word(word: str, score: _Score) -> None:
             raise _Refused("it has two results")
         score.result = _RESULTS[word]
         return
-    san = _MOVE_NUMBER.sub("", word, count=1) if word[0] in "0123456789." else word
-    if san.startswith("-0"):  # The number was the first half of 0-0.
-        san = word
-    san = san.rstrip("!?")
+    number = _MOVE_NUMBER.match(word)  # At its beginning alone: 0-0 and 9999x have none.
+    san = (word[number.end() :] if number else word).rstrip("!?")
     if san and san != "e.p.":
         score.play(san)
 

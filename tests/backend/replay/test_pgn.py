@@ -3,6 +3,7 @@
 import gzip
 import io
 import sys
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -115,6 +116,7 @@ def test_a_game_is_read_move_by_move() -> None:
     "text",
     [
         "1.e4 e5 2.Nf3 Nc6 3.Bc4 Bc5 4.0-0 Nf6 1/2-1/2",
+        "1. e4 e5 2. Nf3 Nc6 3. Bc4 Bc5 4. 0-0 Nf6 1/2-1/2",
         "1. e4! e5?! 2. Nf3 $1 Nc6 3. Bc4 ; remark 4. a4\nBc5 4. O-O Nf6 1/2-1/2",
         "1. e4 {a {strange} e5 2. Nf3 2... Nc6 (2... d6 3. d4 (3. Bc4)) 3. Bc4 Bc5\n"
         "% escaped 1-0\n4. O-O 4... Nf6 1/2-1/2",
@@ -165,6 +167,13 @@ def test_a_comment_of_a_megabyte_is_read() -> None:
 def test_a_megabyte_of_remarks_takes_seconds_not_hours(filler: str) -> None:
     text = "1. e4 " + filler * (1_000_000 // len(filler)) + " e5 1-0"
     assert len(_game(text).moves) == 2
+
+
+@pytest.mark.parametrize("word", ["9" * 500_000 + "x", ".9" * 250_000])
+def test_a_word_of_half_a_megabyte_is_refused_at_once(word: str) -> None:
+    began = time.process_time()
+    assert _reason(f"1. e4 {word} 1-0").startswith("ply ")
+    assert time.process_time() - began < 1
 
 
 def test_a_megabyte_of_variations_is_refused() -> None:
