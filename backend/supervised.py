@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -20,8 +20,8 @@ from backend.clock import wall
 from backend.commit import commit_file, remove_directory
 from backend.config import Config
 from backend.device import choose_device
-from backend.errors import CheckpointError, WorkerError
-from backend.events import TrainingStep
+from backend.errors import CheckpointError, NonFiniteError, NonFiniteStateError, WorkerError
+from backend.events import TrainingHalted, TrainingStep
 from backend.inference.front import Inference
 from backend.means import MetricMeans
 from backend.replay.imports import HELD_OUT, LEARNED
@@ -30,9 +30,12 @@ from backend.replay.sources import window_of_shards
 from backend.rundir import RunDirectory
 from backend.store.reading import best_network
 from backend.training.loader import Loader
+from backend.training.safeguard import Owner, Safeguard, Trouble
 from backend.training.saving import SaveClock
 from backend.training.trainer import IMPORTED_SAMPLES, Trainer
 from backend.wire import decode_event, encode
+
+T = TypeVar("T")
 
 MEASURED_POSITIONS: Final = 8192
 """Held-out positions that one measurement looks at, always the same ones."""
@@ -99,9 +102,21 @@ class SupervisedTraining:
         self.trained_s = 0.0
         """Seconds spent in the steps so far, measuring and saving left out."""
         self._clock = SaveClock(config.training)
+        self._on_trouble: Callable[[Trouble], None] = lambda _: None
+        self._halted = ""
+        """Why it does not go on."""
+        owner = Owner(
+            name="training",
+            tell=self._tell,
+            set_phase=lambda _phase, _detail: None,
+            data_position=self._data_position,
+            went_back=self._went_back,
+        )
+        self._safeguard = Safeguard(run, self._trainer, self._loader, owner)
         self._timed = ""
         """A checkpoint that only resumes; it goes when there is a newer one."""
         self._saved = self._restore()
+        self._safeguard.saved(self._saved)
         self._clock.saved(self.step)
         self._curve = _Curve(run.metrics_file, self.step)
         self.num_positions = self._window.num_positions
@@ -120,34 +135,94 @@ class SupervisedTraining:
         *,
         on_metrics: Callable[[TrainingStep], None],
         on_measured: Callable[[Measurement], None],
+        on_trouble: Callable[[Trouble], None],
         should_stop: Callable[[], bool],
     ) -> Measurement:
-        """Take `steps` more steps; measure and save each `steps_per_cycle` and at the end."""
+        """Take `steps` more steps; measure and save each `steps_per_cycle` and at the end.
+
+        NonFiniteError when numbers were none again and again, also after going back; the newest
+        checkpoint is sound then.
+        """
+        self._on_trouble = on_trouble
         settings = self._config.training
         end = self.step + steps
         measured = self._measure()
         on_measured(measured)
-        while self.step < end and not should_stop():
-            start_s = time.perf_counter()
-            self._means.add(self._loader.step())
-            self.trained_s += time.perf_counter() - start_s
-            self._imported_samples += settings.batch_size
-            if self.step % settings.metrics_every == 0:
-                point = TrainingStep(step=self.step, metrics=self._means.take(), at=wall())
-                self._curve.add(point)
-                on_metrics(point)
-            if self.step % settings.steps_per_cycle == 0 or self.step == end:
-                measured = self._measure()
-                on_measured(measured)
-                self._save(measured)
-            elif self._clock.is_due(self.step):
-                self._commit("timed", {})
-        if measured.step != self.step:
+        is_stopped = False
+        while True:
+            while self.step < end and not is_stopped:
+                is_stopped = should_stop()
+                if is_stopped or not self._take_step(on_metrics):
+                    continue
+                if self.step % settings.steps_per_cycle == 0 or self.step == end:
+                    measured = self._measure_and_save(on_measured) or measured
+                elif self._clock.is_due(self.step):
+                    self._if_finite(lambda: self._commit("timed", {}))
+            if measured.step == self.step:
+                return measured
+            measured = self._measure_and_save(on_measured) or measured
+
+    def _take_step(self, on_metrics: Callable[[TrainingStep], None]) -> bool:
+        """Whether it counts."""
+        start_s = time.perf_counter()
+        values = self._safeguard.step()
+        self.trained_s += time.perf_counter() - start_s
+        if values is None:
+            self._require_going_on()
+            return False
+        self._means.add(values)
+        self._imported_samples += self._config.training.batch_size
+        if self.step % self._config.training.metrics_every == 0:
+            point = TrainingStep(step=self.step, metrics=self._means.take(), at=wall())
+            self._curve.add(point)
+            on_metrics(point)
+        if self._safeguard.is_diverging(values):
+            self._require_going_on()
+            return False
+        return True
+
+    def _measure_and_save(self, on_measured: Callable[[Measurement], None]) -> Measurement | None:
+        """None when the state was not finite: then it is that of the last checkpoint again."""
+
+        def measure_and_save() -> Measurement:
             measured = self._measure()
-            on_measured(measured)
             if self._saved != checkpoints.checkpoint_name(self.step):
                 self._save(measured)
+            return measured
+
+        measured = self._if_finite(measure_and_save)
+        if measured is not None:
+            on_measured(measured)
         return measured
+
+    def _if_finite(self, act: Callable[[], T]) -> T | None:
+        """None when the state turned out not to be: then it is that of the last checkpoint."""
+        try:
+            return act()
+        except (NonFiniteError, NonFiniteStateError) as error:
+            self._safeguard.cannot_be_saved(error)
+        self._require_going_on()
+        return None
+
+    def _tell(self, trouble: Trouble) -> None:
+        if isinstance(trouble, TrainingHalted):
+            self._halted = (
+                f"training stopped at step {trouble.step:,}: {trouble.reason}; batch, weights and "
+                f"state are in {self._run.quarantine / trouble.evidence}; {self._saved} is sound, "
+                "and the next start goes on from it"
+            )
+        self._on_trouble(trouble)
+
+    def _require_going_on(self) -> None:
+        if self._safeguard.is_halted:
+            raise NonFiniteError(self._halted)
+
+    def _went_back(self, checkpoint: checkpoints.Checkpoint) -> None:
+        position = checkpoint.manifest.data_position
+        self._imported_samples = int(position.get(IMPORTED_SAMPLES, 0))
+        self._means.take()
+        self._curve.forget()
+        self._clock.saved(self.step)
 
     def _restore(self) -> str:
         path, faults = checkpoints.newest_valid(self._run.checkpoints)
@@ -183,19 +258,23 @@ class SupervisedTraining:
         self._saved = self._trainer.save(
             self._run.checkpoints,
             parent=self._saved,
-            data_position={
-                "imported": self._loader.state(),
-                IMPORTED_SAMPLES: self._imported_samples,
-                TRAINED_S: self.trained_s,
-                checkpoints.SAVED_BECAUSE: reason,
-            },
+            data_position=self._data_position(reason),
             metrics=metrics,
         ).name
+        self._safeguard.saved(self._saved)
         if self._timed:
             remove_directory(self._run.checkpoints / self._timed)
         self._timed = self._saved if reason == "timed" else ""
         self._clock.saved(self.step)
         self._curve.sync()
+
+    def _data_position(self, reason: str) -> dict[str, Any]:
+        return {
+            "imported": self._loader.state(),
+            IMPORTED_SAMPLES: self._imported_samples,
+            TRAINED_S: self.trained_s,
+            checkpoints.SAVED_BECAUSE: reason,
+        }
 
     def _measure(self) -> Measurement:
         return measure(
@@ -248,6 +327,10 @@ class _Curve:
 
     def add(self, point: TrainingStep) -> None:
         self._lines.append(encode(point))
+
+    def forget(self) -> None:
+        """Drops what was added since the last checkpoint, which is gone back to."""
+        self._lines.clear()
 
     def sync(self) -> None:
         """Append what was added, durably: a curve never runs ahead of its checkpoint."""

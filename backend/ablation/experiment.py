@@ -31,6 +31,7 @@ from backend.replay.shards import list_shards
 from backend.rundir import RunDirectory
 from backend.supervised import SupervisedTraining
 from backend.training.precision import choose_precision
+from backend.training.safeguard import Trouble
 
 OnProgress = Callable[[str, float, str], None]
 """Told what is at work, how far the whole is (0 to 1), and readings."""
@@ -107,8 +108,17 @@ class Experiment:
                 return finding
         return None
 
-    def train(self, *, on_progress: OnProgress, should_stop: Callable[[], bool]) -> bool:
-        """Trains and measures what is not yet; whether all of it is done."""
+    def train(
+        self,
+        *,
+        on_progress: OnProgress,
+        on_trouble: Callable[[str], None],
+        should_stop: Callable[[], bool],
+    ) -> bool:
+        """Trains and measures what is not yet; whether all of it is done.
+
+        `on_trouble` is told, in a sentence, when an arm's numbers went wrong and what was done.
+        """
         turns = list(itertools.product(range(self.seeds), self.arms))
         for number, (seed, arm) in enumerate(turns):
             if self.held_out(arm, seed) is not None:
@@ -117,7 +127,10 @@ class Experiment:
             def on_share(share: float, readings: str, arm: Arm = arm, number: int = number) -> None:
                 on_progress(arm.name, (number + share) / len(turns), readings)
 
-            finding = self._train_arm(arm, seed, on_share, should_stop)
+            def on_wrong(trouble: Trouble, arm: Arm = arm, seed: int = seed) -> None:
+                on_trouble(f"{arm.name}, seed {seed}: {trouble.sentence}")
+
+            finding = self._train_arm(arm, seed, on_share, on_wrong, should_stop)
             if finding is None:
                 return False
             self.results.add(finding)
@@ -128,6 +141,7 @@ class Experiment:
         arm: Arm,
         seed: int,
         on_share: Callable[[float, str], None],
+        on_wrong: Callable[[Trouble], None],
         should_stop: Callable[[], bool],
     ) -> HeldOut | None:
         """None when it was stopped before the budget was spent."""
@@ -150,6 +164,7 @@ class Experiment:
                 steps,
                 on_metrics=on_metrics,
                 on_measured=lambda _: None,
+                on_trouble=on_wrong,
                 should_stop=lambda: should_stop() or self.budget.share(training) >= 1,
             )
         if self.budget.share(training) < 1:

@@ -4,9 +4,7 @@ It reads which shards count from the run's database, and later hears of new ones
 all that the next step depends on, the sampler's generator and the samples presented included.
 """
 
-import math
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, assert_never
 
@@ -31,19 +29,14 @@ from backend.device import Device, choose_device
 from backend.disk import Reserve
 from backend.errors import (
     CheckpointError,
-    NonFiniteError,
     NonFiniteStateError,
     ReplayError,
     WorkerError,
 )
 from backend.events import (
     CheckpointSaved,
-    LossSpiked,
-    NonFinite,
-    RolledBack,
     ShardUnusable,
     TrainerProgress,
-    TrainingHalted,
     TrainingStep,
 )
 from backend.means import MetricMeans
@@ -55,16 +48,8 @@ from backend.rundir import RunDirectory
 from backend.settings import changed
 from backend.store.reading import admitted
 from backend.text import clean
-from backend.training.evidence import keep_evidence
-from backend.training.guard import (
-    RATE_FACTOR,
-    REFUSED_LIMIT,
-    STAYS,
-    WINDOW,
-    Guard,
-    Verdict,
-)
 from backend.training.loader import Loader
+from backend.training.safeguard import Owner, Safeguard
 from backend.training.saving import SaveClock
 from backend.training.trainer import IMPORTED_SAMPLES, Trainer
 from backend.workers.base import WorkerIO
@@ -113,9 +98,14 @@ class _TrainerWorker:
         """Name of the newest checkpoint."""
         self._saved_because = ""
         self._clock = SaveClock(config.training)
-        self._guard = Guard(config.training)
-        self._is_halted = False
-        """Going back did not help: a person must resume it."""
+        owner = Owner(
+            name=io.worker,
+            tell=io.emit,
+            set_phase=io.set_phase,
+            data_position=self._data_position,
+            went_back=self._went_back,
+        )
+        self._safeguard = Safeguard(run, self._trainer, self._loader, owner)
         self._means = MetricMeans()
         self._metrics: dict[str, float] = {}
         self._reserve = Reserve(run.checkpoints, config.supervisor.reserve_mib)
@@ -134,7 +124,7 @@ class _TrainerWorker:
             waiting = self._reserve.lacking()
             waiting = waiting or self._credits.waiting_for(self._config.training.batch_size)
             self._report(waiting)
-            if self._paused or self._is_halted or waiting:
+            if self._paused or self._safeguard.is_halted or waiting:
                 self._wait(waiting)
             else:
                 if self._trainer.is_settled:
@@ -173,6 +163,7 @@ class _TrainerWorker:
             self._credits.config = replace(self._credits.config, samples_per_position=price)
         self._metrics = dict(checkpoint.manifest.metrics)
         self._saved = path.name
+        self._safeguard.saved(self._saved)
         self._clock.saved(self._trainer.num_steps)
         self._saved_because = checkpoints.saved_because(
             checkpoint.manifest, self._config.training.steps_per_cycle
@@ -202,8 +193,10 @@ class _TrainerWorker:
             return 0
 
     def _wait(self, waiting: str) -> None:
-        if self._paused or self._is_halted:
-            self._io.set_phase("paused", "halted: see the alerts" if self._is_halted else "")
+        if self._paused or self._safeguard.is_halted:
+            self._io.set_phase(
+                "paused", "halted: see the alerts" if self._safeguard.is_halted else ""
+            )
         else:
             self._io.set_phase("waiting", waiting)
         command = self._io.wait(0.25)
@@ -225,8 +218,8 @@ class _TrainerWorker:
             case Pause():
                 self._paused = True
             case Resume():
-                self._paused = self._is_halted = False
-                self._guard.resumed()
+                self._paused = False
+                self._safeguard.resumed()
             case Stop():
                 self._stopping = True
             case UseNetwork() | PlayMatch():
@@ -236,13 +229,8 @@ class _TrainerWorker:
 
     def _step(self) -> None:
         training = self._config.training
-        try:
-            values = self._loader.step()
-        except NonFiniteError as error:
-            self._loader.leave_out()
-            self._report_not_finite(error.step, error.values)
-            reason = f"{REFUSED_LIMIT} of the last {WINDOW} steps were not finite"
-            self._answer(self._guard.refused(), reason, error.values)
+        values = self._safeguard.step()
+        if values is None:
             return
         self._credits.presented = self._trainer.num_samples - self._imported_samples
         self._means.add(values)
@@ -250,90 +238,20 @@ class _TrainerWorker:
         if step % training.metrics_every == 0:
             self._metrics = self._means.take()
             self._io.emit(TrainingStep(step=step, metrics=self._metrics))
-        if self._is_diverging(step, values):
+        if self._safeguard.is_diverging(values):
             return
         if step % training.steps_per_cycle == 0:
             self._save("cycle")
         elif self._clock.is_due(step):
             self._save("timed")
 
-    # When numbers go wrong ------------------------------------------------------------------------
-
-    def _is_diverging(self, step: int, values: Mapping[str, float]) -> bool:
-        """Whether the loss has stayed far above what it was; then that was answered."""
-        loss = values.get("policy_loss", 0.0) + values.get("value_loss", 0.0)
-        spike = self._guard.took(loss)
-        if spike is None:
-            return False
-        if not spike.stays:
-            self._io.emit(
-                LossSpiked(
-                    worker=self._io.worker,
-                    step=step,
-                    loss=spike.loss,
-                    usual=spike.usual,
-                    sigmas=spike.sigmas,
-                )
-            )
-            return False
-        reason = f"{STAYS} losses in a row are far above {spike.usual:.3f}, the last {loss:.3f}"
-        self._answer(self._guard.failed(), reason, {})
-        return True
-
-    def _report_not_finite(self, step: int, values: Mapping[str, float]) -> None:
-        texts = {name: str(value) for name, value in values.items()}
-        self._io.emit(NonFinite(worker=self._io.worker, step=step, values=texts))
-
-    def _answer(self, verdict: Verdict, reason: str, values: Mapping[str, float]) -> None:
-        match verdict:
-            case "skip":
-                pass
-            case "roll_back":
-                self._roll_back(reason)
-            case "halt":
-                self._halt(reason, values)
-
-    def _roll_back(self, reason: str) -> None:
-        """The state of the last checkpoint, with data that comes after what was drawn so far."""
-        self._io.set_phase("loading", self._saved)
-        before = self._trainer.num_steps
-        checkpoint = checkpoints.load(self._run.checkpoints / self._saved)
-        self._trainer.restore(checkpoint)
-        self._trainer.rate_factor = RATE_FACTOR
-        self._imported_samples = int(checkpoint.manifest.data_position.get(IMPORTED_SAMPLES, 0))
+    def _went_back(self, checkpoint: checkpoints.Checkpoint) -> None:
+        position = checkpoint.manifest.data_position
+        self._imported_samples = int(position.get(IMPORTED_SAMPLES, 0))
         self._credits.presented = self._trainer.num_samples - self._imported_samples
         self._metrics = dict(checkpoint.manifest.metrics)
         self._means.take()
         self._clock.saved(self._trainer.num_steps)
-        self._io.emit(
-            RolledBack(
-                worker=self._io.worker,
-                step=before,
-                checkpoint=self._saved,
-                checkpoint_step=self._trainer.num_steps,
-                reason=reason,
-                rate_factor=RATE_FACTOR,
-            )
-        )
-
-    def _halt(self, reason: str, values: Mapping[str, float]) -> None:
-        """Keeps the evidence, then the state of the last checkpoint, and waits for a person."""
-        self._io.set_phase("saving", "evidence")
-        step = self._trainer.num_steps
-        kept = keep_evidence(
-            self._run.quarantine,
-            self._trainer,
-            self._loader.refused,
-            reason=reason,
-            values=values,
-            data_position=self._data_position("halted"),
-        )
-        self._roll_back(reason)
-        self._is_halted = True
-        again = f"{reason}, also after going back"
-        self._io.emit(
-            TrainingHalted(worker=self._io.worker, step=step, reason=again, evidence=kept.name)
-        )
 
     # Checkpoints ----------------------------------------------------------------------------------
 
@@ -365,8 +283,7 @@ class _TrainerWorker:
         except NonFiniteStateError as error:
             if not self._saved:
                 raise  # Not even the first one: there is nothing to go back to.
-            self._report_not_finite(0, {str(error): math.nan})
-            self._answer(self._guard.failed(), str(error), {})
+            self._safeguard.cannot_be_saved(error)
 
     def _commit(self, reason: str) -> None:
         """NonFiniteStateError, with nothing written, when a number of the state is none."""
@@ -381,8 +298,7 @@ class _TrainerWorker:
             ),
         )
         self._saved = self._name
-        self._trainer.rate_factor = 1.0
-        self._guard.saved()
+        self._safeguard.saved(self._saved)
         self._announce(reason)
 
     def _data_position(self, reason: str) -> dict[str, Any]:

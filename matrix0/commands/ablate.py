@@ -98,7 +98,9 @@ def ablate(
             source, place, arms, base, Budget(steps=steps, minutes=minutes), seeds
         )
         with Meter() as meter:
-            is_done = experiment.train(on_progress=meter.show, should_stop=should_stop)
+            is_done = experiment.train(
+                on_progress=meter.show, on_trouble=say, should_stop=should_stop
+            )
             if is_done and (puzzle_set is not None or games):
                 arena = Arena(experiment, simulations=simulations)
                 if puzzle_set is not None:

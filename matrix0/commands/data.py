@@ -108,6 +108,7 @@ def train(
                 steps,
                 on_metrics=on_metrics,
                 on_measured=_show_measurement,
+                on_trouble=lambda trouble: say(trouble.sentence),
                 should_stop=should_stop,
             )
     echo(

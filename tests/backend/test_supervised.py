@@ -57,7 +57,11 @@ def _train(
     measured: list[Measurement] = []
     points: list[TrainingStep] = []
     training.train(
-        steps, on_metrics=points.append, on_measured=measured.append, should_stop=should_stop
+        steps,
+        on_metrics=points.append,
+        on_measured=measured.append,
+        on_trouble=lambda _: None,
+        should_stop=should_stop,
     )
     return measured, points
 
@@ -76,7 +80,13 @@ def test_it_goes_on_from_a_checkpoint_between_two_cycles_and_keeps_the_newest_of
 
     training = SupervisedTraining(run, config)
     with pytest.raises(CutOff):
-        training.train(8, on_metrics=cut_off, on_measured=lambda _: None, should_stop=lambda: False)
+        training.train(
+            8,
+            on_metrics=cut_off,
+            on_measured=lambda _: None,
+            on_trouble=lambda _: None,
+            should_stop=lambda: False,
+        )
     assert list_checkpoints(run.checkpoints) == ["step-00000000", "step-00000004", "step-00000005"]
 
     training = SupervisedTraining(run, config)

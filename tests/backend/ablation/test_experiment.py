@@ -52,7 +52,9 @@ def experiment(
 
 
 def train(found: Experiment, should_stop: Callable[[], bool] = lambda: False) -> bool:
-    return found.train(on_progress=lambda *_: None, should_stop=should_stop)
+    return found.train(
+        on_progress=lambda *_: None, on_trouble=lambda _: None, should_stop=should_stop
+    )
 
 
 def figures(found: Experiment) -> dict[tuple[str, int], tuple[float, ...]]:
