@@ -1,12 +1,13 @@
 """All faults, and the headline of what they took.
 
 python -m tests.faults [--long] [--seed N]        what `make reliability` and `make faults` run
+python -m tests.faults --only real_kills --count 50 --seed 12      one kind, so many, for long ones
 """
 
 import argparse
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from tests.faults import bit_rot, call_failures, commit_kills, power_cuts, real_kills, states
@@ -22,6 +23,11 @@ class Numbers:
     flips_a_kind: int
     walks: int
     """Random walks of 30 steps through orders, words and deaths."""
+    call_failures: int = 1
+    """Whether each call is made to fail in turn; there is one way to do that."""
+
+
+KINDS: Final = tuple(kind.name for kind in fields(Numbers))
 
 
 SHORT: Final = Numbers(commit_kills=100, real_kills=25, power_cuts=500, flips_a_kind=100, walks=10)
@@ -46,15 +52,44 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=KINDS)
+    parser.add_argument("--count", type=int, help="with --only; else as many as otherwise")
     args = parser.parse_args()
     numbers = LONG if args.long else SHORT
+    if args.only:
+        count = getattr(numbers, args.only) if args.count is None else args.count
+        numbers = Numbers(**(dict.fromkeys(KINDS, 0) | {args.only: count}))
     tally = Tally()
+    made = [
+        make(numbers, args.seed, tally) for make in (_calls, _kills, _cuts, _rot, _walks, _real)
+    ]
+    for problem in (*tally.lost, *tally.unreadable, *tally.trusted):
+        _say(f"PROBLEM {problem}")
+    print(
+        f"{', '.join(filter(None, made))}: {len(tally.lost)} lost, "
+        f"{len(tally.unreadable)} unreadable, "
+        f"{len(tally.trusted)} damaged trusted, {tally.orphans} orphans; "
+        f"recovery <= {tally.slowest_s:.1f} s (seed {args.seed})"
+    )
+    return 1 if tally.lost or tally.unreadable or tally.trusted or tally.orphans else 0
 
+
+# Each says what came of it, adds to the tally, and returns its part of the headline.
+
+
+def _calls(numbers: Numbers, seed: int, tally: Tally) -> str:
+    if not numbers.call_failures:
+        return ""
     calls = call_failures.fail_each()
     _say(f"{calls.tried} calls failed one by one: {len(calls.violations)} did harm")
     tally.lost += calls.violations
+    return f"{calls.tried} failed calls"
 
-    kills = commit_kills.kill(numbers.commit_kills, args.seed)
+
+def _kills(numbers: Numbers, seed: int, tally: Tally) -> str:
+    if not numbers.commit_kills:
+        return ""
+    kills = commit_kills.kill(numbers.commit_kills, seed)
     _say(
         f"{kills.kills} kills of a commit loop, {kills.at_calls} of them at a system call: "
         f"{kills.shards} shards and {kills.checkpoints} checkpoints acknowledged, "
@@ -63,39 +98,50 @@ def main() -> int:
         f"{len(kills.problems)} problems"
     )
     tally.lost += kills.problems
+    tally.slowest_s = max(tally.slowest_s, kills.slowest_s)
+    return f"{kills.kills} kills of a commit loop"
 
-    cuts = power_cuts.simulate(numbers.power_cuts, args.seed)
+
+def _cuts(numbers: Numbers, seed: int, tally: Tally) -> str:
+    if not numbers.power_cuts:
+        return ""
+    cuts = power_cuts.simulate(numbers.power_cuts, seed)
     _say(
         f"{cuts.states} simulated power cuts: {cuts.bad_states} violations {dict(cuts.violations)}"
     )
     tally.lost += cuts.violations
+    return f"{cuts.states} simulated power cuts"
 
-    rot = bit_rot.damage(numbers.flips_a_kind, args.seed)
+
+def _rot(numbers: Numbers, seed: int, tally: Tally) -> str:
+    if not numbers.flips_a_kind:
+        return ""
+    rot = bit_rot.damage(numbers.flips_a_kind, seed)
     for kind, tried in rot.tried.items():
         _say(f"{tried} x {kind} damaged: {rot.named[kind]} named, the others harmless")
     tally.trusted += rot.violations
+    return f"{sum(rot.tried.values())} flipped bits and cut files"
 
-    states.walk(numbers.walks, 30, seed=args.seed)  # Raises what it finds, shortened.
+
+def _walks(numbers: Numbers, seed: int, tally: Tally) -> str:
+    if not numbers.walks:
+        return ""
+    states.walk(numbers.walks, 30, seed=seed)  # Raises what it finds, shortened.
     _say(f"{numbers.walks} random walks through a run's states: all said the same at each step")
+    return f"{numbers.walks} random walks"
 
-    real = real_kills.kill(numbers.real_kills, args.seed)
+
+def _real(numbers: Numbers, seed: int, tally: Tally) -> str:
+    if not numbers.real_kills:
+        return ""
+    real = real_kills.kill(numbers.real_kills, seed)
     for line in real.lines():
         _say(line)
     tally.lost += real.problems
     tally.unreadable += real.unreadable
     tally.orphans += real.orphans
-    tally.slowest_s = max(real.recoveries)
-
-    for problem in (*tally.lost, *tally.unreadable, *tally.trusted):
-        _say(f"PROBLEM {problem}")
-    print(
-        f"{kills.kills + real.kills} kills, {cuts.states} simulated power cuts, "
-        f"{sum(rot.tried.values())} flipped bits and cut files, {calls.tried} failed calls: "
-        f"{len(tally.lost)} lost, {len(tally.unreadable)} unreadable, "
-        f"{len(tally.trusted)} damaged trusted, {tally.orphans} orphans; "
-        f"recovery <= {tally.slowest_s:.1f} s (seed {args.seed})"
-    )
-    return 1 if tally.lost or tally.unreadable or tally.trusted or tally.orphans else 0
+    tally.slowest_s = max(tally.slowest_s, *real.recoveries)
+    return f"{real.kills} kills of the real program"
 
 
 _BEGAN: Final = time.monotonic()

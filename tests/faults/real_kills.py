@@ -27,7 +27,13 @@ from tests.test_kills import Moment, in_recovery, while_a_checkpoint_is_written
 
 KILLS_A_START: Final = 8
 """The last of them is the supervisor's."""
-PATIENT: Final = ("--set", "supervisor.max_crashes=1000000")
+PATIENT: Final = (
+    *("--set", "supervisor.max_crashes=1000000"),
+    *("--set", "supervisor.backoff_max_s=0.1"),  # Waiting longer after many kills shows nothing.
+)
+AGAIN: Final = 0.4
+"""How often a worker that is just being replaced is killed once more, while it loads."""
+LOADING_S: Final = 4.0
 SCREEN_S: Final = 60.0
 
 Target = str
@@ -132,12 +138,13 @@ class _Campaign:
                 in_recovery(run, rng)
             else:
                 self._await_recovery(run)
-                for _ in range(kills - 1):
+                last = figures.kills + kills - 1
+                while figures.kills < last:
                     target = rng.choice(TARGETS)
                     if target == "screen":
                         self._kill_screen(run)
                     else:
-                        self._kill_worker(run, target)
+                        self._kill_worker(run, target, last - figures.kills)
                 rng.choice(POINTS["supervisor"])(run, rng)
             way: Way = rng.choice(("group", "everything"))
             orphans = run.kill(way)
@@ -176,19 +183,30 @@ class _Campaign:
         self.figures.problems += [f"{when}: {path} was not swept" for path in stayed]
         self.witness.complaints.clear()
 
-    def _kill_worker(self, run: RunProcess, worker: str) -> None:
-        started = [e for e in run.events if e["type"] == "WorkerStarted" and e["worker"] == worker]
+    def _kill_worker(self, run: RunProcess, worker: str, most: int) -> None:
+        """At one of its points; now and then its replacement too, `most` kills in all."""
+        started = [e for e in run.events if _is(e, "WorkerStarted", worker)]
         while not started:
             event = run.wait_for("WorkerStarted")
             started = [event] if event["worker"] == worker else []
         self.rng.choice(POINTS[worker])(run, self.rng)
         pid = [e["pid"] for e in run.events if _is(e, "WorkerStarted", worker)][-1]
+        began = self._kill(run, worker, pid)
+        for _ in range(most - 1):
+            if self.rng.random() >= AGAIN:
+                break
+            pid = run.wait_for("WorkerStarted", lambda e: e["worker"] == worker)["pid"]
+            run.listen(self.rng.uniform(0.0, LOADING_S))
+            began = self._kill(run, worker, pid)
+        run.wait_for("WorkerReady", lambda e: e["worker"] == worker)
+        self.figures.replacements.append(time.monotonic() - began)
+
+    def _kill(self, run: RunProcess, worker: str, pid: int) -> float:
         began = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         self.figures.by_target[worker] += 1
         run.wait_for("WorkerExited", lambda e: e["worker"] == worker)
-        run.wait_for("WorkerReady", lambda e: e["worker"] == worker)
-        self.figures.replacements.append(time.monotonic() - began)
+        return began
 
     def _kill_screen(self, run: RunProcess) -> None:
         """A screen in a terminal of its own; the run must not notice its end."""
