@@ -19,7 +19,7 @@ from backend.config import Config
 from backend.errors import ExitCode, RunDirectoryError
 from backend.replay import admission, imports, records, schema
 from backend.replay.credits import EXPIRED_CREDITS, PRICE
-from backend.replay.provenance import KINDS, Source
+from backend.replay.provenance import KINDS, Rescoring, Source, Teacher
 from backend.replay.shards import ShardMetadata, ShardWriter
 from backend.rundir import FOLDERS, RunDirectory
 from backend.store import journal, store
@@ -159,6 +159,9 @@ def test_codes_are_those_of_the_table() -> None:
 
     assert table == {
         "kind": named("FULL_SEARCH", "CHEAP_SEARCH", "PLAYED_MOVE", "SOLUTION", "TEACHER"),
+        "value_source": named(
+            "TARGET_OPEN", "TARGET_SEARCH", "TARGET_TABLES", "TARGET_TEACHER", "TARGET_MIX"
+        ),
         "game_result": named("WHITE_WON", "DRAW", "BLACK_WON", "NO_RESULT"),
         "game_outcome": {o.name: int(o) for o in Outcome if o}
         | named("TABLEBASE", "RESIGNED", "EXTERNAL", "TRUNCATED"),
@@ -166,6 +169,7 @@ def test_codes_are_those_of_the_table() -> None:
             "FROM_START", "RANDOM_OPENING", "BOOK_OPENING", "NETWORK_OPENING", "ARCHIVED"
         ),
     }
+    assert set(table["value_source"].values()) == set(records.TARGETS)
     assert set(table["game_origin"].values()) == admission.ORIGINS.keys()
     assert set(table["game_outcome"].values()) == admission.TERMINATIONS.keys()
 
@@ -173,8 +177,9 @@ def test_codes_are_those_of_the_table() -> None:
 def test_metadata_and_manifest_have_the_fields_of_the_tables() -> None:
     rows = [quoted(row[0])[0] for row in PAGE.tables("metadata", "type", "meaning")]
     assert tuple(rows) == ShardMetadata.__struct_fields__
-    rows = [quoted(row[0])[0] for row in PAGE.tables("source", "type", "meaning")]
-    assert tuple(rows) == Source.__struct_fields__
+    for table, struct in (("source", Source), ("teacher", Teacher), ("rescoring", Rescoring)):
+        rows = [quoted(row[0])[0] for row in PAGE.tables(table, "type", "meaning")]
+        assert tuple(rows) == struct.__struct_fields__
     kinds = next(row[2] for row in PAGE.tables("source", "type", "meaning") if "kind" in row[0])
     assert kinds.replace(" or ", ", ").split(", ") == list(KINDS)
     rows = [quoted(row[0])[0] for row in PAGE.tables("manifest", "type", "meaning")]

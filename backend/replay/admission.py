@@ -259,6 +259,7 @@ def _check_value_targets(shard: Shard) -> None:
             (columns["result_wdl"][first:last] != wanted).any(axis=1)
             | (columns["has_result"][first:last] != (result != records.NO_RESULT))
             | (columns["plies_left"][first:last] != left)
+            | (columns["value_source"][first:last] != records.TARGET_OPEN)
         )
         if wrong.any():
             ply = int(plies[np.flatnonzero(wrong)[0]])

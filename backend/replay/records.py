@@ -44,6 +44,14 @@ KINDS: Final = (FULL_SEARCH, CHEAP_SEARCH, PLAYED_MOVE, SOLUTION, TEACHER)
 SEARCHED: Final = (FULL_SEARCH, CHEAP_SEARCH)
 """Kinds that never go without a search's value."""
 
+TARGET_OPEN: Final = 0
+TARGET_SEARCH: Final = 1
+TARGET_TABLES: Final = 2
+TARGET_TEACHER: Final = 3
+TARGET_MIX: Final = 4
+"""`SampleRecord.value_source`: who decided the value target; TARGET_OPEN leaves it to training."""
+TARGETS: Final = (TARGET_OPEN, TARGET_SEARCH, TARGET_TABLES, TARGET_TEACHER, TARGET_MIX)
+
 FROM_START: Final = 0
 RANDOM_OPENING: Final = 1
 BOOK_OPENING: Final = 2
@@ -83,6 +91,11 @@ class SampleRecord:
     """Importance in the policy loss, at least 0; 0 teaches no policy."""
     value_weight: float = 1.0
     """Importance in the value loss, above 0."""
+    value_wdl: NDArray[np.float32] | None = None
+    """float32[3]: the value target for the mover, in the place of result and search; None where
+    training mixes these two."""
+    value_source: int = TARGET_OPEN
+    """Who decided it, one of TARGETS; TARGET_OPEN exactly where nobody did."""
 
 
 @dataclass(frozen=True, slots=True)

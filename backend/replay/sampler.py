@@ -51,7 +51,8 @@ class Sampler:
 
         Value target: the game's result mixed with the search's value. Where the game has no
         result it is the search's value alone; where nothing was searched, the result alone; where
-        there is neither, the weight of the value is 0.
+        there is neither, the weight of the value is 0. A target that a teacher or a pass over the
+        shards has decided takes the place of all that.
         """
         index, prob, num_moves = self._window.policies(rows)
         result = self._window.column("result_wdl")[rows]
@@ -61,7 +62,10 @@ class Sampler:
         share = np.where(searched, np.where(has_result, self._search_value_frac, 1.0), 0.0)
         share = share.astype(np.float32)[:, None]
         wdl = (1 - share) * result + share * np.where(searched[:, None], root, 0.0)
-        judged = has_result | searched
+        decided = self._window.column("value_wdl")[rows]
+        is_decided = np.isfinite(decided).all(axis=1)
+        wdl = np.where(is_decided[:, None], decided, wdl)
+        judged = has_result | searched | is_decided
         wdl[~judged] = 1 / 3
         return Batch(
             positions=self._window.column("positions")[rows],

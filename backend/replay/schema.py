@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from backend.errors import ReplayError
 from backend.replay import records
 
-SCHEMA_VERSION: Final = 3
-READABLE: Final = (1, 2, 3)
+SCHEMA_VERSION: Final = 4
+READABLE: Final = (1, 2, 3, 4)
 """Version 1 had no weights and did not say what played the opening, version 2 did not know sources
-and themes; see `upgrade`."""
+and themes, version 3 no value targets but result and search; see `upgrade`."""
 NUM_POLICY_INDICES: Final = 4672
 
 Array = NDArray[Any]
@@ -39,6 +39,8 @@ COLUMNS: Final[dict[str, tuple[str, tuple[str | int, ...]]]] = {
     "kind": ("uint8", ("P",)),
     "policy_weight": ("float16", ("P",)),
     "value_weight": ("float16", ("P",)),
+    "value_wdl": ("float32", ("P", 3)),
+    "value_source": ("uint8", ("P",)),
     "game_of_position": ("int32", ("P",)),
     "ply": ("int16", ("P",)),
     "game_start": ("uint64", ("G", 8)),
@@ -83,6 +85,8 @@ def upgrade(columns: dict[str, Array], version: int) -> dict[str, Array]:
         }
     if version <= 2:
         columns = columns | no_provenance(num_games)
+    if version <= 3:
+        columns = columns | open_targets(len(columns["positions"]))
     return columns
 
 
@@ -94,6 +98,14 @@ def no_provenance(num_games: int) -> dict[str, Array]:
         "game_rating": np.zeros(num_games, np.int16),
         "game_theme_offset": np.zeros(num_games + 1, np.int64),
         "game_themes": np.zeros(0, np.uint16),
+    }
+
+
+def open_targets(num_positions: int) -> dict[str, Array]:
+    """The columns of positions whose value target is left to training."""
+    return {
+        "value_wdl": np.full((num_positions, 3), np.nan, np.float32),
+        "value_source": np.full(num_positions, records.TARGET_OPEN, np.uint8),
     }
 
 
@@ -146,6 +158,11 @@ def check_targets(columns: Mapping[str, Array]) -> None:
         infinite = ~np.isfinite(columns[name])
         _refuse(columns, np.flatnonzero(is_bad | infinite), f"{name} is out of range")
 
+    is_open = columns["value_source"] == records.TARGET_OPEN
+    unsaid = np.isnan(columns["value_wdl"]).all(axis=1)
+    _refuse(columns, np.flatnonzero(unsaid != is_open), "nobody, or two, decided the value target")
+    bad_value = ~_is_distribution(columns["value_wdl"]) & ~is_open
+    _refuse(columns, np.flatnonzero(bad_value), "the value target is not a distribution")
     unsearched = np.isnan(columns["root_wdl"]).all(axis=1)
     searched_kind = np.isin(columns["kind"], records.SEARCHED)
     _refuse(columns, np.flatnonzero(unsearched & searched_kind), "the search value is missing")
@@ -212,6 +229,7 @@ def _check_games(columns: Mapping[str, Array], num_games: int) -> None:
 def _check_codes(columns: Mapping[str, Array]) -> None:
     allowed: dict[str, tuple[int, ...]] = {
         "kind": records.KINDS,
+        "value_source": records.TARGETS,
         "has_result": (0, 1),
         "game_result": (
             records.WHITE_WON,

@@ -27,6 +27,7 @@ from backend.replay.provenance import (
     MAX_SOURCES,
     MAX_THEMES,
     SELFPLAY,
+    Rescoring,
     Source,
     source_of_before,
 )
@@ -61,6 +62,8 @@ class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Where the games came from; a game's `game_source` is a place here."""
     themes: tuple[str, ...] = ()
     """What games are about; an entry of `game_themes` is a place here."""
+    rescoring: Rescoring | None = None
+    """The pass that wrote this shard in the place of the one that was played; None: it was."""
 
 
 @dataclass(frozen=True)
@@ -282,7 +285,7 @@ def build_columns(games: Sequence[GameRecord]) -> dict[str, Array]:
     samples = [sample for game in games for sample in game.samples]
     targets = [records.result_targets(game) for game in games]
     num_moves = np.array([len(s.policy_index) for s in samples], dtype=np.int16)
-    no_search = np.full(3, np.nan, dtype=np.float32)
+    nothing = np.full(3, np.nan, dtype=np.float32)
     return {
         "positions": _stack([s.position for s in samples], np.uint64, 8),
         "num_moves": num_moves,
@@ -290,7 +293,7 @@ def build_columns(games: Sequence[GameRecord]) -> dict[str, Array]:
         "policy_index": _join([s.policy_index for s in samples], np.int16),
         "policy_prob": _join([s.policy_prob for s in samples], np.float16),
         "root_wdl": _stack(
-            [no_search if s.root_wdl is None else s.root_wdl for s in samples], np.float32, 3
+            [nothing if s.root_wdl is None else s.root_wdl for s in samples], np.float32, 3
         ),
         "result_wdl": _join([t.wdl for t in targets], np.float32).reshape(-1, 3),
         "has_result": _join([t.has_result for t in targets], np.uint8),
@@ -298,6 +301,10 @@ def build_columns(games: Sequence[GameRecord]) -> dict[str, Array]:
         "kind": np.array([s.kind for s in samples], dtype=np.uint8),
         "policy_weight": np.array([s.policy_weight for s in samples], dtype=np.float16),
         "value_weight": np.array([s.value_weight for s in samples], dtype=np.float16),
+        "value_wdl": _stack(
+            [nothing if s.value_wdl is None else s.value_wdl for s in samples], np.float32, 3
+        ),
+        "value_source": np.array([s.value_source for s in samples], dtype=np.uint8),
         "game_of_position": np.repeat(
             np.arange(len(games), dtype=np.int32), [len(game.samples) for game in games]
         ),

@@ -24,6 +24,7 @@ _COLUMNS: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
     "num_moves": (np.int16, ()),
     "root_wdl": (np.float32, (3,)),
     "result_wdl": (np.float32, (3,)),
+    "value_wdl": (np.float32, (3,)),
     "has_result": (np.uint8, ()),
     "policy_weight": (np.float16, ()),
     "value_weight": (np.float16, ()),

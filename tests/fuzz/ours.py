@@ -21,7 +21,7 @@ def shard_seeds() -> tuple[bytes, ...]:
     from tests.backend.replay.games import black_mates, cut_game, white_mates
 
     said = ShardMetadata(
-        schema=3,
+        schema=4,
         producer="sp0",
         network="step-00000000",
         orientation="mover",

@@ -121,6 +121,11 @@ def _call_it_cut(columns: Columns) -> None:
     columns["game_result"][0] = records.NO_RESULT
 
 
+def _teach(columns: Columns) -> None:
+    columns["value_source"][3] = records.TARGET_TEACHER
+    columns["value_wdl"][3] = (0.5, 0.5, 0.0)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -140,6 +145,7 @@ def _call_it_cut(columns: Columns) -> None:
         (_set("result_wdl", 3, (0, 1, 0)), "game 0, ply 3: the value target does not follow"),
         (_set("has_result", 3, 0), "game 0, ply 3: the value target does not follow from 1-0"),
         (_set("has_result", 12, 1), "game 2, ply 1: the result is not a distribution"),
+        (_teach, "game 0, ply 3: the value target does not follow"),
         (_set("plies_left", 8, 9), "game 1, ply 1: the value target does not follow from 0-1"),
         (_set("game_start", (0, 5), 0), "game 0: start: a white piece without a kind"),
         (_set("game_start", (0, 6), 0), "game 0: start: not a legal position"),

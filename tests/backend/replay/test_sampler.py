@@ -1,6 +1,7 @@
 """Every position is drawn alike, the draw can be repeated, and value targets are mixed rightly."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +88,20 @@ def test_a_position_that_was_not_searched_has_the_result_alone(
     np.testing.assert_array_equal(batch.wdl_target[:4], [LOSS, WIN, LOSS, WIN])
     np.testing.assert_allclose(batch.wdl_target[4:], 1 / 3, atol=1e-6)
     assert (batch.policy_prob.max(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_target_that_was_decided_takes_the_place_of_result_and_search(
+    tmp_path: Path, share: float
+) -> None:
+    decided = np.array([0.1, 0.2, 0.7], np.float32)
+    games = []
+    for game in (white_mates(), cut_game()):
+        first = replace(game.samples[0], value_wdl=decided, value_source=records.TARGET_TEACHER)
+        games.append(replace(game, samples=[first, *game.samples[1:]]))
+    window = Window(tmp_path, 1000)
+    window.add(write(tmp_path, games).name)
+    batch = Sampler(window, np.random.default_rng(0), share).gather(np.array([0, 1, 7, 8]))
+    np.testing.assert_allclose(batch.wdl_target[[0, 2]], np.tile(decided, (2, 1)), atol=1e-6)
+    np.testing.assert_allclose(batch.wdl_target[1], (1 - share) * LOSS + share * ROOT_WDL)
+    np.testing.assert_allclose(batch.wdl_target[3], ROOT_WDL, atol=1e-6)

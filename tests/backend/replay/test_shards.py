@@ -27,7 +27,12 @@ from tests.backend.replay.games import (
     write_columns,
 )
 
-NEW = ("game_source", "game_number", "game_rating", "game_theme_offset", "game_themes")
+TARGETS = ("value_wdl", "value_source")
+"""Columns that the third schema did not have."""
+NEW = (
+    *("game_source", "game_number", "game_rating", "game_theme_offset", "game_themes"),
+    *TARGETS,
+)
 """Columns that the second schema did not have."""
 
 
@@ -116,8 +121,8 @@ def test_a_header_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_shard_of_another_schema_is_refused(tmp_path: Path) -> None:
-    path = write_columns(tmp_path, build_columns([white_mates()]), schema=4)
-    with pytest.raises(ReplayError, match="schema 4; this program reads schemas 1 to 3"):
+    path = write_columns(tmp_path, build_columns([white_mates()]), schema=5)
+    with pytest.raises(ReplayError, match="schema 5; this program reads schemas 1 to 4"):
         read_shard(path)
 
 
@@ -144,6 +149,33 @@ def test_a_shard_of_the_second_schema_has_the_source_that_its_producer_is(tmp_pa
         assert read.metadata.sources == read_metadata(path).sources == (source,)
         assert read.columns["game_source"].tolist() == [0, 0]
         assert read.columns["game_theme_offset"].tolist() == [0, 0, 0]
+
+
+def test_a_shard_of_the_third_schema_leaves_all_value_targets_to_training(tmp_path: Path) -> None:
+    columns = build_columns([white_mates()])
+    for name in TARGETS:
+        del columns[name]
+    read = read_shard(write_columns(tmp_path, columns, schema=3))
+    assert set(read.columns["value_source"].tolist()) == {records.TARGET_OPEN}
+    assert np.isnan(read.columns["value_wdl"]).all()
+
+
+def test_a_value_target_is_a_distribution_and_has_somebody_who_decided_it(tmp_path: Path) -> None:
+    taught = np.array([0.2, 0.5, 0.3], np.float32)
+    game = white_mates()
+    first = replace(game.samples[0], value_wdl=taught, value_source=records.TARGET_TEACHER)
+    writer = ShardWriter(tmp_path, "train-teacher", producer="teacher", orientation="mover")
+    read = read_shard(writer.write([replace(game, samples=[first, *game.samples[1:]])]).path)
+    assert read.columns["value_wdl"][0].tolist() == taught.tolist()
+    assert read.columns["value_source"].tolist() == [records.TARGET_TEACHER] + [0] * 6
+    for wrong, message in (
+        ({"value_wdl": None}, "nobody, or two, decided the value target"),
+        ({"value_source": records.TARGET_OPEN}, "nobody, or two, decided the value target"),
+        ({"value_wdl": taught * 2}, "the value target is not a distribution"),
+        ({"value_source": 9}, "column value_source holds a value that is none of"),
+    ):
+        with pytest.raises(ReplayError, match=message):
+            writer.write([replace(game, samples=[replace(first, **wrong)])])
 
 
 def test_games_keep_where_they_came_from(tmp_path: Path) -> None:
