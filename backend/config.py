@@ -13,6 +13,7 @@ from backend.limits_config import LimitsConfig as LimitsConfig
 from backend.ranges import require as _require
 from backend.supervisor_config import SupervisorConfig as SupervisorConfig
 from backend.training.config import TrainingConfig
+from backend.training.curriculum import PhaseConfig, check_phases
 from model.config import ModelConfig, SslConfig
 
 
@@ -371,8 +372,11 @@ class Config:
     keys: dict[str, str] = field(default_factory=dict)
     """Keys of your own on the screen: an action and its key, or several with commas between, as in
     pause = "space,f2". docs/keys.md names the actions."""
+    curriculum: tuple[PhaseConfig, ...] = ()
+    """Phases of training, in their order: each changes what is drawn, up to a step of the run."""
 
     def __post_init__(self) -> None:
+        check_phases(self.curriculum)
         _require(
             self.training.value_loss != "cross_entropy" or self.model.value_head == "wdl",
             "training.value_loss",

@@ -5,7 +5,8 @@ Telemetry (heartbeats, progress, boards, points of curves) may be dropped by a s
 `docs/protocol.md` lists them all; a test compares. Those of self-play are in
 `backend/selfplay/events.py`, those of what a person does to a run at work in
 `backend/control_events.py`, those of what is done against bad numbers in
-`backend/guard_events.py`; all are named here too.
+`backend/guard_events.py`, those of the curriculum in `backend/training/events.py`; all are named
+here too.
 """
 
 from typing import Literal, get_args
@@ -25,6 +26,7 @@ from backend.selfplay.events import GamesTuned as GamesTuned
 from backend.selfplay.events import InferenceChosen as InferenceChosen
 from backend.selfplay.events import MoveSeen as MoveSeen
 from backend.selfplay.events import SelfPlayProgress as SelfPlayProgress
+from backend.training.events import PhaseBegan as PhaseBegan
 
 Role = Literal["selfplay", "trainer", "evaluator"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -382,6 +384,7 @@ Event = (
     | ShardAdmitted
     | ShardUnusable
     | ShardRejected
+    | PhaseBegan
     | TrainingStep
     | TrainerProgress
     | CheckpointSaved

@@ -66,6 +66,9 @@ def fold(state: RunState, event: e.Event) -> RunState:
             totals = replace(state.totals, rejected_shards=state.totals.rejected_shards + 1)
             state = replace(state, totals=totals)
             return _alert(state, event.at, "error", f"shard {event.name} refused: {event.reason}")
+        case e.PhaseBegan():
+            state = replace(state, phase_of_training=event)
+            return _log(state, event.at, event.worker, "info", event.sentence)
         case e.TrainingStep():
             return _training_step(state, event)
         case e.TrainerProgress():

@@ -36,6 +36,7 @@ from backend.forecast import cycle_elapsed_s
 from backend.ledger import Ledger
 from backend.recovery import Findings, read_checkpoint
 from backend.rundir import RunDirectory
+from backend.start import start_in_words
 from backend.succession import reign
 
 LOSSES: Final = ("policy_loss", "value_loss", "piece_loss")
@@ -215,8 +216,9 @@ class Gating:
         for action in actions:
             match action:
                 case PromoteFirst():
+                    reason = await asyncio.to_thread(self._first_reason, action.name)
                     async with self._changing:
-                        await self._promote(action.name, "the first network of the run")
+                        await self._promote(action.name, reason)
                 case Play():
                     await self._order("evaluator", action.order)
                 case Decide():
@@ -224,6 +226,12 @@ class Gating:
                 case Skip():
                     text = f"{action.candidate} is not measured: {action.newer} is newer"
                     self._ledger.log("gate", text)
+
+    def _first_reason(self, name: str) -> str:
+        """Why there is a first best network: with its provenance, where it is from elsewhere."""
+        manifest = checkpoints.read_manifest(self._run.checkpoints / name)
+        said = start_in_words(manifest)
+        return "the first network of the run" + (f": {said}" if said else "")
 
     async def _decide(self, action: Decide) -> None:
         match = action.against_best

@@ -34,6 +34,7 @@ from backend.events import (
     MatchFinished,
     MatchStarted,
     PauseChanged,
+    PhaseBegan,
     Promoted,
     Recovered,
     RolledBack,
@@ -228,6 +229,8 @@ def describe(event: Event) -> str:
             return f"{event.worker}: {in_words(event)}"
         case GamesTuned():
             return f"{event.worker}: {games_in_words(event)}"
+        case PhaseBegan():
+            return event.sentence
         case WorkerReady():
             return f"{event.worker} runs on {event.device} ({event.reason})"
         case WorkerFailed():
@@ -304,6 +307,8 @@ def progress_line(state: RunState) -> str:
         *filter(None, (ssl_readings.in_words(state.latest),)),
     ]
     parts += remarks(state)
+    if state.phase_of_training is not None:
+        parts.append(state.phase_of_training.name)
     if state.match is not None and (state.match.llr is not None or not done.evaluation):
         parts.append(f"match {wording.match(state.match)}")
     elif state.trainer is not None and state.trainer.waiting:

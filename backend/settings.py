@@ -23,12 +23,15 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 from backend.config import Config
 from backend.errors import ConfigError
 from backend.presets import PRESETS
+from backend.training.curriculum import PhaseConfig
 
 TOP_LEVEL: Final = ""
 """Name of the table that holds the keys above the first [table]."""
 
 FREE_TABLES: Final = ("keys",)
 """Tables of texts whose keys are not ours to know."""
+PHASES: Final = "curriculum"
+"""The array of tables: written [[curriculum]], at the end of the file."""
 
 _FREE_KEY: Final = re.compile(r"[a-z0-9-]{1,64}")
 
@@ -89,6 +92,7 @@ def dump_config(config: Config, *, comments: bool = True) -> str:
     for name in FREE_TABLES:
         lines += ["", *(_comment(field_docs(Config)[name]) if comments else ()), f"[{name}]"]
         lines += [f"{key} = {_toml(text)}" for key, text in getattr(config, name).items()]
+    lines += _dump_phases(config.curriculum, comments)
     return "\n".join(lines) + "\n"
 
 
@@ -121,6 +125,10 @@ class _Layers:
                         raise ConfigError(f"{_place(origin, table)}: {key!r} is no name")
                     self._values[table][key] = _checked(value, str, key, _place(origin, table))
                 continue
+            if _is_mapping(table):
+                outer, _, inner = table.rpartition(".")
+                entries = {inner: {**self._values[outer][inner], **entries}}
+                table = outer
             if table != TOP_LEVEL and table not in _tables():
                 known = [*_tables(), *FREE_TABLES]
                 near = difflib.get_close_matches(table, known, n=1)
@@ -174,6 +182,8 @@ def _file_tables(path: Path) -> Tables:
     tables: Tables = {TOP_LEVEL: {}}
     for name, value in data.items():
         if isinstance(value, dict):
+            if name == PHASES:
+                raise ConfigError(f"{path.name}: {name} has phases: write [[{name}]] for each")
             if name not in _tables() and name in _types(TOP_LEVEL):
                 raise ConfigError(f"{path.name}: {name} is a setting, not a table")
             tables[name] = value
@@ -227,6 +237,12 @@ def _is_table(name: str) -> bool:
     return name in _tables() or name in FREE_TABLES
 
 
+def _is_mapping(path: str) -> bool:
+    """Whether `table.key` is a setting that has entries of its own, as training.mix."""
+    table, _, key = path.rpartition(".")
+    return table in _tables() and get_origin(_types(table).get(key)) is dict
+
+
 def _place(origin: str, table: str) -> str:
     return f"{origin} [{table}]" if table else origin
 
@@ -251,6 +267,14 @@ def _checked(value: Any, kind: Any, key: str, place: str) -> Any:
         if not isinstance(value, str):
             return _checked(value, number, key, place)
         return _checked(value, words, key, place)
+    if get_origin(kind) is dict:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{place}: {key} = {value!r} must be a table: name = number")
+        return {name: _checked(v, get_args(kind)[1], name, place) for name, v in value.items()}
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{place}: {key} = {value!r} must be a list of tables: [[{key}]]")
+        return tuple(_record(v, get_args(kind)[0], key, n) for n, v in enumerate(value, 1))
     if get_origin(kind) is Literal:
         choices = get_args(kind)
         if value not in choices or isinstance(value, bool):
@@ -266,6 +290,23 @@ def _checked(value: Any, kind: Any, key: str, place: str) -> Any:
     if kind is float and not math.isfinite(value):
         raise ConfigError(f"{place}: {key} = {value!r} must be finite")
     return value
+
+
+def _record(value: Any, cls: Any, key: str, number: int) -> Any:
+    """The `number`-th table of an array, as its dataclass."""
+    place = f"[[{key}]], phase {number}"
+    if isinstance(value, cls):
+        return value
+    if not isinstance(value, dict):
+        raise ConfigError(f"{place}: {value!r} must be a table")
+    types = get_type_hints(cls)
+    for name in value:
+        if name not in types:
+            raise ConfigError(f"{place}: no setting {name!r}{_nearest(name, types)}")
+    try:
+        return cls(**{name: _checked(v, types[name], name, place) for name, v in value.items()})
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}") from error
 
 
 _WORDS: Final[dict[type, str]] = {
@@ -286,12 +327,34 @@ def _dump_table(table: str, settings: Any, comments: bool) -> list[str]:
     types = _types(table)
     lines: list[str] = []
     for name, value in _plain_values(settings).items():
+        if (table, name) == (TOP_LEVEL, PHASES):
+            continue
         if comments:
             lines += _comment(_choices_first(sentences.get(name, ""), types[name]))
         was = getattr(default, name)
         note = f"  # default {_toml(was)}" if comments and value != was else ""
         lines.append(f"{name} = {_toml(value)}{note}")
     return lines
+
+
+def _dump_phases(phases: Sequence[PhaseConfig], comments: bool) -> list[str]:
+    """[[curriculum]], each phase with what it changes; with comments all it may have, first."""
+    lines: list[str] = []
+    if comments:
+        lines += ["", *_comment(field_docs(Config)[PHASES]), *_comment("A phase may have:")]
+        for name, sentence in field_docs(PhaseConfig).items():
+            lines += _comment(f"{name} = {_toml(getattr(PhaseConfig(), name))}: {sentence}")
+    for phase in phases:
+        lines += ["", f"[[{PHASES}]]"]
+        lines += [f"{name} = {_toml(value)}" for name, value in _set_fields(phase).items()]
+    return lines
+
+
+def _set_fields(phase: PhaseConfig) -> dict[str, Any]:
+    """What differs from the defaults."""
+    default = PhaseConfig()
+    values = {f.name: getattr(phase, f.name) for f in fields(phase)}
+    return {name: value for name, value in values.items() if value != getattr(default, name)}
 
 
 def _choices_first(sentence: str, kind: Any) -> str:
@@ -313,8 +376,19 @@ def _toml(value: Any) -> str:
         case str():
             escaped = value.replace("\\", "\\\\").replace('"', '\\"')
             return f'"{escaped}"'
+        case dict():
+            inner = ", ".join(f"{_key(name)} = {_toml(entry)}" for name, entry in value.items())
+            return f"{{ {inner} }}" if inner else "{}"
+        case tuple():
+            return f"[{', '.join(_toml(entry) for entry in value)}]"
+        case PhaseConfig():
+            return _toml(_set_fields(value))
         case _:
             raise TypeError(f"a setting of type {type(value).__name__} has no TOML form here")
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
 
 
 def _comment(text: str) -> list[str]:

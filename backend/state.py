@@ -40,6 +40,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Numbers that were none, over the whole run, oldest first."""
     totals: Totals = Totals()
     trainer: e.TrainerProgress | None = None
+    phase_of_training: e.PhaseBegan | None = None
+    """Of the curriculum; None without one."""
     step: int = 0
     metrics: dict[str, tuple[tuple[float, float], ...]] = {}
     """Curves: name -> (step, value) points, oldest first."""

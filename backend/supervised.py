@@ -8,7 +8,7 @@ measured each cycle. All curves are kept in metrics.jsonl, one event a line.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,15 +21,20 @@ from backend.commit import commit_file, remove_directory
 from backend.config import Config
 from backend.device import choose_device
 from backend.errors import CheckpointError, NonFiniteError, NonFiniteStateError, WorkerError
-from backend.events import TrainingHalted, TrainingStep
+from backend.events import PhaseBegan, TrainingHalted, TrainingStep
 from backend.inference.front import Inference
 from backend.means import MetricMeans
 from backend.replay.imports import HELD_OUT, LEARNED
-from backend.replay.sampler import Sampler
-from backend.replay.sources import window_of_shards
+from backend.replay.mixture import Mixture
+from backend.replay.sampler import Draws, Sampler
+from backend.replay.shards import list_shards
+from backend.replay.sources import is_mixed, mixture_of, window_of_shards
+from backend.replay.window import Window
 from backend.rundir import RunDirectory
+from backend.start import PRIOR_HASH, require_same
 from backend.store.reading import best_network
 from backend.training.loader import Loader
+from backend.training.prior import anchor_of
 from backend.training.safeguard import Owner, Safeguard, Trouble
 from backend.training.saving import SaveClock
 from backend.training.trainer import IMPORTED_SAMPLES, Trainer
@@ -70,32 +75,46 @@ class Measurement:
         }
 
 
+def _quiet(text: str) -> None:
+    pass
+
+
 class SupervisedTraining:
     """Goes on from a run's newest checkpoint, or makes its first. The caller holds the lock."""
 
-    def __init__(self, run: RunDirectory, config: Config) -> None:
-        """Raises ReplayError when there is not enough to learn from and to hold out."""
+    def __init__(
+        self, run: RunDirectory, config: Config, say: Callable[[str], None] = _quiet
+    ) -> None:
+        """`say` is told of sources and phases, where the settings mix them.
+
+        ReplayError when there is not enough to learn from and to hold out.
+        """
         self._run = run
         self._config = config
-        self._window, self.num_left_out = window_of_shards(run.imported, LEARNED, config)
+        self._say = say
         unseen, _ = window_of_shards(run.imported, HELD_OUT, config)
         # Not the run's seed: runs are compared on the same positions.
         rng = np.random.default_rng(HELD_OUT_SEED)
         self._rows = rng.permutation(unseen.num_positions)[:MEASURED_POSITIONS]
         self._unseen = Sampler(unseen, rng, 0.0)
         self._device = choose_device(config.device)
+        anchor = anchor_of(run, config)
+        self._start = anchor[1] if anchor else None
         self._trainer = Trainer(
-            config.model, config.ssl, config.training, self._device, seed=config.seed
+            config.model,
+            config.ssl,
+            config.training,
+            self._device,
+            seed=config.seed,
+            curriculum=config.curriculum,
+            prior=anchor[0] if anchor else None,
         )
-        draw = np.random.default_rng([config.seed, 3])
-        sampler = Sampler(
-            self._window,
-            draw,
-            0.0,
-            config.training.mirror_frac,
-            looks_ahead=config.model.looks_ahead,
-        )
-        self._loader = Loader(sampler, self._trainer, config.training.batch_size)
+        self._mixture: Mixture | None = None
+        self.num_left_out = 0
+        """Older positions, beyond replay.window_positions; of a mixture `say` is told."""
+        draws = self._draws(np.random.default_rng([config.seed, 3]))
+        self._loader = Loader(draws, self._trainer, config.training.batch_size)
+        self._phase = -1
         self._means = MetricMeans()
         self._imported_samples = 0
         """Of all samples this network has seen, those from imported games."""
@@ -119,8 +138,6 @@ class SupervisedTraining:
         self._safeguard.saved(self._saved)
         self._clock.saved(self.step)
         self._curve = _Curve(run.metrics_file, self.step)
-        self.num_positions = self._window.num_positions
-        """Positions to learn from; `num_left_out` older ones are beyond replay.window_positions."""
         self.num_unseen = unseen.num_positions
         """Positions held out."""
 
@@ -164,6 +181,7 @@ class SupervisedTraining:
 
     def _take_step(self, on_metrics: Callable[[TrainingStep], None]) -> bool:
         """Whether it counts."""
+        self._announce_phase()
         start_s = time.perf_counter()
         values = self._safeguard.step()
         self.trained_s += time.perf_counter() - start_s
@@ -224,6 +242,30 @@ class SupervisedTraining:
         self._curve.forget()
         self._clock.saved(self.step)
 
+    def _draws(self, rng: np.random.Generator) -> Draws:
+        """From all that was imported; with a mix from the run's own games, too."""
+        run, config = self._run, self._config
+        if is_mixed(config):
+            own = Window(run.replay, config.replay.window_positions)
+            for path in list_shards(run.replay):
+                own.add(path.name)
+            self._mixture = mixture_of(run, config, rng, own, self._say, all_alike=True)
+            self.num_positions = self._mixture.num_positions
+            return self._mixture
+        window, self.num_left_out = window_of_shards(run.imported, LEARNED, config)
+        self.num_positions = window.num_positions
+        return Sampler(
+            window, rng, 0.0, config.training.mirror_frac, looks_ahead=config.model.looks_ahead
+        )
+
+    def _announce_phase(self) -> None:
+        if self._mixture is None or (number := self._mixture.phase(self.step)) == self._phase:
+            return
+        self._phase = number
+        phase = self._mixture.describe(number)
+        began = PhaseBegan(worker="trainer", step=self.step, **asdict(phase))
+        self._say(began.sentence)
+
     def _restore(self) -> str:
         path, faults = checkpoints.newest_valid(self._run.checkpoints)
         if path is None:
@@ -231,8 +273,10 @@ class SupervisedTraining:
                 raise CheckpointError(f"no checkpoint of this run is sound: {faults[0]}")
             return self._trainer.save(self._run.checkpoints).name
         checkpoint = checkpoints.load(path)
-        self._trainer.restore(checkpoint)
         position = checkpoint.manifest.data_position
+        if self._start is not None:
+            require_same(self._start, position.get(PRIOR_HASH, ""))
+        self._trainer.restore(checkpoint)
         if "imported" in position:
             self._loader.restore(position["imported"])
         self._imported_samples = int(position.get(IMPORTED_SAMPLES, 0))
@@ -269,7 +313,8 @@ class SupervisedTraining:
         self._curve.sync()
 
     def _data_position(self, reason: str) -> dict[str, Any]:
-        return {
+        anchored = {} if self._start is None else {PRIOR_HASH: self._start.sha256}
+        return anchored | {
             "imported": self._loader.state(),
             IMPORTED_SAMPLES: self._imported_samples,
             TRAINED_S: self.trained_s,

@@ -58,6 +58,7 @@ from backend.events import (
     MatchFinished,
     MatchStarted,
     NonFinite,
+    PhaseBegan,
     Role,
     RolledBack,
     RunStarted,
@@ -87,7 +88,9 @@ from backend.text import clean
 INTERRUPTED: Final = 130
 """Exit code after a second Ctrl-C, as shells have it."""
 
-_ONLY_SHOWN: Final = TELEMETRY | {InferenceChosen, GamesTuned, WorkerFailed, LogLine, MatchStarted}
+_ONLY_SHOWN: Final = TELEMETRY | {
+    *(InferenceChosen, GamesTuned, WorkerFailed, LogLine, MatchStarted, PhaseBegan)
+}
 """What a worker may say that needs nothing but to be published."""
 
 Watch = Callable[[Ledger], Awaitable[None]]

@@ -22,6 +22,7 @@ from backend.replay.credits import EXPIRED_CREDITS, PRICE
 from backend.replay.provenance import KINDS, Rescoring, Source, Teacher
 from backend.replay.shards import ShardMetadata, ShardWriter
 from backend.rundir import FOLDERS, RunDirectory
+from backend.start import PRIOR_HASH, START
 from backend.store import journal, store
 from backend.store.schema import MIGRATIONS
 from backend.store.seal import seal_of
@@ -238,6 +239,9 @@ def test_names_within_a_checkpoint_are_those_of_the_trainer() -> None:
         EXPIRED_CREDITS,
         PRICE,
         checkpoints.SAVED_BECAUSE,
+        START,
+        *("network", "step", "sha256"),
+        PRIOR_HASH,
     ]
     (counters,) = re.findall(r"trainer: dict\[[^\n]*\] = \{\n(.*?)\}", source, flags=re.DOTALL)
     (measured,) = re.findall(r'trainer\["(\w+)"\] = ', source)

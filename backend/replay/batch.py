@@ -3,13 +3,17 @@
 Shapes: B positions, K the most legal moves of any position in the batch (or more).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ReplayError
 from backend.replay.future import Future
+
+_Parts = TypeVar("_Parts", "Batch", Future)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,9 +36,15 @@ class Batch:
     """[B]: importance in the value loss, at least 0; only ratios matter."""
     future: Future | None = None
     """What follows in the games, for networks that look ahead; None where none was asked for."""
+    drawn: Mapping[str, int] | None = None
+    """Positions by the source they are from; None where there is only one."""
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def with_drawn(self, drawn: Mapping[str, int]) -> "Batch":
+        """The same, saying where its positions are from."""
+        return replace(self, drawn=drawn)
 
     def validate(self) -> None:
         """ReplayError when shapes, dtypes or numbers are not what this class says."""
@@ -77,3 +87,24 @@ class Batch:
             raise ReplayError("batch.value_weight is zero everywhere")
         if self.future is not None:
             self.future.validate(size)
+
+
+def joined(batches: Sequence[Batch], order: NDArray[np.int64]) -> Batch:
+    """All their positions, in this order of the whole; lists of moves as wide as the widest."""
+    futures = [batch.future for batch in batches if batch.future is not None]
+    whole = Batch(**_columns(batches, order))
+    return replace(whole, future=Future(**_columns(futures, order)) if futures else None)
+
+
+def _columns(parts: Sequence[_Parts], order: NDArray[np.int64]) -> dict[str, Any]:
+    found = {}
+    for field in fields(parts[0]):
+        arrays = [getattr(part, field.name) for part in parts]
+        if not isinstance(arrays[0], np.ndarray):
+            continue
+        if arrays[0].ndim == 2:
+            width = max(array.shape[1] for array in arrays)
+            # Only lists of moves differ in width; what is behind their end means nothing.
+            arrays = [np.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in arrays]
+        found[field.name] = np.concatenate(arrays)[order]
+    return found

@@ -5,7 +5,7 @@ one credit whatever it teaches, results of games stay as frequent as they were, 
 draws the same rows whatever their weights are.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,6 +13,22 @@ from backend.replay.augment import mirror_some
 from backend.replay.batch import Batch
 from backend.replay.future import look_ahead
 from backend.replay.window import Window
+
+
+class Draws(Protocol):
+    """Where batches come from."""
+
+    def sample(self, size: int, step: int, /) -> Batch:
+        """`size` positions for the step after `step` steps. ReplayError when there are none."""
+
+    def phase(self, step: int, /) -> int:
+        """The phase of that step: within one, a batch does not depend on the step."""
+
+    def state(self) -> dict[str, Any]:
+        """What the next batch depends on, window and phase apart; JSON can hold it."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Draw on where `state` was taken."""
 
 
 class Sampler:
@@ -38,13 +54,17 @@ class Sampler:
         self._mirror_frac = mirror_frac
         self._looks_ahead = looks_ahead
 
-    def sample(self, size: int) -> Batch:
-        """`size` positions. ReplayError when the window is empty."""
+    def sample(self, size: int, step: int = 0) -> Batch:
+        """`size` positions, in every step alike. ReplayError when the window is empty."""
         rows = self._rng.integers(max(1, self._window.num_positions), size=size)
         batch = self.gather(rows)
         if self._mirror_frac:
             batch = mirror_some(batch, self._mirror_frac, self._rng)
         return batch
+
+    def phase(self, step: int) -> int:
+        """All steps are alike."""
+        return 0
 
     def gather(self, rows: np.ndarray) -> Batch:
         """The batch of these positions of the window.

@@ -55,6 +55,11 @@ class Window:
     def num_positions(self) -> int:
         return len(self._columns["positions"])
 
+    @property
+    def revision(self) -> int:
+        """Shards that were ever added: another number, other rows."""
+        return len(self._names)
+
     def add(self, name: str) -> int:
         """Take in a shard of the directory; returns its positions, 0 if it was added before.
 

@@ -1,9 +1,10 @@
 """The settings of training. Imports no torch, so any process may read them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from backend.ranges import require
+from backend.training.curriculum import check_mix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +72,17 @@ class TrainingConfig:
     """Weight of the short-term value loss in the total, where the model has that head."""
     reply_weight: float = 0.15
     """Weight of the opponent-reply loss in the total, where the model has that head."""
+    anchor_weight: float = 0.0
+    """Weight of KL(prior || policy) in the total, in nats; the prior is the network that the run
+    started from (matrix0-tui --from). 0: no anchor."""
+    anchor_decay_steps: int = 0
+    """Steps over which that weight falls to 0, in a straight line; 0: it stays."""
     search_value_frac: float = 0.25
     """Share of the search's root value in the value target; the rest is the game's result."""
+    mix: dict[str, float] = field(default_factory=dict)
+    """Weights of the sources in a batch, as in [training.mix] selfplay = 3, pgn = 1: selfplay are
+    the run's own games, an imported source goes by its kind or name. Empty: a run draws from its
+    own games alone, matrix0 train from all that was imported, every position alike."""
     steps_per_cycle: int = 1000
     """Steps between two candidates; each candidate is evaluated and ends a cycle."""
     checkpoint_every_s: float = 300.0
@@ -109,6 +119,8 @@ class TrainingConfig:
             "plies_left_weight",
             "short_value_weight",
             "reply_weight",
+            "anchor_weight",
+            "anchor_decay_steps",
             "checkpoint_every_s",
             "checkpoint_every_steps",
             "max_rollbacks",
@@ -123,6 +135,7 @@ class TrainingConfig:
             "search_value_frac",
         ):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "must be in 0..1")
+        check_mix(self.mix)
         for name in ("ema_decay", "drop_path"):
             require(
                 0 <= getattr(self, name) < 1, name, getattr(self, name), "must be in 0..1, below 1"

@@ -5,7 +5,7 @@ ready is drawn again after a restart.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from backend.errors import NonFiniteError
-from backend.replay.sampler import Sampler
+from backend.replay.sampler import Draws
 from backend.training.objective import Examples
 from backend.training.trainer import Trainer
 
@@ -22,6 +22,10 @@ from backend.training.trainer import Trainer
 @dataclass(frozen=True, slots=True)
 class _Ready:
     examples: Examples
+    step: int
+    """Steps before the one that it was drawn for."""
+    drawn: Mapping[str, int]
+    """Its positions by source; empty where there is only one."""
     sampler: dict[str, Any]
     """State of the sampler after this batch."""
 
@@ -29,7 +33,7 @@ class _Ready:
 class Loader:
     """Feeds one trainer from one sampler, which it owns."""
 
-    def __init__(self, sampler: Sampler, trainer: Trainer, batch_size: int) -> None:
+    def __init__(self, sampler: Draws, trainer: Trainer, batch_size: int) -> None:
         self._sampler = sampler
         self._trainer = trainer
         self._batch_size = batch_size
@@ -37,6 +41,8 @@ class Loader:
         self._next: Future[_Ready] | None = None
         self._refused: _Ready | None = None
         """The batch of the last step that was not finite."""
+        self.drawn: Mapping[str, int] = {}
+        """Positions of the last batch that was learned from, by source; empty with only one."""
         self._has_checked_batch = False
         """The first batch of a start is held against all that a batch promises."""
         # A thread of its own has its own idea of how many threads torch may use.
@@ -45,24 +51,33 @@ class Loader:
         )
 
     def step(self) -> dict[str, float]:
-        """One step of the trainer on the next batch; its metrics, and data_wait_frac (0 to 1).
+        """One step of the trainer on the next batch; its metrics, and those of the data.
 
-        data_wait_frac is the share of the step's time in which the batch was waited for. Errors are
-        those of the sampler and of the trainer; the batch then counts as not learned from.
+        data_wait_frac (0 to 1) is the share of the step's time in which the batch was waited for,
+        share_<source> that of a source in the batch where there are several. Errors are those of
+        the sampler and of the trainer; the batch then counts as not learned from.
         """
         start_s = time.perf_counter()
-        ready = (self._next or self._order()).result()
+        step = self._trainer.num_steps
+        ready = (self._next or self._order(step)).result()
+        if self._sampler.phase(ready.step) != self._sampler.phase(step):
+            # A step was refused, or taken back: what lies ready is of another phase.
+            self._forget_next()
+            ready = self._order(step).result()
         wait_s = time.perf_counter() - start_s
-        self._next = self._order()
+        self._next = self._order(step + 1)
         try:
             metrics = self._trainer.step(ready.examples)
         except NonFiniteError:
             self._refused = ready
             raise
         self._consumed = ready.sampler
+        self.drawn = ready.drawn
         total_s = time.perf_counter() - start_s
         metrics["data_wait_frac"] = wait_s / total_s
         metrics["samples_per_s"] = ready.examples.size / total_s
+        for source, count in ready.drawn.items():
+            metrics[f"share_{source}"] = count / ready.examples.size
         return metrics
 
     def leave_out(self) -> None:
@@ -99,12 +114,13 @@ class Loader:
         self._next = None
         self._sampler.restore(self._consumed)
 
-    def _order(self) -> Future[_Ready]:
-        return self._thread.submit(self._draw)
+    def _order(self, step: int) -> Future[_Ready]:
+        return self._thread.submit(self._draw, step)
 
-    def _draw(self) -> _Ready:
-        batch = self._sampler.sample(self._batch_size)
+    def _draw(self, step: int) -> _Ready:
+        batch = self._sampler.sample(self._batch_size, step)
         if not self._has_checked_batch:
             batch.validate()
             self._has_checked_batch = True
-        return _Ready(self._trainer.objective.prepare(batch), self._sampler.state())
+        examples = self._trainer.objective.prepare(batch)
+        return _Ready(examples, step, batch.drawn or {}, self._sampler.state())

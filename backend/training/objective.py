@@ -14,7 +14,7 @@ Shapes: B batch, R rows of a view, S 64 squares.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from torch import Tensor
 from backend.accelerator import Precision
 from backend.device import Device
 from backend.replay.batch import Batch
+from backend.training.anchor import ANCHOR, AnchorTerm
 from backend.training.config import TrainingConfig
 from backend.training.lookahead import PliesLeftTerm, ReplyTerm, ShortValueTerm
 from backend.training.parts import part
@@ -53,6 +54,9 @@ MASKED_BATCH_FRAC: Final = 0.25
 
 _NO_WEIGHT: Final = 1e-9
 """Below any sum of weights but that of none."""
+
+TermName = Head | Literal["anchor"]
+"""A term goes by its head; the anchor is a second one on the policy's."""
 
 _VIEWS: Final[tuple[View, ...]] = ("open", "masked")
 
@@ -152,8 +156,13 @@ class Objective:
         drop_path: float = 0.0,
         *,
         knowledge: bool = False,
+        anchor: AnchorTerm | None = None,
     ) -> None:
-        """`knowledge`: the network sees knowledge planes, too."""
+        """`knowledge`: the network sees knowledge planes, too.
+
+        With an `anchor` examples must be shown to the prior first (`backend/training/prior.py`).
+        """
+        self.anchor = anchor
         self.terms = tuple(term for term in terms if not isinstance(term, SquareTerm))
         self.square_terms = tuple(term for term in terms if isinstance(term, SquareTerm))
         self.heads: tuple[Head, ...] = tuple(term.head for term in terms)
@@ -228,9 +237,9 @@ class Objective:
             shown = examples.to(device.torch_device)
         return self.compute(net, device, precision, shown, importance, scale)
 
-    def importance(self, examples: Examples, step: int) -> dict[Head, Importance]:
+    def importance(self, examples: Examples, step: int) -> dict[TermName, Importance]:
         """Of each term for these rows, which lie on the CPU, in the step after `step` steps."""
-        found: dict[Head, Importance] = {}
+        found: dict[TermName, Importance] = {}
         for term in self.terms:
             weight_R = term.row_weight(examples.views[term.view].targets[term.head])
             whole = max(examples.weights[term.head], _NO_WEIGHT)
@@ -239,6 +248,9 @@ class Objective:
         for asked in self.square_terms:
             share = len(examples.views[asked.view]) / examples.weights[asked.head]
             found[asked.head] = Importance(share, asked.weight_at(step))
+        if self.anchor is not None:
+            share = len(examples.views["open"]) / examples.size
+            found[ANCHOR] = Importance(share, self.anchor.weight_at(step))
         return found
 
     def compute(
@@ -247,14 +259,14 @@ class Objective:
         device: Device,
         precision: Precision,
         examples: Examples,
-        importance: Mapping[Head, Importance],
+        importance: Mapping[TermName, Importance],
         scale: float = 1.0,
     ) -> dict[str, Tensor]:
         """`backward` of rows that are on the device: no more than operations of the device."""
         shown = [examples.views[view] for view in _VIEWS]
         planes = torch.cat([rows.planes_RC88 for rows in shown])
         planes = planes.contiguous(memory_format=device.memory_format)
-        readings: list[tuple[Term, Reading]] = []
+        readings: list[tuple[TermName, Reading]] = []
         with part("trunk"), device.forward(precision):
             trunk = net.trunk(planes, _scales(shown))
         with part("ssl"):
@@ -271,7 +283,10 @@ class Objective:
         with part("heads"):
             for term in self.terms:
                 targets = examples.views[term.view].targets[term.head]
-                readings.append((term, term.read(outputs[term.view], targets)))
+                readings.append((term.head, term.read(outputs[term.view], targets)))
+            if self.anchor is not None:
+                targets = examples.views["open"].targets["policy"]
+                readings.append((ANCHOR, self.anchor.read(outputs["open"], targets)))
             loss, metrics = _total(readings, importance)
         with part("backward"):
             torch.autograd.backward([scale * loss, trunk], [None, gradient])
@@ -291,7 +306,7 @@ class Objective:
         precision: Precision,
         trunk_RC88: Tensor,
         examples: Examples,
-        importance: Mapping[Head, Importance],
+        importance: Mapping[TermName, Importance],
         scale: float,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What the self-supervised heads send back to the trunk, and their part of the metrics."""
@@ -332,16 +347,16 @@ def micro_batches(examples: Examples, size: int) -> Iterator[Examples]:
 
 
 def _total(
-    readings: Sequence[tuple[Term, Reading]], importance: Mapping[Head, Importance]
+    readings: Sequence[tuple[TermName, Reading]], importance: Mapping[TermName, Importance]
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of these rows as their part of the whole batch's, and the metrics likewise."""
     losses = []
     metrics: dict[str, Tensor] = {}
-    for term, reading in readings:
-        counts = importance[term.head]
+    for name, reading in readings:
+        counts = importance[name]
         losses.append(counts.weight * counts.share * reading.loss)
-        for name, value in reading.metrics.items():
-            metrics[name] = counts.share * value
+        for metric, value in reading.metrics.items():
+            metrics[metric] = counts.share * value
     loss = torch.stack(losses).sum()
     metrics["loss"] = loss.detach()
     return loss, metrics

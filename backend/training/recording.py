@@ -14,12 +14,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from backend.accelerator import Accelerator
-from backend.training.objective import Examples, Importance, Rows
+from backend.training.objective import Examples, Importance, Rows, TermName
 from backend.training.terms import Targets
-from model.net import Head
 from model.rules import MAX_LEGAL_MOVES
 
-Work = Callable[[Examples, Mapping[Head, Importance]], dict[str, Tensor]]
+Work = Callable[[Examples, Mapping[TermName, Importance]], dict[str, Tensor]]
 """Adds gradients; returns metrics. What it is given is on the device."""
 
 
@@ -54,7 +53,9 @@ class Recorder:
             self.num_bytes = 0
             self._accelerator.empty_cache()
 
-    def record(self, work: Work, examples: Examples, importance: Mapping[Head, Importance]) -> None:
+    def record(
+        self, work: Work, examples: Examples, importance: Mapping[TermName, Importance]
+    ) -> None:
         """Takes down `work` on examples of this size, in place of what was recorded before.
 
         It is done a few times for that: gradients and statistics are to be put right afterwards.
@@ -74,7 +75,9 @@ class Recorder:
         """Whether the recording can be played for these."""
         return self._recording is not None and self._recording.shapes == _shapes(examples)
 
-    def play(self, examples: Examples, importance: Mapping[Head, Importance]) -> dict[str, Tensor]:
+    def play(
+        self, examples: Examples, importance: Mapping[TermName, Importance]
+    ) -> dict[str, Tensor]:
         """Adds the gradients of `examples`, which lie on the CPU and fit; returns their metrics."""
         recording = self._recording
         assert recording is not None
@@ -86,7 +89,7 @@ class Recorder:
         return {name: value.clone() for name, value in recording.metrics.items()}
 
 
-def _numbers(importance: Mapping[Head, Importance]) -> list[float]:
+def _numbers(importance: Mapping[TermName, Importance]) -> list[float]:
     return [
         float(number) for counts in importance.values() for number in (counts.share, counts.weight)
     ]

@@ -8,7 +8,7 @@ import copy
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -23,15 +23,18 @@ from backend.errors import CheckpointError, DeviceError, NonFiniteError
 from backend.events import Level
 from backend.filesystem import OS, FileSystem
 from backend.replay.batch import Batch
+from backend.training.anchor import AnchorTerm
 from backend.training.averaging import Average
 from backend.training.compiling import choose_compile, compile_tower
 from backend.training.config import TrainingConfig
+from backend.training.curriculum import PhaseConfig, rate_factor
 from backend.training.footprint import peak_bytes, standing_bytes
 from backend.training.governor import Governor, Say
 from backend.training.objective import Examples, Objective, micro_batches, terms_of
 from backend.training.optimizer import make_optimizer, moments_from_arrays, moments_to_arrays
 from backend.training.parts import part
 from backend.training.precision import WORTHWHILE, LossScale, choose_precision
+from backend.training.prior import Prior
 from backend.training.recording import Recorder
 from backend.training.schedule import learning_rate
 from backend.weights import arrays_of, load_arrays, require_names, to_array
@@ -73,23 +76,31 @@ class Trainer:
         device: Device,
         *,
         seed: int,
+        curriculum: Sequence[PhaseConfig] = (),
+        prior: ChessNet | None = None,
         say: Say = _to_stderr,
         before_risk: Callable[[], None] = _nothing,
     ) -> None:
-        """`say` tells people what was decided about precision and memory.
+        """`say` tells people what was decided about precision and memory. The phases of
+        `curriculum` change the learning rate. Training is anchored to `prior`, if it is given.
 
         `before_risk` is called when the device ran out of memory, before the step is tried again;
         the state is then that of the last whole step, and may be saved.
         """
         generator = torch.Generator().manual_seed(seed)
         self.config = config
+        self._curriculum = curriculum
         self.device = device
+        self._prior = None if prior is None else Prior(prior, device)
         self.objective = Objective(
             terms_of(model, ssl, config),
             model.orientation,
             ssl.mask_frac,
             config.drop_path,
             knowledge=model.knowledge_planes,
+            anchor=None
+            if prior is None
+            else AnchorTerm(config.anchor_weight, config.anchor_decay_steps),
         )
         self.net = device.place(ChessNet(model, generator)).train()
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
@@ -137,6 +148,7 @@ class Trainer:
         if not self.is_settled:
             self._settle(prepared)
         rate = self.rate_factor * learning_rate(self.config, self.num_steps)
+        rate *= rate_factor(self._curriculum, self.num_steps)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         statistics = [buffer.clone() for buffer in self._buffers]
@@ -281,7 +293,7 @@ class Trainer:
         plan, scale = self.governor.plan, self.loss_scale.value
         self.net.checkpointing = plan.checkpointing
         metrics: dict[str, Tensor] = {}
-        parts = list(micro_batches(examples, plan.micro_batch))
+        parts = [self._anchored(shown) for shown in micro_batches(examples, plan.micro_batch)]
         if self._records and self.recorder is not None and self.recorder.is_empty:
             self._record(self.recorder, parts[0], statistics)
         for shown in parts:
@@ -298,6 +310,9 @@ class Trainer:
             nn.utils.clip_grads_with_norm_(parameters, self.config.clip_norm, usable)
         found = self.objective.finish(_to_cpu(metrics))
         return {name: float(value) for name, value in found.items()}
+
+    def _anchored(self, shown: Examples) -> Examples:
+        return shown if self._prior is None else self._prior.shown(shown, self.precision)
 
     def _backward(self, shown: Examples, scale: float = 1.0) -> dict[str, Tensor]:
         if self._records and self.recorder is not None and self.recorder.fits(shown):
@@ -352,6 +367,7 @@ class Trainer:
     def _settle(self, examples: Examples) -> None:
         """Decide, once, what needs a measurement on this network: precision and memory."""
         hidden = self.objective.hide(examples, torch.Generator().manual_seed(0))
+        hidden = self._anchored(hidden)
         few = hidden.part(0, max(1, examples.size // REHEARSED))
         if self._rival is not None:
             first = self.precision
@@ -368,7 +384,8 @@ class Trainer:
         self.is_settled = True
         self._say(f"trains in {self.precision}: {self._precision_reason}", "info")
         self.governor.settle(
-            standing_bytes(self.net), lambda mode: self._bytes_per_position(few, mode)
+            standing_bytes(self.net) + (self._prior.num_bytes if self._prior else 0),
+            lambda mode: self._bytes_per_position(few, mode),
         )
         if self._compile.is_on:
             self._say(f"compiles its layers: {self._compile.reason}", "info")

@@ -5,10 +5,8 @@ all that the next step depends on, the sampler's generator and the samples prese
 """
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final, assert_never
-
-import numpy as np
 
 from backend import checkpoints
 from backend.commands import (
@@ -35,20 +33,23 @@ from backend.errors import (
 )
 from backend.events import (
     CheckpointSaved,
+    PhaseBegan,
     ShardUnusable,
     TrainerProgress,
     TrainingStep,
 )
 from backend.means import MetricMeans
 from backend.replay.credits import EXPIRED_CREDITS, PRICE, Credits
-from backend.replay.sampler import Sampler
 from backend.replay.suspects import ReadingNote
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.settings import changed
+from backend.start import PRIOR_HASH, require_same
 from backend.store.reading import admitted
 from backend.text import clean
+from backend.training.feed import Feed
 from backend.training.loader import Loader
+from backend.training.prior import anchor_of
 from backend.training.safeguard import Owner, Safeguard
 from backend.training.saving import SaveClock
 from backend.training.trainer import IMPORTED_SAMPLES, Trainer
@@ -71,29 +72,27 @@ class _TrainerWorker:
         self._io = io
         self._run = run
         self._config = config
+        anchor = anchor_of(run, config)
+        self._start = anchor[1] if anchor else None
+        """What training is anchored to; None where it is not."""
         self._trainer = Trainer(
             config.model,
             config.ssl,
             config.training,
             device,
             seed=config.seed,
+            curriculum=config.curriculum,
+            prior=anchor[0] if anchor else None,
             say=io.log,
             before_risk=self._save_before_risk,
         )
         self._credits = Credits(config.replay)
         self._window = Window(run.replay, config.replay.window_positions)
         self._note = ReadingNote(run.reading_file)
-        rng = np.random.default_rng([config.seed, 1])
-        sampler = Sampler(
-            self._window,
-            rng,
-            config.training.search_value_frac,
-            config.training.mirror_frac,
-            looks_ahead=config.model.looks_ahead,
-        )
-        self._loader = Loader(sampler, self._trainer, config.training.batch_size)
+        self._feed = Feed(run, config, self._window, io.log)
+        self._loader = Loader(self._feed.draws, self._trainer, config.training.batch_size)
         self._imported_samples = 0
-        """Samples seen in games of others, before self-play; they cost no credits."""
+        """Samples seen in games of others, before self-play or beside it; they cost no credits."""
         self._saved = ""
         """Name of the newest checkpoint."""
         self._saved_because = ""
@@ -121,8 +120,8 @@ class _TrainerWorker:
                 self._obey(command)
             if self._stopping:
                 break
-            waiting = self._reserve.lacking()
-            waiting = waiting or self._credits.waiting_for(self._config.training.batch_size)
+            self._announce_phase()
+            waiting = self._reserve.lacking() or self._missing()
             self._report(waiting)
             if self._paused or self._safeguard.is_halted or waiting:
                 self._wait(waiting)
@@ -134,6 +133,16 @@ class _TrainerWorker:
                 self._step()
         if self._trainer.num_steps and self._saved != self._name:
             self._save("stopping")
+
+    def _missing(self) -> str:
+        """Why the next batch must wait for self-play; empty when it need not."""
+        needed = self._feed.needed(self._trainer.num_steps)
+        return self._credits.waiting_for(needed) if needed else ""
+
+    def _announce_phase(self) -> None:
+        step = self._trainer.num_steps
+        if (phase := self._feed.new_phase(step)) is not None:
+            self._io.emit(PhaseBegan(worker=self._io.worker, step=step, **asdict(phase)))
 
     @property
     def _name(self) -> str:
@@ -151,6 +160,8 @@ class _TrainerWorker:
             self._save("initial")
             return
         checkpoint = checkpoints.load(path)
+        if self._start is not None:
+            require_same(self._start, checkpoint.manifest.data_position.get(PRIOR_HASH, ""))
         self._trainer.restore(checkpoint)
         if "sampler" in checkpoint.manifest.data_position:
             self._loader.restore(checkpoint.manifest.data_position["sampler"])
@@ -232,6 +243,7 @@ class _TrainerWorker:
         values = self._safeguard.step()
         if values is None:
             return
+        self._imported_samples += self._feed.imported(self._loader.drawn)
         self._credits.presented = self._trainer.num_samples - self._imported_samples
         self._means.add(values)
         step = self._trainer.num_steps
@@ -302,7 +314,8 @@ class _TrainerWorker:
         self._announce(reason)
 
     def _data_position(self, reason: str) -> dict[str, Any]:
-        return {
+        anchored = {} if self._start is None else {PRIOR_HASH: self._start.sha256}
+        return anchored | {
             "sampler": self._loader.state(),
             IMPORTED_SAMPLES: self._imported_samples,
             EXPIRED_CREDITS: self._credits.expired,

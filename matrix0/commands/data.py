@@ -18,6 +18,7 @@ from matrix0.commands.options import (
     say_differences,
 )
 from matrix0.commands.progress import Meter, interruptible
+from matrix0.commands.starting import FromOption, starting_from
 
 if TYPE_CHECKING:
     from backend.events import TrainingStep
@@ -71,6 +72,7 @@ def train(
     preset: PresetOption = None,
     file: ConfigOption = None,
     overrides: SetOption = None,
+    network: FromOption = None,
 ) -> None:
     """Train the network of a run on its imported games and measure it on those held out."""
     assert source == "imported"
@@ -78,6 +80,8 @@ def train(
 
     directory = RunDirectory(run)
     config, preset = asked_settings(directory, preset, file, overrides or [])
+    if network is not None:
+        config = starting_from(network, directory, config, preset, "matrix0 train")
     directory.create()
     with directory.lock("matrix0 train"):
         kept, differences = directory.settle(config, preset)
@@ -85,7 +89,7 @@ def train(
 
         from backend.supervised import SupervisedTraining
 
-        training = SupervisedTraining(directory, kept)
+        training = SupervisedTraining(directory, kept, say)
         echo(
             f"step {training.step:,}: {training.num_positions:,} positions to learn from, "
             f"{training.num_unseen:,} held out"
@@ -140,5 +144,10 @@ def _show_training(meter: Meter, point: "TrainingStep", end: int, steps: int) ->
         *("plies_left_error", "short_value_loss", "reply_top1", "samples_per_s"),
     )
     readings = [f"{name} {point.metrics[name]:.4g}" for name in shown if name in point.metrics]
+    readings += [
+        f"{name.removeprefix('share_')} {value:.0%}"
+        for name, value in point.metrics.items()
+        if name.startswith("share_")
+    ]
     readings += filter(None, [ssl_readings.in_words(point.metrics.get)])
     meter.show(f"step {point.step:,}", 1 - (end - point.step) / steps, ", ".join(readings))

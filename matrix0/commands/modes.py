@@ -25,7 +25,7 @@ class Mode:
     why: str
 
 
-_SETTINGS: Final = frozenset({"--run", "--preset", "--config", "--set", "--cycles"})
+_SETTINGS: Final = frozenset({"--run", "--preset", "--config", "--set", "--cycles", "--from"})
 _SCREEN: Final = _SETTINGS | {"--refresh", "--ascii"}
 
 MODES: Final = (

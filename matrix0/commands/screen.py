@@ -23,6 +23,7 @@ from matrix0.commands.options import (
     say,
     say_differences,
 )
+from matrix0.commands.starting import FromOption, starting_from
 
 if TYPE_CHECKING:
     from backend.rundir import RunDirectory
@@ -46,6 +47,7 @@ def control_centre(
     preset: PresetOption = None,
     file: ConfigOption = None,
     overrides: SetOption = None,
+    network: FromOption = None,
     no_ui: Annotated[
         bool, typer.Option("--no-ui", help="No screen: print progress, end with a summary.")
     ] = False,
@@ -126,6 +128,8 @@ def control_centre(
     if read_only:
         raise typer.Exit(_watch(directory, drawn, ascii))
     config, preset = asked_settings(directory, preset, file, overrides or [])
+    if network is not None:
+        config = starting_from(network, directory, config, preset, "matrix0-tui --from")
     if no_ui:
         from backend.headless import run_headless
 

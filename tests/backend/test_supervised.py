@@ -16,8 +16,10 @@ from backend.replay.imports import import_pgn
 from backend.rundir import RunDirectory
 from backend.settings import build_config
 from backend.supervised import Measurement, SupervisedTraining
+from backend.training.curriculum import PhaseConfig
 from backend.training.trainer import IMPORTED_SAMPLES
 from backend.wire import decode_event, encode
+from tests.backend.replay.games import white_mates, write
 
 GAMES = Path(__file__).resolve().parents[1] / "data" / "games" / "games_ci.pgn"
 CONFIG = build_config(
@@ -128,6 +130,31 @@ def test_two_runs_of_six_steps_equal_one_of_twelve(run: RunDirectory, tmp_path: 
     halves, _ = _train(SupervisedTraining(run, CONFIG), 6)
     whole, _ = _train(SupervisedTraining(other, CONFIG), 12)
     assert halves[-1] == whole[-1]
+
+
+def test_on_a_mix_two_runs_of_five_steps_equal_one_of_ten_and_phases_are_told(
+    run: RunDirectory, tmp_path: Path
+) -> None:
+    phases = (PhaseConfig(name="openings", until_step=4, max_ply=20), PhaseConfig(name="all"))
+    mixed = replace(CONFIG.training, mix={"pgn": 1.0, "selfplay": 1.0, "puzzles": 1.0})
+    config = replace(CONFIG, training=mixed, curriculum=phases)
+    other = RunDirectory(tmp_path / "other")
+    other.create()
+    for shard in run.imported.iterdir():
+        (other.imported / shard.name).symlink_to(shard.resolve())
+    for directory in (run, other):
+        write(directory.replay, [white_mates()])
+    said: list[str] = []
+    _train(SupervisedTraining(run, config, said.append), 5)
+    halves, points = _train(SupervisedTraining(run, config), 5)
+    whole, _ = _train(SupervisedTraining(other, config), 10)
+    assert halves[-1] == whole[-1]
+    assert points[-1].metrics["share_pgn"] == points[-1].metrics["share_selfplay"] == 0.5
+    assert said == [
+        "phase 1 of 2: openings, up to step 4: selfplay 33%, pgn 33%, puzzles 33%",
+        "source puzzles has no positions: it is left out of the mix",
+        "phase 2 of 2: all, without an end: selfplay 33%, pgn 33%, puzzles 33%",
+    ]
 
 
 def test_points_of_the_curve_that_no_checkpoint_holds_are_dropped(run: RunDirectory) -> None:

@@ -133,7 +133,8 @@ def _training(state: RunState, now: float, glyphs: Glyphs) -> tuple[str, str]:
     if state.trainer is None:
         return "train: not started", IDLE
     samples = state.latest("samples_per_s")
-    text = f"train {glyphs.running}"
+    phase = state.phase_of_training
+    text = f"train {glyphs.running}" + ("" if phase is None else f" {fmt.line(phase.name)}")
     return (f"{text} {fmt.short(samples)} samples/s" if samples else text), ACTIVE
 
 

@@ -140,10 +140,10 @@ def spoil(monkeypatch: pytest.MonkeyPatch, draws: Collection[int]) -> None:
     """One sample of these draws (from 1) has a value target that is no number."""
     count, sample = 0, Sampler.sample
 
-    def spoiled(self: Sampler, size: int) -> Batch:
+    def spoiled(self: Sampler, size: int, step: int) -> Batch:
         nonlocal count
         count += 1
-        batch = sample(self, size)
+        batch = sample(self, size, step)
         if count in draws:
             batch.wdl_target[3, 1] = math.nan
         return batch
