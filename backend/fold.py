@@ -1,5 +1,6 @@
 """Events into the state of a run. Pure: the same events always give the same state."""
 
+from collections.abc import Iterable
 from typing import Any, assert_never
 
 from msgspec.structs import replace
@@ -15,6 +16,26 @@ MAX_LOG = 500
 MAX_ALERTS = 100
 MAX_MATCHES = 200
 MAX_MARKS = 200
+
+
+def fold_all(state: RunState, events: Iterable[e.Event]) -> RunState:
+    """The state after all events. Of log lines in a row the newest are put to the log in one go."""
+    lines: list[e.LogLine] = []
+    for event in events:
+        if isinstance(event, e.LogLine):
+            lines.append(event)
+            continue
+        state = _after_lines(state, lines)
+        lines.clear()
+        state = fold(state, event)
+    return _after_lines(state, lines)
+
+
+def _after_lines(state: RunState, lines: list[e.LogLine]) -> RunState:
+    if not lines:
+        return state
+    now = max(state.now, *(line.at for line in lines))
+    return replace(state, now=now, log=(*state.log, *lines)[-MAX_LOG:])
 
 
 def fold(state: RunState, event: e.Event) -> RunState:

@@ -34,6 +34,8 @@ FLUSH_S: Final = 2.0
 """Curve points and log rows are written together this often."""
 MAX_TELEMETRY: Final = 256
 """Readings that wait for one listener; more are dropped and counted."""
+MAX_LINES: Final = 2_000
+"""Events that wait for one listener; more log lines are dropped and counted, the database has them."""
 MAX_WAITING: Final = 20_000
 """Facts that wait for one listener; then it is cut off, and may come back for a new snapshot."""
 
@@ -45,16 +47,25 @@ class Listener:
         self._queue: asyncio.Queue[Happened | None] = asyncio.Queue()
         self.dropped = 0
         self.is_cut_off = False
+        self._lines_dropped = 0
+        """Log lines since this was last told; `_last` is the newest of them."""
+        self._last: Happened | None = None
 
     def offer(self, happened: Happened) -> None:
         if self.is_cut_off:
             return
-        if type(happened.event) in TELEMETRY and self._queue.qsize() >= MAX_TELEMETRY:
+        waiting, kind = self._queue.qsize(), type(happened.event)
+        if kind in TELEMETRY and waiting >= MAX_TELEMETRY:
             self.dropped += 1
-        elif self._queue.qsize() >= MAX_WAITING:
+        elif kind is LogLine and waiting >= MAX_LINES:
+            self._lines_dropped += 1
+            self._last = happened
+        elif waiting >= MAX_WAITING:
             self.is_cut_off = True
             self.end()
         else:
+            if (note := self._note()) is not None:
+                self._queue.put_nowait(note)
             self._queue.put_nowait(happened)
 
     def end(self) -> None:
@@ -63,7 +74,18 @@ class Listener:
 
     async def next(self) -> Happened | None:
         """The next event; None at the end."""
+        if self._queue.empty() and (note := self._note()) is not None:
+            return note
         return await self._queue.get()
+
+    def _note(self) -> Happened | None:
+        """In the place of log lines that were dropped: how many."""
+        if self._last is None:
+            return None
+        text = f"{self._lines_dropped:,} log lines not sent: this screen did not keep up"
+        note = LogLine(at=self._last.event.at, source="server", level="warning", text=text)
+        happened, self._last, self._lines_dropped = Happened(self._last.seq, note), None, 0
+        return happened
 
 
 class Ledger:

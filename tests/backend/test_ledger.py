@@ -8,7 +8,7 @@ import pytest
 
 from backend.disk import NoRoomError
 from backend.events import Alert, Event, Heartbeat, LogLine, TrainingStep
-from backend.ledger import MAX_TELEMETRY, MAX_WAITING, Ledger, Listener
+from backend.ledger import MAX_LINES, MAX_TELEMETRY, MAX_WAITING, Ledger, Listener
 from backend.rundir import RunDirectory
 from backend.server import Answer, Server
 from backend.store.journal import Journal
@@ -48,6 +48,32 @@ async def test_of_readings_for_a_client_that_never_reads_few_wait_and_no_fact_is
     ] * 100
     assert listener.dropped == beats - MAX_TELEMETRY
     assert not listener.is_cut_off
+
+
+async def test_log_lines_that_a_client_does_not_read_are_dropped_and_counted_in_their_place() -> (
+    None
+):
+    listener = Listener()
+    line = LogLine(source="sp0", level="info", text="a line")
+    offered(listener, [line], MAX_LINES + 70)
+    listener.offer(Happened(MAX_LINES + 71, FACT))
+    for seq in range(MAX_LINES + 72, MAX_LINES + 75):
+        listener.offer(Happened(seq, line))
+    found = [await listener.next() for _ in range(MAX_LINES + 3)]
+    events = [happened.event for happened in found if happened is not None]
+    assert [happened.seq for happened in found if happened is not None] == [
+        *range(1, MAX_LINES + 1),
+        MAX_LINES + 70,
+        MAX_LINES + 71,
+        MAX_LINES + 74,
+    ]
+    notes = [event.text for event in events if isinstance(event, LogLine) and event != line]
+    assert [text[:17] for text in notes] == ["70 log lines not ", "3 log lines not s"]
+    assert events[MAX_LINES + 1] == FACT
+    listener.offer(Happened(MAX_LINES + 75, line))
+    last = await listener.next()
+    assert last is not None
+    assert last.event == line
 
 
 async def test_one_that_leaves_too_many_facts_lying_is_cut_off_once_and_holds_no_more() -> None:
