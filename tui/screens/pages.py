@@ -23,6 +23,8 @@ PAGE_FRAC = 0.96
 """Of the terminal's width, at most; as in app.tcss."""
 PAGE_FRAME = 7
 """Cells of border, padding and scroll bar."""
+TOGETHER = 40
+"""Lines in one widget: those out of sight are not drawn, and a page opens at once."""
 
 
 class PageScreen(ModalScreen[None]):
@@ -47,7 +49,10 @@ class PageScreen(ModalScreen[None]):
         with VerticalScroll(classes="page") as page:
             page.border_title = self.page_title
             page.border_subtitle = Content("Esc closes")
-            yield Static(self.text, markup=False)
+            lines = self.text.split("\n", allow_blank=True)
+            for first in range(0, len(lines), TOGETHER):
+                part = Content("\n").join(lines[first : first + TOGETHER])
+                yield Static(part, markup=False)
 
     def on_mount(self) -> None:
         self.query_one(".page").focus()
