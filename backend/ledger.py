@@ -35,7 +35,7 @@ FLUSH_S: Final = 2.0
 MAX_TELEMETRY: Final = 256
 """Readings that wait for one listener; more are dropped and counted."""
 MAX_LINES: Final = 2_000
-"""Events that wait for one listener; more log lines are dropped and counted, the database has them."""
+"""Events that wait for one listener; more log lines are dropped and counted. The disk has them."""
 MAX_WAITING: Final = 20_000
 """Facts that wait for one listener; then it is cut off, and may come back for a new snapshot."""
 

@@ -1,18 +1,12 @@
-"""The command lines (`matrix0`, `matrix0-tui`, `matrix0-uci`), the outermost frames of processes.
+"""The command lines: of `matrix0` here, of the screen and of the engine in programs.py.
 
 The commands themselves are in `matrix0/commands/`, one file a subject. Libraries are imported where
 a command needs them: `--help` must not wait for torch, and the screen's process never loads it.
 """
 
-import sys
-import traceback
-from typing import Any
-
 import typer
 
-from backend.errors import ExitCode, Matrix0Error
-from backend.text import clean
-from matrix0 import __version__
+from matrix0 import __version__, frame
 from matrix0.commands import (
     ablate,
     best,
@@ -33,20 +27,15 @@ from matrix0.commands import (
     ratings,
     report,
     rules,
-    screen,
     settings,
     suite,
     tensorboard,
     tournament,
-    uci,
 )
+from matrix0.frame import PLAIN
+from matrix0.programs import tui_app, tui_main, uci_app, uci_main
 
-PLAIN: dict[str, Any] = {
-    "add_completion": False,
-    "rich_markup_mode": None,
-    "pretty_exceptions_enable": False,
-    "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100},
-}
+__all__ = ["app", "main", "tui_app", "tui_main", "uci_app", "uci_main"]
 
 app = typer.Typer(
     help="Train a chess network from nothing on one machine. The control centre is matrix0-tui.",
@@ -107,12 +96,6 @@ ctl_app.command("stop")(ctl.stop)
 ctl_app.command("status")(ctl.status)
 app.add_typer(ctl_app, name="ctl")
 
-tui_app = typer.Typer(**PLAIN)
-tui_app.command()(screen.control_centre)
-
-uci_app = typer.Typer(**PLAIN)
-uci_app.command()(uci.uci)
-
 
 def _show_version(asked: bool) -> None:
     if asked:
@@ -131,27 +114,4 @@ def _matrix0(
 
 def main() -> None:
     """`matrix0 …`; ends the process."""
-    _run(app, "matrix0")
-
-
-def tui_main() -> None:
-    """`matrix0-tui …`; ends the process."""
-    _run(tui_app, "matrix0-tui")
-
-
-def uci_main() -> None:
-    """`matrix0-uci …`; ends the process."""
-    _run(uci_app, "matrix0-uci")
-
-
-def _run(command_line: typer.Typer, name: str) -> None:
-    try:
-        command_line(prog_name=name)
-    except Matrix0Error as error:
-        print(f"{name}: {clean(str(error))}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except Exception as error:  # noqa: BLE001 - the outermost frame: a bug is shown whole
-        print(clean(traceback.format_exc(), limit=100_000), file=sys.stderr)
-        what = f"{type(error).__name__}: {error}"
-        print(f"{name}: internal error, please report it: {clean(what)}", file=sys.stderr)
-        sys.exit(ExitCode.INTERNAL)
+    frame.run(app, "matrix0")

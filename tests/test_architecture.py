@@ -74,7 +74,7 @@ the screen, whose process must start at once and answer keys; a new name here is
 
 OUTERMOST_FRAMES = {
     "backend/workers/base.py",
-    "matrix0/cli.py",
+    "matrix0/frame.py",
 }
 """The only homes of `except Exception`: they report the failure and exit non-zero."""
 

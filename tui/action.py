@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from backend import commands as c
 from backend.state import RunState
 from tui.client import READ_ONLY, REPLAYED, LinkView
-from tui.playing import Playing
+
+if TYPE_CHECKING:
+    from tui.playing import Playing
 
 Place = Literal["dashboard", "chart", "log", "games", "compare", "replay"]
 """Where one is: all panes, one chart alone, and the screens above them."""
@@ -39,7 +41,7 @@ class Context:
     unseen_alerts: int = 0
     keys: Mapping[str, str] = field(default_factory=dict)
     """Keys of the user's own as they are shown, by id of the action."""
-    play: Playing | None = None
+    play: "Playing | None" = None
     """The game of the play screen, for the actions of that screen."""
 
     def key_of(self, action: "Action") -> str:

@@ -1,11 +1,11 @@
 """The application: keys, routing between link and dashboard, leaving. It draws nothing."""
 
+import gc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from shutil import get_terminal_size
 from types import MappingProxyType
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import SystemCommand
@@ -13,34 +13,29 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from backend.clock import wall
-from backend.config import Config
 from backend.events import Level
-from backend.play.opponents import opponents
 from backend.rundir import RunDirectory
 from backend.state import RunState
-from backend.summary import conclusion, cycles_table
 from tui import format as fmt
 from tui import themes
 from tui.action import Action, Context, Place
 from tui.actions import ACTIONS, BY_ID
-from tui.client import Client, Link, NoRun
+from tui.client import Link
 from tui.glyphs import ASCII, UNICODE
 from tui.keymap import keymap, shown_keys
-from tui.pace import REFRESH_S, Pace
+from tui.pace import REFRESH_S
 from tui.panes.alerts import unseen
 from tui.panes.bars import Strip
 from tui.panes.workers import WorkersPane
 from tui.past import PastRuns
-from tui.replaying import Replaying
-from tui.screens.compare import CompareScreen
+from tui.screens.above import Above
 from tui.screens.confirm import ConfirmScreen
-from tui.screens.games import GamesScreen
-from tui.screens.logs import LogScreen
 from tui.screens.pages import cycles_page, help_page
-from tui.screens.play import PlayScreen, new_play
-from tui.screens.replay import ReplayDashboard
-from tui.screens.tuning import SettingScreen, WorkerScreen
 from tui.tuning import TUNING
+
+# Other screens are imported when they are opened: nothing of them is needed to start.
+if TYPE_CHECKING:
+    from tui.screens.play import PlayScreen
 
 WIDTHS = [(0, "-narrow"), (110, "-wide"), (160, "-broad")]
 HEIGHTS = [(0, "-short"), (34, "-tall"), (52, "-high")]
@@ -93,6 +88,8 @@ class ControlCentre(PastRuns):
         self._alerts_seen: tuple[object, ...] | None = None
         self._ending_shown = False
         self._death_shown = False
+        self._play: PlayScreen | None = None
+        """The board of before."""
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.defaults(self.current_theme.dark)
@@ -110,6 +107,15 @@ class ControlCentre(PastRuns):
             self.toast(self.remark)
         self.call_after_refresh(self.tick)
 
+    def on_ready(self) -> None:
+        """What stands now stays: looking through it for garbage took a tenth of a second each time.
+
+        Whoever has switched the collector off for the start gets it back here.
+        """
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
+
     # Drawing: at most once a tick, always the newest ---------------------------------------------
 
     def tick(self) -> None:
@@ -122,7 +128,7 @@ class ControlCentre(PastRuns):
         self._drawn = drawn
         with self.batch_update():
             self.dashboard.show(self.context, now)
-            if isinstance(self.screen, LogScreen | GamesScreen | CompareScreen):
+            if isinstance(self.screen, Above):
                 self.screen.show(self.context, now)
         if not self.link.view.is_replay:
             self._announce(self.link.state)
@@ -195,8 +201,8 @@ class ControlCentre(PastRuns):
     # Actions -------------------------------------------------------------------------------------
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        if isinstance(screen, PlayScreen):
-            yield from screen.commands()
+        if self._play is not None and screen is self._play:
+            yield from self._play.commands()
             return
         context = self.context
         for action in ACTIONS:
@@ -251,24 +257,24 @@ class ControlCentre(PastRuns):
         if id.startswith("pane-"):
             self.dashboard.go_to(id.removeprefix("pane-"))
             return
-        if isinstance(self.screen, LogScreen | GamesScreen | CompareScreen) and BY_ID[id].places:
+        if isinstance(self.screen, Above) and BY_ID[id].places:
             if id == "back":
-                self._go_back()
+                self.screen.back()
             else:
                 self.screen.do(id)
             return
-        if self.dashboard.do_to_charts(id):
-            return
-        if isinstance(self.dashboard, ReplayDashboard) and self.dashboard.do(id):
+        if self.dashboard.do(id):
             return
         match id:
             case "acknowledge":
                 self.dashboard.seen_until = self.link.state.alerts[-1].at
             case "log":
-                self.push_screen(LogScreen(self.run_dir, self.glyphs))
+                self._open_log()
             case "find":
-                self.run_worker(self._find())
+                self._open_log(searching=True)
             case "games":
+                from tui.screens.games import GamesScreen
+
                 self.push_screen(GamesScreen(self.run_dir, self.glyphs))
             case "palette":
                 self.action_command_palette()
@@ -294,22 +300,24 @@ class ControlCentre(PastRuns):
             case _:
                 raise ValueError(f"no such action: {id!r}")
 
+    def _open_log(self, *, searching: bool = False) -> None:
+        from tui.screens.logs import LogScreen
+
+        self.push_screen(LogScreen(self.run_dir, self.glyphs, searching=searching))
+
     def _open_play(self) -> None:
         """The board of before, or a new one against the best network."""
-        if not self.is_screen_installed("play"):
+        if self._play is None:
+            from backend.play.opponents import opponents
+            from tui.screens.play import new_play
+
             run = RunDirectory(self.run_dir)
-            self.install_screen(new_play(run, self.glyphs, opponents(run)[0]), "play")
+            self._play = new_play(run, self.glyphs, opponents(run)[0])
+            self.install_screen(self._play, "play")
         self.push_screen("play")
 
-    @on(PlayScreen.Left)
-    def _play_left(self) -> None:
+    def on_play_screen_left(self) -> None:
         self.pop_screen()
-
-    def _go_back(self) -> None:
-        if isinstance(self.screen, CompareScreen):
-            self.screen.back()
-        elif not (isinstance(self.screen, LogScreen) and self.screen.close_search()):
-            self.pop_screen()
 
     async def _order(self, action: Action, context: Context) -> None:
         assert action.command is not None
@@ -324,13 +332,10 @@ class ControlCentre(PastRuns):
         else:
             self.toast(reply.text or f"{action.title}: done")
 
-    async def _find(self) -> None:
-        screen = LogScreen(self.run_dir, self.glyphs)
-        await self.push_screen(screen)
-        screen.do("log-search")
-
     async def _tune(self, name: str = "") -> None:
         """Asks for a setting and its value until one is set or nothing is wanted."""
+        from tui.screens.tuning import SettingScreen
+
         dialog = SettingScreen(self.link.state, self.link.request, name)
         if done := await self.push_screen_wait(dialog):
             self.toast(done)
@@ -341,6 +346,8 @@ class ControlCentre(PastRuns):
 
     async def _ask_worker(self) -> None:
         """What to do with the worker under the cursor, for a mouse and for Enter."""
+        from tui.screens.tuning import WorkerScreen
+
         context = self.context
         choices = tuple(
             (a.id, f"{context.key_of(a)}  {a.title}", a.refused(context))
@@ -354,72 +361,3 @@ class ControlCentre(PastRuns):
 def leaving_code(link: Link) -> int:
     """0 for a detach or a replay; the run's own exit code once it has ended."""
     return 0 if link.view.is_replay else link.state.exit_code or 0
-
-
-def farewell(state: RunState, run_dir: Path) -> list[str]:
-    """What is printed on the terminal after the screen is gone."""
-    if state.phase == "stopped":
-        lines = [f"The run {fmt.line(state.run)} has ended: {fmt.line(state.stop_reason)}."]
-        if state.cycles_done:
-            lines += [*cycles_table(state, get_terminal_size().columns), conclusion(state)]
-        return lines
-    if not state.pid:
-        return [f"Left {run_dir} before its supervisor was heard."]
-    return [
-        f"Training goes on (pid {state.pid}): {conclusion(state)}.",
-        f"Come back with: matrix0-tui --run {run_dir}",
-    ]
-
-
-def run_app(
-    run_dir: Path,
-    *,
-    ascii: bool = False,
-    read_only: bool = False,
-    pace: Pace | None = None,
-    supervisor_exit: Callable[[], int | None] = lambda: None,
-    keys: Mapping[str, str] | None = None,
-) -> int:
-    """Attach to the run's supervisor until the user leaves; the exit code for the shell.
-
-    `supervisor_exit` is for a caller that has started the supervisor itself: its exit status, None
-    while it lives. With it a supervisor that dies before it opens its socket is seen as such.
-    `keys` are the user's own; without them those that the run keeps. Raises ConfigError for keys
-    that cannot be.
-    """
-    client = Client(run_dir / "socket", supervisor_exit=supervisor_exit, read_only=read_only)
-    pace = pace or Pace()
-    run = RunDirectory(run_dir)
-    # A run that is being made just now has no settings yet; those of its start are not known here.
-    kept = run.read_config() if run.exists else Config()
-    app = ControlCentre(
-        client,
-        run_dir=run_dir,
-        ascii=ascii,
-        refresh_s=pace.refresh_s,
-        rings=kept.alerts.bell,
-        remark=pace.remark,
-        keys=kept.keys if keys is None else keys,
-    )
-    if pace.is_remote:
-        app.animation_level = "none"
-    code = app.run()
-    for line in farewell(client.state, run_dir):
-        print(line)
-    never_heard = not client.state.pid
-    return (supervisor_exit() or 0) if never_heard else (code or 0)
-
-
-def run_replay(run_dir: Path, *, ascii: bool = False) -> int:
-    """The past of a run, from its database, until the user leaves."""
-    link = Replaying(run_dir)
-    centre = ControlCentre(link, run_dir=run_dir, ascii=ascii, clock=link.clock, rings=False)
-    return centre.run() or 0
-
-
-def run_compare(folder: Path, chosen: Sequence[Path], *, ascii: bool = False) -> int:
-    """The runs of a folder beside each other, `chosen` marked, until the user leaves."""
-    centre = ControlCentre(
-        NoRun(), run_dir=folder / "no-run", ascii=ascii, rings=False, compared=chosen
-    )
-    return centre.run() or 0

@@ -7,16 +7,17 @@ clock change together, and come back together. The link below goes on listening.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from textual import on
 from textual.app import App
 
 from tui.client import Link
 from tui.glyphs import Glyphs
-from tui.replaying import Replaying
-from tui.screens.compare import CompareScreen
 from tui.screens.dashboard import Dashboard
-from tui.screens.replay import ReplayDashboard
+
+# The screens of past runs are imported when they are opened: see app.py.
+if TYPE_CHECKING:
+    from tui.screens.compare import CompareScreen
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,20 @@ class PastRuns(App[int]):
         self.run_dir = run_dir
         self.glyphs = glyphs
         self.clock = clock
-        self.dashboard = (
-            ReplayDashboard(link, glyphs)
-            if isinstance(link, Replaying)
-            else Dashboard(run_dir, glyphs)
-        )
+        self.dashboard = self._dashboard_of(link)
         self.compared: Sequence[Path] | None = None
         """The runs that are marked when it begins on the compare screen; None when it does not."""
         self._below: list[Session] = []
         """What a replay is above of."""
+
+    def _dashboard_of(self, link: Link) -> Dashboard:
+        if not link.view.is_replay:
+            return Dashboard(self.run_dir, self.glyphs)
+        from tui.replaying import Replaying
+        from tui.screens.replay import ReplayDashboard
+
+        assert isinstance(link, Replaying)
+        return ReplayDashboard(link, self.glyphs)
 
     def tick(self) -> None:
         """Draw what is new."""
@@ -58,34 +64,35 @@ class PastRuns(App[int]):
 
     def open_compare(self, chosen: Sequence[Path]) -> None:
         """The compare screen; the one that a replay was opened from is left as it was."""
+        from tui.screens.compare import CompareScreen
+
         if any(isinstance(screen, CompareScreen) for screen in self.screen_stack):
-            self._leave_replay()
+            self.on_replay_dashboard_left()
         else:
             self.push_screen(CompareScreen(self.run_dir.parent, chosen, self.glyphs))
 
-    @on(CompareScreen.Left)
-    def _compare_left(self) -> None:
+    def on_compare_screen_left(self) -> None:
         if self.compared is not None:
             self.exit(0)
         else:
             self.pop_screen()
             self.redraw()
 
-    @on(CompareScreen.Replay)
-    def _replay_chosen(self, event: CompareScreen.Replay) -> None:
+    def on_compare_screen_replay(self, event: "CompareScreen.Replay") -> None:
         self.open_replay(event.path)
 
     def open_replay(self, run_dir: Path) -> None:
+        from tui.replaying import Replaying
+
         self._below.append(Session(self.link, self.dashboard, self.run_dir, self.clock))
         link = Replaying(run_dir)
         self.link, self.run_dir, self.clock = link, run_dir, link.clock
-        self.dashboard = ReplayDashboard(link, self.glyphs)
+        self.dashboard = self._dashboard_of(link)
         self.push_screen(self.dashboard)
         self.run_worker(link.run(), group="replay-link", name="replay-link")
         self.redraw()
 
-    @on(ReplayDashboard.Left)
-    def _leave_replay(self) -> None:
+    def on_replay_dashboard_left(self) -> None:
         if not self._below:
             self.notify("q leaves the replay", markup=False)
             return
@@ -96,6 +103,5 @@ class PastRuns(App[int]):
         self.run_dir, self.clock = session.run_dir, session.clock
         self.redraw()
 
-    @on(ReplayDashboard.Ticked)
-    def _replay_ticked(self) -> None:
+    def on_replay_dashboard_ticked(self) -> None:
         self.tick()

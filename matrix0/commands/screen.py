@@ -1,5 +1,6 @@
 """`matrix0-tui`: settle which run and which settings, then the screen, or headless progress."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -109,6 +110,8 @@ def control_centre(
     if not (no_ui or serve or detach) and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the control centre needs a terminal; without one use --no-ui")
     ascii = ascii or has_ascii_alone()
+    if not (no_ui or serve or detach):
+        gc.disable()  # Until the screen stands: a tenth of its start went to looking for garbage.
 
     if compare:
         raise typer.Exit(_compare(paths, ascii))
@@ -136,8 +139,8 @@ def control_centre(
         raise typer.Exit(run_headless(directory.path, config, preset, cycles, as_json))
 
     from backend.processes import start_detached
-    from tui.app import run_app
     from tui.keymap import keymap
+    from tui.running import run_app
 
     keymap(config.keys)
     directory.create()
@@ -204,7 +207,7 @@ def _start_and_leave(directory: "RunDirectory", cycles: int) -> None:
 
 def _watch(directory: "RunDirectory", drawn: "Pace", ascii: bool) -> int:
     """The screen on a run at work, without a way to give orders."""
-    from tui.app import run_app
+    from tui.running import run_app
 
     _require_supervisor(directory, "--read-only")
     return run_app(directory.path, ascii=ascii, read_only=True, pace=drawn)
@@ -251,7 +254,7 @@ def _compare(paths: list[Path], ascii: bool) -> int:
     """The compare screen: on the runs that are given, or on a folder of runs to choose from."""
     from backend.compare.table import LETTERS
     from backend.rundir import RunDirectory
-    from tui.app import run_compare
+    from tui.running import run_compare
 
     runs = [RunDirectory(path) for path in paths]
     if len(runs) <= 1 and not any(run.exists for run in runs):
@@ -271,7 +274,7 @@ def _compare(paths: list[Path], ascii: bool) -> int:
 def _replay(path: Path, ascii: bool) -> int:
     """The dashboard of a run of the past."""
     from backend.rundir import RunDirectory
-    from tui.app import run_replay
+    from tui.running import run_replay
 
     run = RunDirectory(path)
     if not run.exists:

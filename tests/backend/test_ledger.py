@@ -50,9 +50,7 @@ async def test_of_readings_for_a_client_that_never_reads_few_wait_and_no_fact_is
     assert not listener.is_cut_off
 
 
-async def test_log_lines_that_a_client_does_not_read_are_dropped_and_counted_in_their_place() -> (
-    None
-):
+async def test_log_lines_that_a_client_does_not_read_are_dropped_and_told_in_their_place() -> None:
     listener = Listener()
     line = LogLine(source="sp0", level="info", text="a line")
     offered(listener, [line], MAX_LINES + 70)

@@ -150,7 +150,8 @@ async def _show(run_dir: Path, socket: Path, terminal: tuple[int, int]) -> None:
 
     server = await asyncio.start_unix_server(supervise, socket)
     (run_dir / "socket").write_text(f"{socket}\n")
-    code = f"from pathlib import Path; from tui.app import run_app; run_app(Path({str(run_dir)!r}))"
+    where = f"Path({str(run_dir)!r})"
+    code = f"from pathlib import Path; from tui.running import run_app; run_app({where})"
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
     process = subprocess.Popen(  # noqa: ASYNC220
         [sys.executable, "-c", code],

@@ -16,7 +16,7 @@ from backend.wire import Reply
 from tests.tui import scenario
 from tests.tui.conftest import SMALL, FakeLink, draw, screen, toasts
 from tests.tui.plain import plain
-from tui.app import ControlCentre, farewell
+from tui.app import ControlCentre
 from tui.client import LinkView
 from tui.glyphs import UNICODE
 from tui.panes.board import BoardPane
@@ -24,6 +24,7 @@ from tui.panes.checkpoints import CheckpointsPane
 from tui.panes.log import LogPane
 from tui.panes.starting import starting_text
 from tui.panes.workers import WorkersPane
+from tui.running import farewell
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).parent / "golden"

@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import DataTable, Input
 
 from backend.commit import commit_file
@@ -37,6 +36,7 @@ from tui.panes.quiet import QuietStatic
 from tui.panes.table import Cell, Column, StateTable
 from tui.panes.textpane import TextPane
 from tui.plot import Figure, series_role
+from tui.screens.above import Above
 from tui.viewport import AXES_OF_RUNS, Axis, Viewport
 
 READ_S: Final = 3.0
@@ -82,7 +82,7 @@ class Overlay(ChartGrid):
         self.post_message(self.Looked())
 
 
-class CompareScreen(Screen[None]):
+class CompareScreen(Above):
     place: ClassVar[Place] = "compare"
     AUTO_FOCUS: ClassVar[str | None] = "#compare-runs"
 

@@ -150,7 +150,7 @@ class Dashboard(Screen[None]):
         if not self.charts.remove_cursor() and self.is_zoomed:
             self.toggle_zoom()
 
-    def do_to_charts(self, id: str) -> bool:
+    def do(self, id: str) -> bool:
         """Do what concerns the charts; False for an action that does not."""
         charts = self.charts
         what = {

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import DataTable
 
 from backend.commit import commit_file
@@ -28,6 +27,7 @@ from tui.panes.chart import ChartSpec, LineChart
 from tui.panes.table import Cell, Column, StateTable
 from tui.plot import Curve, Figure
 from tui.replayed import Replay, load
+from tui.screens.above import Above
 from tui.viewport import Axis, Viewport
 
 RESULTS: Final = ("", "1-0", "1/2-1/2", "0-1", "*")
@@ -70,7 +70,7 @@ class GamesTable(StateTable):
         await self._act("ply-end")
 
 
-class GamesScreen(Screen[None]):
+class GamesScreen(Above):
     place: ClassVar[Place] = "games"
     AUTO_FOCUS: ClassVar[str | None] = "#games-table"
 

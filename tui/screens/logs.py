@@ -8,7 +8,6 @@ from typing import ClassVar, Final
 from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Input
 
 from backend.commit import commit_file
@@ -22,6 +21,7 @@ from tui.logbook import LogBook
 from tui.panes.bars import KeyBar
 from tui.panes.logview import LogView
 from tui.panes.quiet import QuietStatic, Titles
+from tui.screens.above import Above
 
 READ_S: Final = 1.0
 LEVELS: Final[tuple[Level, ...]] = ("debug", "warning", "error")
@@ -29,12 +29,14 @@ LEVELS: Final[tuple[Level, ...]] = ("debug", "warning", "error")
 LEVEL_WORDS: Final = {"debug": "all levels", "warning": "warnings and errors", "error": "errors"}
 
 
-class LogScreen(Screen[None]):
+class LogScreen(Above):
     place: ClassVar[Place] = "log"
     AUTO_FOCUS: ClassVar[str | None] = "#log-view"
 
-    def __init__(self, run_dir: Path, glyphs: Glyphs) -> None:
+    def __init__(self, run_dir: Path, glyphs: Glyphs, *, searching: bool = False) -> None:
+        """With `searching` it opens with the entry for what to search for."""
         super().__init__()
+        self.searching = searching
         self.run_dir = run_dir
         self.glyphs = glyphs
         self.book = LogBook(run_dir / "matrix0.db")
@@ -53,6 +55,8 @@ class LogScreen(Screen[None]):
     def on_mount(self) -> None:
         self.set_class(self.glyphs.ascii, "-ascii")
         self.run_worker(self._keep_reading(), group="log", name="log")
+        if self.searching:
+            self.do("log-search")
 
     async def _keep_reading(self) -> None:
         while True:
@@ -133,6 +137,10 @@ class LogScreen(Screen[None]):
         self.view.search(event.value.strip())
         if self.view.pattern:
             self._find(-1)
+
+    def back(self) -> None:
+        if not self.close_search():
+            super().back()
 
     def close_search(self) -> bool:
         """Whether it was open."""

@@ -41,6 +41,7 @@ class PageScreen(ModalScreen[None]):
 
     def __init__(self, title: Content, text: Content, *, last: bool = False) -> None:
         super().__init__()
+        self.set_class(text.plain.count("\n") > TOGETHER, "-long")
         self.page_title = title
         self.text = text
         self.last = last

@@ -60,7 +60,9 @@ class ReplayDashboard(Dashboard):
     # What keys do --------------------------------------------------------------------------------
 
     def do(self, id: str) -> bool:
-        """Do what concerns the clock; False for an action that does not."""
+        """Do what concerns charts or clock; False for an action that does not."""
+        if super().do(id):
+            return True
         link = self.link
         what: Callable[[], object] | None = {
             "play-pause": link.toggle,
