@@ -111,11 +111,13 @@ class _SelfPlayWorker:
                 self._obey(command)
             if self._stopping:
                 return
+            if self._reserve.lacking():  # Nor is a network taken up: games may end with that.
+                self._wait()
+                continue
             ready = self._ready()
             if ready is not None:
                 self._use(*ready)
-            waits = self._paused or self._reserve.lacking()
-            if self._games is None or self._inference is None or waits:
+            if self._games is None or self._inference is None or self._paused:
                 self._wait()
                 continue
             self._io.set_phase("playing")

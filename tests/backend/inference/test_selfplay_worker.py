@@ -17,7 +17,9 @@ from backend.events import (
     LogLine,
     NonFinite,
     SelfPlayProgress,
+    ShardWritten,
 )
+from backend.inference.choose import Choice, Chooser
 from backend.processes import child_command, child_environment
 from backend.replay.shards import list_shards, read_metadata
 from backend.rundir import RunDirectory
@@ -26,6 +28,7 @@ from backend.training.config import TrainingConfig
 from backend.training.trainer import Trainer
 from backend.wire import decode_event, encode
 from backend.workers import selfplay
+from model.net import ChessNet
 from tests.backend.inference.networks import CPU
 from tests.backend.training.test_saving import RecordingIO
 from tests.positions import random_batch
@@ -149,3 +152,65 @@ def test_a_network_with_finite_weights_and_answers_that_are_not_is_refused(tmp_p
     said = [event.text for event in io.seen if isinstance(event, LogLine)]
     assert said[0].startswith(f"{broken} is refused: the network's answer is not finite for ")
     assert said[0].endswith("it waits for another one")
+
+
+class _Crowded(RecordingIO):
+    """Games with one network until the disk is full; room once another one could play."""
+
+    worker = "sp0"
+
+    def __init__(self, first: str, then: str) -> None:
+        super().__init__()
+        self._orders: list[WorkerCommand] = [UseNetwork(name=first)]
+        self._then = then
+        self.free_mib = 1e9
+        self.could_play = threading.Event()
+        self.waited: list[int] = []
+        """How much had been said at each moment in which it waited for room."""
+
+    def poll(self) -> list[WorkerCommand]:
+        if any(isinstance(event, ShardWritten) for event in self.seen) and not self.waited:
+            self.free_mib = 0.0
+        if [event.network for event in self.seen if isinstance(event, InferenceChosen)][1:]:
+            return [Stop()]
+        orders, self._orders = self._orders, []
+        return orders
+
+    def wait(self, timeout: float) -> WorkerCommand | None:
+        time.sleep(0.01)
+        if self.free_mib > 0:
+            return None
+        self.waited.append(len(self.seen))
+        if len(self.waited) == 1:
+            self.could_play.clear()
+            return UseNetwork(name=self._then)
+        if self.could_play.is_set() and len(self.waited) > LOOKS:
+            self.free_mib = 1e9
+        return None
+
+
+LOOKS = 200
+"""A worker looks at the disk every two seconds: what waits, has waited in between."""
+
+
+@pytest.mark.slow
+def test_on_a_full_disk_a_promoted_network_waits_for_room_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To take it up ends a step, and with it games, which would be written."""
+    run, (first, second) = _make_run(tmp_path / "run")
+    io = _Crowded(first, second)
+    choose = Chooser.choose
+
+    def chosen(chooser: Chooser, net: ChessNet) -> Choice:
+        try:
+            return choose(chooser, net)
+        finally:
+            io.could_play.set()
+
+    monkeypatch.setattr(Chooser, "choose", chosen)
+    monkeypatch.setattr("backend.disk._free_mib", lambda _: io.free_mib)
+    selfplay.main(io, run, CONFIG)  # type: ignore[arg-type]
+    assert len(io.waited) > LOOKS
+    assert len(set(io.waited)) == 1, io.seen[io.waited[0] :]
+    assert [e.network for e in io.seen if isinstance(e, InferenceChosen)] == [first, second]
