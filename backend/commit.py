@@ -53,7 +53,8 @@ Content = bytes | Callable[[Writer], None]
 """What a file shall hold: bytes, or a function that writes them."""
 
 AddFile = Callable[[str, Content], str]
-"""Writes one file of a directory that is being committed; returns its SHA-256."""
+"""Writes one file of a directory that is being committed, also in a folder of it (`weights/a.bin`);
+returns its SHA-256."""
 
 
 class CommittedFile(NamedTuple):
@@ -85,10 +86,19 @@ def commit_directory(path: Path, fill: Callable[[AddFile], None], *, fs: FileSys
     temporary = _temporary_name(path)
     with _removed_on_error(temporary, path, fs):
         fs.make_directory(temporary)
-        fill(lambda name, content: _write_new(temporary / name, content, fs))
+        folders = {temporary}
+
+        def add(name: str, content: Content) -> str:
+            file = temporary / name
+            make_directory(file.parent, fs=fs)
+            folders.add(file.parent)
+            return _write_new(file, content, fs)
+
+        fill(add)
         # Without this the entries may be lost though the files were synced: 28 % of simulated power
         # cuts kept them all; with it 100 %.
-        fs.sync_directory(temporary)
+        for folder in folders:
+            fs.sync_directory(folder)
         fs.rename(temporary, path)
     _sync_parent(path, fs)
     return path

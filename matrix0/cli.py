@@ -14,6 +14,7 @@ from matrix0.commands import (
     ctl,
     data,
     doctor,
+    export,
     inference,
     keeping,
     lr_find,
@@ -55,6 +56,7 @@ app.command("rate")(rate.rate)
 app.command("play")(play.play)
 app.command("ratings")(ratings.ratings)
 app.command("suite")(suite.suite)
+app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("verify")(keeping.verify)

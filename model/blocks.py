@@ -154,9 +154,9 @@ class Smolgen(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """float[B, H, 64, 64] to be added to the scores."""
         code = self.norm1(F.silu(self.fc1(self.squeeze(x).flatten(1))))
-        code = self.norm2(F.silu(self.fc2(code))).reshape(len(x), self.heads, SMOLGEN_CODE)
+        code = self.norm2(F.silu(self.fc2(code))).reshape(x.shape[0], self.heads, SMOLGEN_CODE)
         bias: Tensor = self.expand(code)
-        return bias.reshape(len(x), self.heads, 64, 64)
+        return bias.reshape(x.shape[0], self.heads, 64, 64)
 
 
 class Attention(nn.Module):

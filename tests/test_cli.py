@@ -43,6 +43,7 @@ FLAGS = {
     "matrix0 ctl status": ["--json", "--run"],
     "matrix0 ctl stop": ["--json", "--run", "--wait"],
     "matrix0 doctor": ["--json"],
+    "matrix0 export": ["--format", "--json", "--output", "--positions", "NETWORK"],
     "matrix0 import": [],
     "matrix0 import checkpoint": ["--config", "--preset", "--raw", "--run", "--set", "FILE"],
     "matrix0 import pgn": ["--run", "FILE"],
@@ -122,8 +123,10 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
     listed = {
         line.split()[0] for line in shown.out.split("Commands:")[1].splitlines() if line.strip()
     }
-    known = "ablate backup compare config ctl doctor import inference lr-find match model overfit "
-    known += "perft play profile promote rate ratings report restore rollback suite tournament "
+    known = "ablate backup compare config ctl doctor export import inference lr-find match model "
+    known += (
+        "overfit perft play profile promote rate ratings report restore rollback suite tournament "
+    )
     known += "tensorboard train verify"
     assert listed == set(known.split())
 

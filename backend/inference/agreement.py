@@ -44,9 +44,9 @@ class Agreement:
 def compare(reference: Answers, other: Answers, num_moves_N: NDArray[np.int16]) -> Agreement:
     """How `other` differs from `reference`; exactly zero when they are equal."""
     listed = np.arange(reference.logits_NK.shape[1]) < num_moves_N[:, None]
-    wanted, got = _log_policy(reference, listed), _log_policy(other, listed)
+    wanted, got = log_policy(reference, listed), log_policy(other, listed)
     kl_N = np.where(listed, np.exp(wanted) * (wanted - got), 0).sum(axis=1)
-    value_error_N = np.abs(_value(reference) - _value(other))
+    value_error_N = np.abs(value(reference) - value(other))
     return Agreement(
         # Rounding may leave a mean that is a little below zero.
         policy_kl=max(0.0, float(kl_N.mean())),
@@ -56,13 +56,15 @@ def compare(reference: Answers, other: Answers, num_moves_N: NDArray[np.int16]) 
     )
 
 
-def _log_policy(answers: Answers, listed: NDArray[np.bool_]) -> NDArray[np.float64]:
+def log_policy(answers: Answers, listed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Logarithms of the probabilities of the listed moves, float64[N, K]."""
     logits = np.where(listed, answers.logits_NK.astype(np.float64), -1e9)
     logits -= logits.max(axis=1, keepdims=True)
     result: NDArray[np.float64] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     return result
 
 
-def _value(answers: Answers) -> NDArray[np.float32]:
-    value: NDArray[np.float32] = answers.wdl_N3[:, 0] - answers.wdl_N3[:, 2]
-    return value
+def value(answers: Answers) -> NDArray[np.float32]:
+    """Win - loss, float32[N]."""
+    found: NDArray[np.float32] = answers.wdl_N3[:, 0] - answers.wdl_N3[:, 2]
+    return found

@@ -13,6 +13,8 @@ Under-promotion captures go towards file a first, then towards h. Orientation "w
 other way round for Black, as the earlier program did.
 """
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +37,8 @@ NUM_OFFSETS = 73
 """Ways to leave a square."""
 NUM_MOVES = 64 * NUM_OFFSETS
 """Policy indices, 4672. An index is `origin square * 73 + offset`."""
+MOVE_ENCODING: Final = 1
+"""Version of this numbering; another one if an index ever means another move."""
 
 RAYS = {
     "N": (1, 0),
