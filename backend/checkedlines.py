@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from backend.appending import Appender
-from backend.commit import remove
+from backend.commit import commit_file, remove
 from backend.disk import writing_to
 
 
@@ -35,21 +35,30 @@ class CheckedLines:
         RunDirectoryError when the disk does not take the file.
         """
         self._path = path
+        self._identity = msgspec.json.encode(identity)
         self.found: list[bytes] = []
         """What the sound lines of an earlier start said, each as JSON; for the owner to empty."""
         self.num_damaged = 0
         """Lines that are not what was written."""
-        whole = self._read(msgspec.json.encode(identity))
+        whole = self._read(self._identity)
         with writing_to(path):
             self._file = Appender(path, whole)
         if whole == 0:
-            self.append([msgspec.json.encode(identity)])
+            self.append([self._identity])
 
     def append(self, said: Iterable[bytes]) -> None:
         """Adds a line for each JSON value; all are on disk when this returns."""
-        lines = [b'{"crc32":%d,"said":%s}\n' % (zlib.crc32(value), value) for value in said]
+        lines = b"".join(map(_line, said))
         if lines:
-            self._file.append(b"".join(lines))
+            self._file.append(lines)
+
+    def begin_anew(self, said: Iterable[bytes]) -> None:
+        """Puts a file with these lines alone in the place of the old one, in one instant."""
+        content = b"".join(map(_line, (self._identity, *said)))
+        self._file.close()
+        with writing_to(self._path):
+            commit_file(self._path, content)
+            self._file = Appender(self._path, len(content))
 
     def remove(self) -> None:
         """The work is done and its outcome is kept elsewhere."""
@@ -72,6 +81,10 @@ class CheckedLines:
             else:
                 self.num_damaged += 1
         return data.rfind(b"\n") + 1
+
+
+def _line(said: bytes) -> bytes:
+    return b'{"crc32":%d,"said":%s}\n' % (zlib.crc32(said), said)
 
 
 def _said(line: bytes) -> bytes:

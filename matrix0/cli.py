@@ -17,6 +17,7 @@ from matrix0.commands import (
     export,
     inference,
     keeping,
+    label,
     lr_find,
     match,
     network,
@@ -66,6 +67,7 @@ app.command("promote")(best.promote)
 app.command("rollback")(best.rollback)
 app.command("tensorboard")(tensorboard.tensorboard)
 app.command("train")(data.train)
+app.command("label")(label.label)
 app.command("config")(settings.config)
 app.command("doctor")(doctor.doctor)
 app.command("worker", hidden=True)(processes.worker)

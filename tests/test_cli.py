@@ -48,6 +48,10 @@ FLAGS = {
     "matrix0 import checkpoint": ["--config", "--preset", "--raw", "--run", "--set", "FILE"],
     "matrix0 import pgn": ["--run", "FILE"],
     "matrix0 inference": ["--checkpoint", "--json", "--preset"],
+    "matrix0 label": [
+        *("--engine", "--from", "--limit", "--multipv", "--run", "--share", "--temperature"),
+        *("--workers", "[FILE]"),
+    ],
     "matrix0 lr-find": ["--from", "--json", "--preset", "--run", "--set", "--steps", "--to"],
     "matrix0 match": [
         *("--games", "--openings", "--run", "--second-simulations", "--simulations", "--sprt"),
@@ -123,9 +127,9 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
     listed = {
         line.split()[0] for line in shown.out.split("Commands:")[1].splitlines() if line.strip()
     }
-    known = "ablate backup compare config ctl doctor export import inference lr-find match model "
+    known = "ablate backup compare config ctl doctor export import inference label lr-find match "
     known += (
-        "overfit perft play profile promote rate ratings report restore rollback suite tournament "
+        "model overfit perft play profile promote rate ratings report restore rollback suite tournament "
     )
     known += "tensorboard train verify"
     assert listed == set(known.split())

@@ -26,6 +26,7 @@ from backend.start import PRIOR_HASH, START
 from backend.store import journal, store
 from backend.store.schema import MIGRATIONS
 from backend.store.seal import seal_of
+from backend.teacher import labelling
 from model.rules import Outcome
 from tests.backend.fakes.worker import random_game
 from tests.pages import Page, quoted
@@ -52,6 +53,8 @@ WRITERS = {
     "imported/train-<kind>-<number>-<hash>.safetensors": ("replay/imports.py", imports.LEARNED),
     "imported/val-<kind>-<number>-<hash>.safetensors": ("replay/imports.py", imports.HELD_OUT),
     "imported/rejects.tsv": ("replay/imports.py", imports.REPORT),
+    "imported/label-rejects.tsv": ("teacher/labelling.py", labelling.REPORT),
+    "imported/labels-<crc32>.jsonl": ("teacher/labels.py", 'f"labels-{zlib.crc32('),
     "checkpoints/step-<step>/": ("checkpoints.py", "step-{step:08d}"),
     "games/selfplay.pgn": ("intake.py", "selfplay.pgn"),
     "games/match-<match>.pgn": ("workers/evaluator.py", "match-{order.match}.pgn"),

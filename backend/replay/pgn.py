@@ -97,11 +97,15 @@ class PgnFile:
         """How much of the file was read, 0 to 1; None for standard input."""
         return min(1.0, self._raw.tell() / self._size) if self._size else None
 
+    def stream(self) -> io.BufferedReader:
+        """What the file holds; errors as of `decompressed`."""
+        return decompressed(self._raw, self._limits)
+
     def games(self) -> Iterator[PgnGame | PgnFault]:
         """Every game in turn. A damaged file ends with a fault that says so."""
         number = 0
         try:
-            stream = decompressed(self._raw, self._limits)
+            stream = self.stream()
             if stream.peek(2)[:2] in UTF16_MARKS:
                 yield PgnFault(number=1, reason="UTF-16 text; save it as UTF-8")
                 return

@@ -40,8 +40,10 @@ class Rescoring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A move is a blunder that loses more than this of the expected score (-1 to 1); 0: none is."""
     width: float
     """Of the transition around it: at its lower end a blunder counts 0, at its upper end 1."""
-    search_frac: float | None
-    """Share of the search's value in a target that no table knows; None: what training takes."""
+    search_frac: float
+    """Share of the search's value (0 to 1) in a target that is not exact."""
+    everywhere: bool
+    """Whether that is so where neither blunder nor table has a say: else training decides there."""
     tables: str
     """First digits of the SHA-256 of the names of all tables; empty where none was asked."""
 
