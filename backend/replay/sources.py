@@ -16,7 +16,7 @@ from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.training.curriculum import SELF_PLAY
 
-IMPORTED_KINDS: Final = ("pgn", "puzzles", "epd")
+IMPORTED_KINDS: Final = ("pgn", "puzzles", "epd", "teacher")
 """Sources that a mix may name before anything of them was imported: files train-<kind>-…"""
 
 
