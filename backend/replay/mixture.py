@@ -19,12 +19,26 @@ import numpy as np
 from backend.errors import ReplayError
 from backend.replay.augment import mirror_some
 from backend.replay.batch import Batch, joined
+from backend.replay.phases import PHASES as STAGES
+from backend.replay.phases import phases_of
 from backend.replay.sampler import Sampler
 from backend.replay.schema import Array
 from backend.replay.window import Window
 from backend.training.curriculum import PhaseConfig, phase_name, phase_number
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Positions that go by one name in a mix: a window, or the part of it that bears names."""
+
+    window: Window
+    sampler: Sampler
+    """Over that window."""
+    only: frozenset[str] | None = None
+    """Names of the files they are from; None: all but those of `but`."""
+    but: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +67,7 @@ class Mixture:
 
     def __init__(
         self,
-        sources: Mapping[str, tuple[Window, Sampler]],
+        sources: Mapping[str, Source],
         mix: Mapping[str, float],
         phases: Sequence[PhaseConfig],
         rng: np.random.Generator,
@@ -75,6 +89,9 @@ class Mixture:
         self._mirror_frac = mirror_frac
         self._say = say
         self._awaited = awaited
+        mixes = [phase.mix or self._mix for phase in phases] or [self._mix]
+        self._named = [name for name in sources if any(m.get(name, not m) for m in mixes)]
+        """Sources that some phase draws from."""
         self._said: set[str] = set()
         self._fitting: dict[tuple[int, str], tuple[int, Array]] = {}
         """(phase, source) -> revision of the window and rows of it that the phase lets through."""
@@ -92,12 +109,12 @@ class Mixture:
         shares[-1] = 1.0
         bounds = np.floor(shares * size + self._rng.random()).astype(np.int64)
         counts = np.diff(bounds, prepend=0)
-        parts, drawn = [], dict.fromkeys(self._sources, 0)
+        parts, drawn = [], dict.fromkeys(self._named, 0)
         for name, count in zip(weights, counts.tolist(), strict=True):
             if count:
                 rows = self._rows(number, name)
                 chosen = self._rng.integers(len(rows), size=count)
-                parts.append(self._sources[name][1].gather(rows[chosen]))
+                parts.append(self._sources[name].sampler.gather(rows[chosen]))
                 drawn[name] = count
         batch = joined(parts, self._rng.permutation(size))
         if self._mirror_frac:
@@ -113,12 +130,11 @@ class Mixture:
 
         One that has none yet counts as if it had: whoever draws may wait for it.
         """
-        wanted = self._wanted(self.phase(step))
+        number = self.phase(step)
+        wanted = self._wanted(number)
         if not wanted.get(name):
             return 0
-        weights = {
-            n: w for n, w in wanted.items() if n == name or self._sources[n][0].num_positions
-        }
+        weights = {n: w for n, w in wanted.items() if n == name or len(self._rows(number, n))}
         return math.ceil(size * weights[name] / sum(weights.values()))
 
     def describe(self, number: int) -> Phase:
@@ -138,7 +154,7 @@ class Mixture:
     @property
     def num_positions(self) -> int:
         """Of all sources."""
-        return sum(window.num_positions for window, _ in self._sources.values())
+        return sum(len(self._rows(-1, name)) for name in self._sources)
 
     def state(self) -> dict[str, Any]:
         """The generator's state; JSON can hold it."""
@@ -152,7 +168,7 @@ class Mixture:
         """Weights above 0, whether there are positions or not, in the order of the sources."""
         asked = (self._phases[number].mix if number >= 0 else {}) or self._mix
         if not asked:
-            asked = {n: float(window.num_positions) for n, (window, _) in self._sources.items()}
+            asked = {name: float(len(self._rows(-1, name))) for name in self._sources}
         return {name: asked[name] for name in self._sources if asked.get(name, 0.0) > 0}
 
     def _weights(self, number: int) -> dict[str, float]:
@@ -170,32 +186,52 @@ class Mixture:
         return weights
 
     def _absent(self, number: int, name: str) -> str:
-        if number < 0 or not self._sources[name][0].num_positions:
+        if number < 0 or not len(self._rows(-1, name)):
             return f"source {name} has no positions"
         return f"source {name} has no positions for {phase_name(self._phases, number)}"
 
     def _rows(self, number: int, name: str) -> Array:
         """Rows of a source's window that the phase lets through."""
-        window = self._sources[name][0]
+        source = self._sources[name]
+        window = source.window
         revision, rows = self._fitting.get((number, name), (-1, np.empty(0, np.int64)))
         if revision != window.revision:
-            rows = fitting_rows(window, self._phases[number] if number >= 0 else PhaseConfig())
+            rows = fitting_rows(source, self._phases[number] if number >= 0 else PhaseConfig())
             self._fitting[number, name] = window.revision, rows
         return rows
 
 
-def fitting_rows(window: Window, phase: PhaseConfig) -> Array:
-    """int64[R]: the rows of the window that a phase lets through."""
-    if not phase.is_filtered:
-        return np.arange(window.num_positions)
-    ply = window.column("ply").astype(np.int64)
-    fits = ply >= phase.min_ply
-    if phase.max_ply:
-        fits &= ply <= phase.max_ply
-    if phase.min_pieces or phase.max_pieces:
-        boards = window.column("positions")[:, OCCUPIED]
-        pieces = np.bitwise_count(boards).sum(axis=1, dtype=np.int64)
-        fits &= pieces >= phase.min_pieces
-        if phase.max_pieces:
-            fits &= pieces <= phase.max_pieces
+def fitting_rows(source: Source, phase: PhaseConfig) -> Array:
+    """int64[R]: the rows of the source's window that are its own and that a phase lets through."""
+    window = source.window
+    fits = np.ones(window.num_positions, bool)
+    if source.only is not None:
+        fits &= np.isin(window.column("source"), window.labels.source_numbers(source.only))
+    if source.but:
+        fits &= ~np.isin(window.column("source"), window.labels.source_numbers(source.but))
+    if phase.is_filtered:
+        fits &= _let_through(window, phase)
     return np.flatnonzero(fits)
+
+
+def _let_through(window: Window, phase: PhaseConfig) -> Array:
+    """bool[P]."""
+    positions, rating = window.column("positions"), window.column("rating")
+    fits = _within(window.column("ply"), phase.min_ply, phase.max_ply)
+    if phase.min_pieces or phase.max_pieces:
+        pieces = np.bitwise_count(positions[:, OCCUPIED]).sum(axis=1, dtype=np.int64)
+        fits &= _within(pieces, phase.min_pieces, phase.max_pieces)
+    if phase.min_rating or phase.max_rating:
+        fits &= (rating == 0) | _within(rating, phase.min_rating, phase.max_rating)
+    if phase.themes:
+        known = window.labels.theme_sets_with(phase.themes.split())
+        fits &= np.isin(window.column("theme_set"), known)
+    if phase.stage != "any":
+        fits &= phases_of(positions) == STAGES.index(phase.stage)
+    return fits
+
+
+def _within(values: Array, least: int, most: int) -> Array:
+    """A most of 0 is no bound."""
+    fits = values >= least
+    return np.asarray(fits & (values <= most) if most else fits)

@@ -1,23 +1,21 @@
 """Windows over the games that a run has: its own, or those it imported."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from backend.config import Config
 from backend.errors import ReplayError
 from backend.replay.imports import LEARNED
-from backend.replay.mixture import Mixture
+from backend.replay.mixture import Mixture, Source
+from backend.replay.provenance import KINDS
 from backend.replay.sampler import Sampler
 from backend.replay.shards import list_shards, read_metadata
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.training.curriculum import SELF_PLAY
-
-IMPORTED_KINDS: Final = ("pgn", "puzzles", "epd", "teacher")
-"""Sources that a mix may name before anything of them was imported: files train-<kind>-…"""
 
 
 def window_of_shards(directory: Path, prefix: str, config: Config) -> tuple[Window, int]:
@@ -97,8 +95,14 @@ def mixture_of(
                 f"source {kind}: {left_out:,} positions do not fit the window of "
                 f"{config.replay.window_positions:,} (replay.window_positions)"
             )
+    named = frozenset(
+        name
+        for mix in (config.training.mix, *(phase.mix for phase in config.curriculum))
+        for name in mix
+        if name not in KINDS
+    )
     return Mixture(
-        {name: (window, sampler_of(window, config, rng)) for name, window in windows.items()},
+        _split(windows, named, config, rng),
         config.training.mix or ({} if all_alike else {SELF_PLAY: 1.0}),
         config.curriculum,
         rng,
@@ -108,6 +112,34 @@ def mixture_of(
     )
 
 
+def _split(
+    windows: Mapping[str, Window],
+    named: frozenset[str],
+    config: Config,
+    rng: np.random.Generator,
+) -> dict[str, Source]:
+    """A source for each kind and for each file that the mix names: its positions go by its name.
+
+    Of a name that two kinds have, the first kind's is meant. ReplayError where nothing was imported
+    from such a file.
+    """
+    sources: dict[str, Source] = {}
+    known: set[str] = set()
+    for kind, window in windows.items():
+        names = window.labels.names() - known if kind != SELF_PLAY else set()
+        known |= names
+        taken = frozenset(names & named)
+        sources[kind] = Source(window, sampler_of(window, config, rng), but=taken)
+        for name in sorted(taken):
+            sources[name] = replace(sources[kind], only=frozenset({name}), but=frozenset())
+    if unknown := sorted(named - known):
+        listed = ", ".join([*windows, *sorted(known)])
+        raise ReplayError(f"mix: no source {unknown[0]!r} (there are: {listed})")
+    return sources
+
+
 def imported_shards(run: RunDirectory) -> dict[str, list[Path]]:
-    """The shards to learn from by their source; every known kind, though it may have none."""
-    return {kind: list_shards(run.imported, f"train-{kind}-") for kind in IMPORTED_KINDS}
+    """The shards to learn from by their kind; every kind, though there may be none of it."""
+    return {
+        kind: list_shards(run.imported, f"{LEARNED}{kind}-") for kind in KINDS if kind != SELF_PLAY
+    }

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from backend.errors import ReplayError
+from backend.replay.labels import LABELS, Labels
 from backend.replay.schema import Array
 from backend.replay.shards import read_shard
 
@@ -42,6 +43,9 @@ class Window:
         self._capacity = capacity
         self._columns = {name: _Tape(dtype, shape) for name, (dtype, shape) in _COLUMNS.items()}
         self._columns["game"] = _Tape(np.int64, ())
+        self._columns |= {name: _Tape(dtype, shape) for name, (dtype, shape) in LABELS.items()}
+        self.labels = Labels()
+        """What the numbers of the columns `source` and `theme_set` mean."""
         self._num_games = 0
         """Of all shards that were ever added: shards number their games from 0."""
         self._first_move = _Tape(np.int64, ())
@@ -70,7 +74,8 @@ class Window:
         shard = read_shard(self._directory / name)
         self._names.add(name)
         columns = shard.columns | {
-            "game": shard.columns["game_of_position"].astype(np.int64) + self._num_games
+            "game": shard.columns["game_of_position"].astype(np.int64) + self._num_games,
+            **self.labels.columns(shard),
         }
         self._num_games += len(columns["game_result"])
         for column, tape in self._columns.items():

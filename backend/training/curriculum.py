@@ -7,15 +7,16 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from backend.ranges import require
 
 SELF_PLAY: Final = "selfplay"
 """The source of the run's own games; all others are imported."""
 
-_SOURCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-MOST_PIECES: Final = 32
+_SOURCE: Final = re.compile(r"\w[\w .,()+-]{0,99}")
+_RANGES: Final = {"ply": math.inf, "pieces": 32, "rating": math.inf}
+"""What a phase bounds by min_… and max_…, and the most that a minimum may be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +37,24 @@ class PhaseConfig:
     """Positions with fewer pieces, kings and pawns included, are left out."""
     max_pieces: int = 0
     """Positions with more pieces are left out; 0: none."""
+    stage: Literal["any", "opening", "middlegame", "endgame"] = "any"
+    """Of the game, read from the board; any: all three."""
+    themes: str = ""
+    """Of puzzles and test suites, with blanks between; one of them must fit. Empty: all; positions
+    of which nobody knows a theme are never left out for it."""
+    min_rating: int = 0
+    """Games and puzzles below this rating are left out, not those whose rating nobody knows."""
+    max_rating: int = 0
+    """The same above this one; 0: none."""
     learning_rate_factor: float = 1.0
     """By this the scheduled learning rate is multiplied in this phase."""
 
     def __post_init__(self) -> None:
         require(self.until_step >= 0, "until_step", self.until_step, "must not be negative")
         check_mix(self.mix)
-        for name in ("min_ply", "max_ply", "min_pieces", "max_pieces"):
+        for name in (f"{end}_{what}" for what in _RANGES for end in ("min", "max")):
             require(getattr(self, name) >= 0, name, getattr(self, name), "must not be negative")
-        for what, most in (("ply", math.inf), ("pieces", MOST_PIECES)):
+        for what, most in _RANGES.items():
             low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
             require(low <= most, f"min_{what}", low, f"must be at most {most}")
             require(not high or low <= high, f"min_{what}", low, f"is above max_{what} = {high}")
@@ -54,13 +64,14 @@ class PhaseConfig:
     @property
     def is_filtered(self) -> bool:
         """Whether it leaves positions out."""
-        return bool(self.min_ply or self.max_ply or self.min_pieces or self.max_pieces)
+        ends = (getattr(self, f"{end}_{what}") for what in _RANGES for end in ("min", "max"))
+        return any(ends) or self.stage != "any" or bool(self.themes)
 
 
 def check_mix(mix: Mapping[str, float]) -> None:
     """ValueError unless these can be weights of sources; none at all are fine."""
     for name, weight in mix.items():
-        rule = "is no name of a source: letters, digits and . _ - only"
+        rule = "is no name of a source"
         require(_SOURCE.fullmatch(name) is not None, "mix", name, rule)
         require(
             math.isfinite(weight) and weight >= 0, "mix", {name: weight}, "must not be negative"

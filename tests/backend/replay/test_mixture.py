@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 
 from backend.errors import ReplayError
 from backend.replay import records
-from backend.replay.mixture import Mixture, fitting_rows
+from backend.replay.mixture import Mixture, Source, fitting_rows
+from backend.replay.provenance import Source as File
 from backend.replay.sampler import Sampler
+from backend.replay.shards import ShardWriter
 from backend.replay.window import Window
 from backend.training.curriculum import PhaseConfig
 from tests.backend.replay.games import SHUFFLE, black_mates, game_of, white_mates, write
@@ -48,7 +51,7 @@ def mixture(
 ) -> Mixture:
     rng = np.random.default_rng(seed)
     sources = {
-        name: (window, Sampler(window, rng, 0.25, looks_ahead=looks_ahead))
+        name: Source(window, Sampler(window, rng, 0.25, looks_ahead=looks_ahead))
         for name, window in windows.items()
     }
     say = (said if said is not None else []).append
@@ -104,7 +107,7 @@ def test_the_same_state_draws_the_same_batches(windows: dict[str, Window]) -> No
         assert (again.positions == batch.positions).all()
         assert (again.policy_prob == batch.policy_prob).all()
         assert again.drawn == batch.drawn
-    assert expected[0].drawn == {"selfplay": 0, "pgn": 9, "puzzles": 0, "epd": 0}
+    assert expected[0].drawn == {"selfplay": 0, "pgn": 9, "puzzles": 0}
     assert expected[1].drawn is not None
     assert expected[1].drawn["pgn"] == 0
 
@@ -116,7 +119,7 @@ def test_a_source_without_positions_is_named_once_and_its_weight_goes_to_the_oth
     draws = mixture(windows, {"pgn": 1, "puzzles": 1, "epd": 2}, said=said)
     for _ in range(3):
         drawn = draws.sample(10, 0).drawn
-        assert drawn == {"selfplay": 0, "pgn": 5, "puzzles": 5, "epd": 0}
+        assert drawn == {"pgn": 5, "puzzles": 5, "epd": 0}
     assert said == ["source epd has no positions: it is left out of the mix"]
 
 
@@ -143,22 +146,58 @@ def test_without_a_mix_every_position_of_all_sources_counts_alike(
 
 
 def test_phases_let_through_what_their_plies_and_pieces_say(
-    windows: dict[str, Window], tmp_path: Path
+    windows: dict[str, Window],
 ) -> None:
     openings = PhaseConfig(until_step=10, max_ply=2)
     endings = PhaseConfig(max_pieces=3)
     draws = mixture(windows, {"selfplay": 1, "puzzles": 1}, openings, endings)
-    rows = fitting_rows(windows["selfplay"], openings)
-    assert windows["selfplay"].column("ply")[rows].tolist() == [0, 1, 2]
-    assert fitting_rows(windows["selfplay"], PhaseConfig(min_ply=5)).tolist() == [5, 6]
-    assert len(fitting_rows(windows["selfplay"], PhaseConfig(min_pieces=32))) == 7
-    assert len(fitting_rows(windows["puzzles"], PhaseConfig(min_pieces=4))) == 0
+    games, endgames = windows["selfplay"], windows["puzzles"]
+    assert games.column("ply")[let_through(games, openings)].tolist() == [0, 1, 2]
+    assert let_through(games, PhaseConfig(min_ply=5)) == [5, 6]
+    assert len(let_through(games, PhaseConfig(min_pieces=32))) == 7
+    assert let_through(endgames, PhaseConfig(min_pieces=4)) == []
+    assert let_through(endgames, PhaseConfig(stage="endgame")) == [0, 1]
+    assert let_through(endgames, PhaseConfig(stage="opening")) == []
     drawn = draws.sample(8, 9).drawn
     assert drawn is not None
     assert (drawn["selfplay"], drawn["puzzles"]) == (4, 4)
     drawn = draws.sample(8, 10).drawn
     assert drawn is not None
     assert (drawn["selfplay"], drawn["puzzles"]) == (0, 8)
+
+
+def let_through(window: Window, phase: PhaseConfig, **names: frozenset[str]) -> list[int]:
+    sampler = Sampler(window, np.random.default_rng(0), 0.0)
+    rows: list[int] = fitting_rows(Source(window, sampler, **names), phase).tolist()
+    return rows
+
+
+def test_phases_and_names_choose_by_what_is_known_of_the_games(tmp_path: Path) -> None:
+    """Rows 0-3 a hard fork, 4-7 an easy pin and a mate, 8-11 a game of which nothing is known."""
+    writer = ShardWriter(tmp_path, "train-puzzles", producer="puzzles", orientation="mover")
+    games = [
+        replace(black_mates(), rating=2100, themes=(0,)),
+        replace(black_mates(), rating=900, themes=(1, 2), source=1),
+        replace(black_mates(), source=1),
+    ]
+    sources = (File(name="a.csv", kind="puzzles"), File(name="b.csv", kind="puzzles"))
+    written = writer.write(games, sources=sources, themes=("fork", "mateIn1", "pin"))
+    window = Window(tmp_path, 1000)
+    window.add(written.name)
+    hard, easy, unknown = list(range(4)), list(range(4, 8)), list(range(8, 12))
+    for phase, expected in (
+        (PhaseConfig(min_rating=1000), hard + unknown),
+        (PhaseConfig(max_rating=1000), easy + unknown),
+        (PhaseConfig(min_rating=800, max_rating=2200), hard + easy + unknown),
+        (PhaseConfig(themes="fork"), hard + unknown),
+        (PhaseConfig(themes="pin fork"), hard + easy + unknown),
+        (PhaseConfig(themes="skewer"), unknown),
+        (PhaseConfig(themes="fork pin", max_rating=1000, max_ply=1), [4, 5, 8, 9]),
+    ):
+        assert let_through(window, phase) == expected, phase
+    one = frozenset({"a.csv"})
+    assert let_through(window, PhaseConfig(), only=one) == hard
+    assert let_through(window, PhaseConfig(), but=one) == easy + unknown
 
 
 def test_positions_that_come_in_later_are_drawn(windows: dict[str, Window]) -> None:

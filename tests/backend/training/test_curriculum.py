@@ -65,10 +65,11 @@ def test_a_single_weight_is_set_beside_the_others(tmp_path: Path) -> None:
             "run.toml [training]: mix = {'pgn': -1.0} must not be negative",
         ),
         ("[training.mix]\npgn = 'x'", "run.toml [training]: pgn = 'x' must be a number"),
+        ("[training.mix]\n'a/b' = 1", "run.toml [training]: mix = 'a/b' is no name of a source"),
         (
-            "[training.mix]\n'a b' = 1",
-            "run.toml [training]: mix = 'a b' is no name of a source: letters, digits and . _ - "
-            "only",
+            "[[curriculum]]\nstage = 'late'",
+            "[[curriculum]], phase 1: stage = 'late' must be one of 'any', 'opening', "
+            "'middlegame', 'endgame'",
         ),
         ("[training]\nmix = 3", "run.toml [training]: mix = 3 must be a table: name = number"),
         (
@@ -111,3 +112,9 @@ def test_a_phase_ends_at_its_step_and_the_last_goes_on() -> None:
     assert [phase_number(phases, step) for step in (0, 9, 10, 19, 20, 99)] == [0, 0, 1, 1, 1, 1]
     assert [rate_factor(phases, step) for step in (0, 10, 99)] == [1.0, 0.5, 0.5]
     assert (phase_number((), 5), rate_factor((), 5)) == (-1, 1.0)
+
+
+def test_the_example_is_one() -> None:
+    config = build_config("tiny", Path(__file__).resolve().parents[3] / "recipes/curriculum.toml")
+    assert [phase.name for phase in config.curriculum] == ["openings", "tactics", "mixed"]
+    assert [phase.until_step for phase in config.curriculum] == [1500, 3000, 0]

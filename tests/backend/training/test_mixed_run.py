@@ -10,8 +10,12 @@ from backend.config import Config
 from backend.errors import ReplayError
 from backend.events import Event, LogLine, PhaseBegan, TrainerProgress, TrainingStep
 from backend.replay import records
+from backend.replay.provenance import Source
+from backend.replay.shards import ShardWriter
+from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.training.curriculum import PhaseConfig
+from backend.training.feed import Feed
 from backend.training.trainer import IMPORTED_SAMPLES
 from backend.workers import trainer as trainer_worker
 from tests.backend.replay.games import SHUFFLE, game_of, write
@@ -113,6 +117,16 @@ def test_killed_and_started_again_it_draws_the_same_batches(tmp_path: Path) -> N
         assert (once / file).read_bytes() == (twice / file).read_bytes(), part
     one, two = checkpoints.read_manifest(once), checkpoints.read_manifest(twice)
     assert one.data_position == two.data_position
+
+
+def test_a_file_goes_by_its_own_name_where_the_mix_names_it(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", mixed(**{"pgn": 1.0, "masters.pgn": 3.0}))
+    writer = ShardWriter(run.imported, "train-pgn", producer="pgn", orientation="mover")
+    games = [replace(game_of(SHUFFLE, 5, records.DRAW), source=n) for n in (0, 1)]
+    files = (Source(name="masters.pgn", kind="pgn"), Source(name="club.pgn", kind="pgn"))
+    writer.write(games, sources=files)
+    draws = Feed(run, run.read_config(), Window(run.replay, 100), lambda _: None).draws
+    assert draws.sample(8, 0).drawn == {"pgn": 2, "masters.pgn": 6}
 
 
 def test_a_source_that_nobody_knows_stops_it_with_their_names(tmp_path: Path) -> None:
