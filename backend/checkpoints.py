@@ -26,7 +26,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from backend.commit import AddFile, commit_directory, make_directory, remove_directory
-from backend.errors import CheckpointError, NonFiniteStateError
+from backend.errors import CheckpointError, NewerCheckpointError, NonFiniteStateError
 from backend.filesystem import OS, FileSystem
 from model.config import ModelConfig
 
@@ -180,17 +180,20 @@ def read_manifest(path: Path) -> Manifest:
     try:
         document = json.loads(content)
         claimed = document.pop("checksum")
+        # Comparing the whole text also catches damage that parses to the same values.
+        is_whole = claimed == _checksum(document) and content == _text(document)
+        schema = document["schema"]
+        if is_whole and isinstance(schema, int) and schema > SCHEMA:
+            raise NewerCheckpointError(
+                f"{file}: schema {schema} was made by a newer Matrix0; this one knows {SCHEMA}"
+            )
         manifest = msgspec.convert(document, Manifest, strict=True)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file}: damaged or not a manifest: {error}") from error
-    if manifest.schema != SCHEMA:
-        raise CheckpointError(
-            f"{file}: schema {manifest.schema!r}, this program reads {SCHEMA}; "
-            "use the version that wrote it"
-        )
-    # Comparing the whole text also catches damage that parses to the same values.
-    if claimed != _checksum(document) or content != _text(document):
+    if not is_whole:
         raise CheckpointError(f"{file}: damaged: its checksum does not fit its content")
+    if manifest.schema != SCHEMA:
+        raise CheckpointError(f"{file}: schema {manifest.schema!r}, this program reads {SCHEMA}")
     # A network from before an option existed lacks the option; those that came later are off.
     document["model"] = {**_LATER_OPTIONS, **document["model"]}
     if _document(manifest) != document:

@@ -62,6 +62,10 @@ class CheckpointError(Matrix0Error):
     exit_code = ExitCode.BAD_DATA
 
 
+class NewerCheckpointError(CheckpointError):
+    """A newer Matrix0 made it: it is whole, and not for us."""
+
+
 class BackupError(Matrix0Error):
     """A backup is damaged or cannot be made or brought back."""
 
@@ -76,6 +80,10 @@ class ReplayError(Matrix0Error):
     """A shard is missing, damaged, or holds something that is not chess."""
 
     exit_code = ExitCode.BAD_DATA
+
+
+class NewerShardError(ReplayError):
+    """A newer Matrix0 made it: it is whole, and not for us."""
 
 
 class WorkerError(Matrix0Error):

@@ -18,7 +18,14 @@ from backend.clock import wall
 from backend.commit import move, remove, remove_directory, sha256_of, sweep
 from backend.config import Config
 from backend.cycle import Director, undecided
-from backend.errors import CheckpointError, ConfigError
+from backend.errors import (
+    CheckpointError,
+    ConfigError,
+    NewerCheckpointError,
+    NewerShardError,
+    ReplayError,
+    RunDirectoryError,
+)
 from backend.events import (
     CheckpointSaved,
     CycleFinished,
@@ -34,10 +41,11 @@ from backend.filesystem import OS, FileSystem
 from backend.intake import Intake
 from backend.ledger import Ledger
 from backend.replay.admission import admit
+from backend.replay.shards import list_shards, read_shard
 from backend.replay.tablebase import open_tables
 from backend.resuming import edited, keep_settings
 from backend.rundir import RunDirectory
-from backend.store.journal import Journal, read_journal
+from backend.store.journal import Journal, Reading, read_journal
 from backend.store.mending import mend_journal
 from backend.store.reading import training_steps
 from backend.store.store import DamagedDatabaseError, Store
@@ -67,10 +75,12 @@ async def open_ledger(
 ) -> tuple[Ledger, Journal, list[str]]:
     """Journal and database; the database is made anew from the journal when it is unsound.
 
-    Shards and checkpoints get their rows in `recover`. The caller closes both.
+    Shards and checkpoints get their rows in `recover`. The caller closes both. RunDirectoryError,
+    with nothing changed, when a newer Matrix0 has worked on the run.
     """
     remarks = []
     reading = await asyncio.to_thread(read_journal, run.journal)
+    await asyncio.to_thread(_refuse_newer, run, reading)
     try:
         store = await Store.open(run.database)
     except DamagedDatabaseError as error:
@@ -154,6 +164,33 @@ async def recover(
         event=event,
         remarks=remarks,
     )
+
+
+def _refuse_newer(run: RunDirectory, journal: Reading) -> None:
+    """What we do not know is not damaged: nobody is served by setting it aside."""
+    found: list[str] = []
+    if journal.unknown:
+        found.append(f"{run.journal}: line {journal.unknown[0]} says what this Matrix0 cannot know")
+    shards = list_shards(run.replay)
+    try:
+        if shards:
+            read_shard(max(shards, key=_written_at))
+    except NewerShardError as error:
+        found.append(str(error))
+    except ReplayError:
+        pass  # Damage is dealt with later.
+    for name in checkpoints.list_checkpoints(run.checkpoints):
+        try:
+            checkpoints.read_manifest(run.checkpoints / name)
+        except NewerCheckpointError as error:
+            found.append(str(error))
+        except CheckpointError:
+            continue
+    if found:
+        raise RunDirectoryError(
+            f"a newer Matrix0 has worked on this run: {found[0]}; go on with that one, or start "
+            "another run (nothing was changed)"
+        )
 
 
 def _set_aside_database(run: RunDirectory) -> None:

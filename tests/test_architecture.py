@@ -56,6 +56,7 @@ MAY_LOAD_TORCH = {
     "backend.training.profile",
     "backend.training.range_test",
     "backend.training.recording",
+    "backend.training.safeguard",
     "backend.training.squares",
     "backend.training.terms",
     "backend.training.trainer",

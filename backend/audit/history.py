@@ -25,8 +25,11 @@ def examine_journal(run: RunDirectory, index: Index, audit: Audit, *, is_live: b
     audit.counted["journal entries"] += len(reading.entries)
     for line in reading.damaged:
         audit.problem(JOURNAL, f"line {line} is damaged")
+    for line in reading.unknown:
+        audit.problem(JOURNAL, f"line {line} was written by a newer Matrix0")
+    is_whole = not reading.damaged and not reading.unknown
     numbers = [entry.seq for entry in reading.entries]
-    if not reading.damaged and numbers != list(range(1, len(numbers) + 1)):
+    if is_whole and numbers != list(range(1, len(numbers) + 1)):
         audit.problem(JOURNAL, f"entries are not numbered 1 to {len(numbers)}")
     if not is_live and run.journal.exists() and run.journal.stat().st_size > reading.whole_bytes:
         audit.note(JOURNAL, "its last line is torn; the next start cuts it off")
@@ -39,7 +42,7 @@ def examine_journal(run: RunDirectory, index: Index, audit: Audit, *, is_live: b
     for entry in missing:
         kind = type(entry.fact).__name__
         audit.problem(JOURNAL, f"entry {entry.seq}: the database does not have this {kind}")
-    if not reading.damaged:
+    if is_whole:
         _examine_rows_without_entry(reading, index, audit)
 
 

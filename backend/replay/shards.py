@@ -20,7 +20,7 @@ import safetensors.numpy
 
 from backend.clock import wall
 from backend.commit import commit_file
-from backend.errors import ReplayError
+from backend.errors import NewerShardError, ReplayError
 from backend.filesystem import OS, FileSystem
 from backend.replay import records, schema
 from backend.replay.provenance import (
@@ -241,7 +241,7 @@ def read_shard(path: Path) -> Shard:
         metadata, columns = decode_shard(content)
         _check(columns, metadata)
     except ReplayError as error:
-        raise ReplayError(f"{path}: {error}") from error
+        raise type(error)(f"{path}: {error}") from error
     return Shard(path.name, digest, metadata, columns)
 
 
@@ -350,13 +350,18 @@ def decode_shard(content: bytes) -> tuple[ShardMetadata, dict[str, Array]]:
 
 
 def _metadata_of(header: bytes) -> ShardMetadata:
+    known = f"{schema.READABLE[0]} to {schema.READABLE[-1]}"
     try:
         text = msgspec.json.decode(header)["__metadata__"][_METADATA_KEY]
+        version = msgspec.json.decode(text)["schema"]
+        if isinstance(version, int) and version > schema.READABLE[-1]:
+            raise NewerShardError(
+                f"schema {version}; this program reads schemas {known}: a newer Matrix0 made it"
+            )
         metadata = msgspec.json.decode(text, type=ShardMetadata)
     except (*_UNREADABLE, KeyError, TypeError) as error:
         raise ReplayError(f"not a shard of Matrix0: {error!r}") from error
     if metadata.schema not in schema.READABLE:
-        known = f"{schema.READABLE[0]} to {schema.READABLE[-1]}"
         raise ReplayError(f"schema {metadata.schema}; this program reads schemas {known}")
     if metadata.schema < 3:
         source = source_of_before(metadata.producer)

@@ -47,6 +47,8 @@ class Reading:
     entries: tuple[Entry, ...]
     damaged: tuple[int, ...]
     """Numbers (from 1) of whole lines that are not what was written."""
+    unknown: tuple[int, ...]
+    """Numbers of lines that are what was written, by a newer Matrix0: we do not know the fact."""
     whole_bytes: int
     """Length up to the last newline; a torn line may follow."""
 
@@ -57,21 +59,32 @@ def read_journal(path: Path) -> Reading:
     *lines, _torn = data.split(b"\n")
     entries = []
     damaged = []
+    unknown = []
     for number, line in enumerate(lines, 1):
-        entry = _decode(line)
-        if entry is None:
+        raw = _checked(line)
+        entry = None if raw is None else _decode(raw)
+        if raw is None:
             damaged.append(number)
+        elif entry is None:
+            unknown.append(number)
         else:
             entries.append(entry)
-    return Reading(tuple(entries), tuple(damaged), data.rfind(b"\n") + 1)
+    whole_bytes = data.rfind(b"\n") + 1
+    return Reading(tuple(entries), tuple(damaged), tuple(unknown), whole_bytes)
 
 
-def _decode(line: bytes) -> Entry | None:
+def _checked(line: bytes) -> msgspec.Raw | None:
+    """The entry of a line, which is what was written."""
     try:
         outer = _line_decoder.decode(line)
-        if zlib.crc32(outer.entry) != outer.crc32:
-            return None
-        return _entry_decoder.decode(outer.entry)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return outer.entry if zlib.crc32(outer.entry) == outer.crc32 else None
+
+
+def _decode(raw: msgspec.Raw) -> Entry | None:
+    try:
+        return _entry_decoder.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 

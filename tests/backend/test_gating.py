@@ -181,12 +181,9 @@ async def test_a_match_played_elsewhere_joins_the_pool_once(stage: Stage) -> Non
     assert len(await stage.ledger.store.matches()) == 1
 
 
-TRIES = 25
-"""Of each of four promoters."""
-
-
+@pytest.mark.parametrize("tries", [25, pytest.param(100, marks=pytest.mark.slow)])
 async def test_of_many_promoters_at_once_none_overwrites_what_another_has_done(
-    stage: Stage,
+    tries: int, stage: Stage
 ) -> None:
     """Each promotion names the one that it replaced: a lost update would break the chain."""
     names = [await stage.save(step, "requested") for step in range(5)]
@@ -195,7 +192,7 @@ async def test_of_many_promoters_at_once_none_overwrites_what_another_has_done(
     async def promoter(number: int) -> None:
         nonlocal refused
         rng = random.Random(number)
-        for turn in range(TRIES):
+        for turn in range(tries):
             if turn % 5 == 4:
                 why_not = await stage.gating.roll_back("")
             else:
@@ -207,7 +204,7 @@ async def test_of_many_promoters_at_once_none_overwrites_what_another_has_done(
             tasks.create_task(promoter(number))
     promotions = await stage.ledger.store.promotions()
     assert [p.previous for p in promotions] == ["", *(p.name for p in promotions[:-1])]
-    assert len(promotions) == 1 + 4 * TRIES - refused
+    assert len(promotions) == 1 + 4 * tries - refused
     assert all(p.name != p.previous for p in promotions)
     assert await stage.ledger.store.best() == stage.gating.best == promotions[-1].name
 
