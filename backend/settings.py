@@ -23,6 +23,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 from backend.config import Config
 from backend.errors import ConfigError
 from backend.presets import PRESETS
+from backend.recipes import settings_file
 from backend.training.curriculum import PhaseConfig
 
 TOP_LEVEL: Final = ""
@@ -32,6 +33,9 @@ FREE_TABLES: Final = ("keys",)
 """Tables of texts whose keys are not ours to know."""
 PHASES: Final = "curriculum"
 """The array of tables: written [[curriculum]], at the end of the file."""
+
+PRESET_KEY: Final = "preset"
+"""What a file may say besides settings: the preset it builds on."""
 
 _FREE_KEY: Final = re.compile(r"[a-z0-9-]{1,64}")
 
@@ -52,16 +56,24 @@ def build_config(
 ) -> Config:
     """`base` (the defaults), then the preset, then the file, then `table.key=value` texts.
 
-    Raises ConfigError for an unknown preset, table or key, a wrong type, and a value out of range.
+    The preset is the one that is named, else the file's own (`preset = "tiny"`). Raises ConfigError
+    for an unknown preset, table or key, a wrong type, and a value out of range.
     """
     layers = _Layers(base or Config())
+    of_file, tables = (None, {}) if file is None else _file_tables(file)
+    preset = preset if preset is not None else of_file
     if preset is not None:
         layers.add(f"preset {preset!r}", _preset_tables(preset))
     if file is not None:
-        layers.add(file.name, _file_tables(file))
+        layers.add(file.name, tables)
     for text in overrides:
         layers.add(f"--set {text}", _override_tables(text))
     return layers.build()
+
+
+def preset_of(file: Path) -> str | None:
+    """The preset that a settings file builds on, if it names one. Raises ConfigError."""
+    return _file_tables(file)[0]
 
 
 def changed(config: Config, name: str, text: str) -> Config:
@@ -170,7 +182,9 @@ def _preset_tables(preset: str) -> Tables:
     return PRESETS[preset]
 
 
-def _file_tables(path: Path) -> Tables:
+def _file_tables(path: Path) -> tuple[str | None, Tables]:
+    """The preset that the file names, and its settings."""
+    path = settings_file(path)
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -191,7 +205,8 @@ def _file_tables(path: Path) -> Tables:
             raise ConfigError(f"{path.name}: {name} must be a table: write [{name}]")
         else:
             tables[TOP_LEVEL][name] = value
-    return tables
+    preset = tables[TOP_LEVEL].pop(PRESET_KEY, None)
+    return None if preset is None else _checked(preset, str, PRESET_KEY, path.name), tables
 
 
 def _override_tables(text: str) -> Tables:

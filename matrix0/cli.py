@@ -27,6 +27,7 @@ from matrix0.commands import (
     profile,
     rate,
     ratings,
+    recipes,
     report,
     rules,
     settings,
@@ -69,6 +70,7 @@ app.command("tensorboard")(tensorboard.tensorboard)
 app.command("train")(data.train)
 app.command("label")(label.label)
 app.command("config")(settings.config)
+app.command("recipes")(recipes.recipes)
 app.command("doctor")(doctor.doctor)
 app.command("worker", hidden=True)(processes.worker)
 app.command("supervise", hidden=True)(processes.supervise)

@@ -68,6 +68,7 @@ FLAGS = {
         "PLAYER",
     ],
     "matrix0 ratings": ["--run"],
+    "matrix0 recipes": ["--json", "[NAME]"],
     "matrix0 report": ["--output", "RUN"],
     "matrix0 restore": ["BACKUP", "[DIR]"],
     "matrix0 rollback": ["--reason", "--run"],
@@ -128,8 +129,8 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
         line.split()[0] for line in shown.out.split("Commands:")[1].splitlines() if line.strip()
     }
     known = "ablate backup compare config ctl doctor export import inference label lr-find match "
-    known += "model overfit perft play profile promote rate ratings report restore rollback suite "
-    known += "tournament tensorboard train verify"
+    known += "model overfit perft play profile promote rate ratings recipes report restore "
+    known += "rollback suite tournament tensorboard train verify"
     assert listed == set(known.split())
 
 

@@ -70,6 +70,7 @@ def test_the_wheel_holds_every_source_style_and_data_file(wheel: Path) -> None:
         for pattern in ("*.py", "*.tcss", "*.gz", "NOTICES.md")
         for path in (ROOT / package).rglob(pattern)
     } | {path.relative_to(ROOT).as_posix() for path in (ROOT / "matrix0").rglob("*.py")}
+    wanted |= {f"matrix0/recipes/{path.name}" for path in (ROOT / "recipes").glob("*.toml")}
     assert wanted <= inside
     assert not [name for name in inside if "__pycache__" in name or name.endswith(".pyc")]
 

@@ -21,7 +21,12 @@ PRESET_HELP = "Starting point for the settings: tiny, small or flagship."
 RunOption = Annotated[Path, typer.Option("--run", help="Run directory.", show_default=False)]
 PresetOption = Annotated[str | None, typer.Option("--preset", help=PRESET_HELP)]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="TOML file of settings; only what it changes.")
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="TOML file of settings, only what it changes; or a recipe (matrix0 recipes).",
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -48,8 +53,10 @@ def asked_settings(
     directory: "RunDirectory", preset: str | None, file: Path | None, overrides: list[str]
 ) -> "tuple[Config, str]":
     """The settings asked for and the name of their preset; what is not said, an old run decides."""
-    from backend.settings import build_config
+    from backend.settings import build_config, preset_of
 
+    if preset is None and file is not None:
+        preset = preset_of(file)
     if preset is None and directory.exists:
         # A file with nothing but keys asks for no other settings than the run has.
         return build_config(file=file, overrides=overrides, base=directory.read_config()), ""
@@ -57,6 +64,14 @@ def asked_settings(
         say(f"a new run without --preset or --config: taking preset {FIRST_PRESET}")
         preset = FIRST_PRESET
     return build_config(preset, file, overrides), preset or ""
+
+
+def usual_run(preset: str | None, file: Path | None) -> Path:
+    """Where a run lies when nobody says where: it has the name of its recipe or preset."""
+    from backend.recipes import settings_file
+
+    is_recipe = file is not None and settings_file(file) != file
+    return Path("runs") / (file.name if file and is_recipe else preset or FIRST_PRESET)
 
 
 def measured_settings(

@@ -12,7 +12,6 @@ import typer
 from backend.errors import RunDirectoryError
 from matrix0.commands.modes import UsageError, check_options
 from matrix0.commands.options import (
-    FIRST_PRESET,
     AsciiOption,
     ConfigOption,
     JsonOption,
@@ -23,6 +22,7 @@ from matrix0.commands.options import (
     has_ascii_alone,
     say,
     say_differences,
+    usual_run,
 )
 from matrix0.commands.starting import FromOption, starting_from
 
@@ -43,7 +43,11 @@ def control_centre(
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option("--run", help="Run directory; without it runs/PRESET.", show_default=False),
+        typer.Option(
+            "--run",
+            help="Run directory; without it runs/PRESET or runs/RECIPE.",
+            show_default=False,
+        ),
     ] = None,
     preset: PresetOption = None,
     file: ConfigOption = None,
@@ -120,7 +124,7 @@ def control_centre(
 
     from backend.rundir import RunDirectory
 
-    directory = RunDirectory(run if run is not None else Path("runs") / (preset or FIRST_PRESET))
+    directory = RunDirectory(run if run is not None else usual_run(preset, file))
     if serve:
         _serve(directory, port, read_only, refresh_s)
         return
