@@ -13,8 +13,10 @@ from matrix0.commands import (
     compare,
     ctl,
     data,
+    dataset,
     doctor,
     export,
+    imports,
     inference,
     keeping,
     label,
@@ -69,6 +71,7 @@ app.command("rollback")(best.rollback)
 app.command("tensorboard")(tensorboard.tensorboard)
 app.command("train")(data.train)
 app.command("label")(label.label)
+app.command("data")(dataset.data)
 app.command("config")(settings.config)
 app.command("recipes")(recipes.recipes)
 app.command("doctor")(doctor.doctor)
@@ -79,9 +82,13 @@ app.command("visit", hidden=True)(processes.visit)
 
 
 import_app = typer.Typer(
-    help="Bring games or a network of others into a run.", no_args_is_help=True, **PLAIN
+    help="Bring games, puzzles, tasks or a network of others into a run.",
+    no_args_is_help=True,
+    **PLAIN,
 )
-import_app.command("pgn")(data.import_pgn)
+import_app.command("pgn")(imports.pgn)
+import_app.command("puzzles")(imports.puzzles)
+import_app.command("epd")(imports.epd)
 import_app.command("checkpoint")(network.import_checkpoint)
 app.add_typer(import_app, name="import")
 

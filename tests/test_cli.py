@@ -42,11 +42,17 @@ FLAGS = {
     "matrix0 ctl set": ["--json", "--run", "[NAME]", "[VALUE]"],
     "matrix0 ctl status": ["--json", "--run"],
     "matrix0 ctl stop": ["--json", "--run", "--wait"],
+    "matrix0 data": ["--ascii", "--json", "--samples", "--seed", "RUN"],
     "matrix0 doctor": ["--json"],
     "matrix0 export": ["--format", "--json", "--output", "--positions", "NETWORK"],
     "matrix0 import": [],
     "matrix0 import checkpoint": ["--config", "--preset", "--raw", "--run", "--set", "FILE"],
-    "matrix0 import pgn": ["--run", "FILE"],
+    "matrix0 import epd": ["--run", "FILE"],
+    "matrix0 import pgn": [
+        *("--from-ply", "--max-plies", "--max-rating", "--min-plies", "--min-rating", "--run"),
+        "FILE",
+    ],
+    "matrix0 import puzzles": ["--max-rating", "--min-rating", "--run", "FILE"],
     "matrix0 inference": ["--checkpoint", "--json", "--preset"],
     "matrix0 label": [
         *("--engine", "--from", "--limit", "--multipv", "--run", "--share", "--temperature"),
@@ -128,8 +134,8 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
     listed = {
         line.split()[0] for line in shown.out.split("Commands:")[1].splitlines() if line.strip()
     }
-    known = "ablate backup compare config ctl doctor export import inference label lr-find match "
-    known += "model overfit perft play profile promote rate ratings recipes report restore "
+    known = "ablate backup compare config ctl data doctor export import inference label lr-find "
+    known += "match model overfit perft play profile promote rate ratings recipes report restore "
     known += "rollback suite tournament tensorboard train verify"
     assert listed == set(known.split())
 

@@ -53,6 +53,7 @@ WRITERS = {
     "imported/train-<kind>-<number>-<hash>.safetensors": ("replay/imports.py", imports.LEARNED),
     "imported/val-<kind>-<number>-<hash>.safetensors": ("replay/imports.py", imports.HELD_OUT),
     "imported/rejects.tsv": ("replay/imports.py", imports.REPORT),
+    "imported/import.json": ("replay/importmark.py", "import.json"),
     "imported/label-rejects.tsv": ("teacher/labelling.py", labelling.REPORT),
     "imported/labels-<crc32>.jsonl": ("teacher/labels.py", 'f"labels-{zlib.crc32('),
     "checkpoints/step-<step>/": ("checkpoints.py", "step-{step:08d}"),

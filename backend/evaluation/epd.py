@@ -4,10 +4,13 @@
 … am Qxb2; id "BK.07";                        any other is right
 … bm f5; c0 "f5=10, Be5+=2, Bf2=3";           points of the strategic test suite, 10 the most
                                               (100 in newer versions)
+… c7 "f5 Be5+" c8 "10 2"; c9 "f4f5 d4e5";      the same again: moves, their points, moves in UCI
+… ce 35; … dm 3;                              what the position is worth to the mover
 """
 
+import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +24,10 @@ from backend.replay.source import DAMAGE, decompressed
 MAX_BYTES: Final = 64 << 20
 _POINTS: Final = re.compile(r"([^\s,=]+(?:=[QRBN])?[+#]?)\s*=\s*(\d{1,5})")
 
+_NUMBER: Final = re.compile(r"[0-9]{1,5}")
+MOST_CP: Final = 1 << 20
+"""A mate, in centipawns."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
@@ -33,6 +40,10 @@ class Task:
     otherwise: float
     theme: str
     """The suite's own part, as in STS(v1.0) Undermine.001; empty if it has none."""
+    value_cp: int | None = None
+    """Of `ce`, or of a mate by `dm`, as the mover sees it; None where the suite does not say."""
+    line: int = 0
+    """From 1; 0 of a task from no file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +59,15 @@ def read_epd(path: Path, limits: LimitsConfig = LIMITS) -> Iterator[Task | EpdFa
     cannot be read."""
     try:
         with path.open("rb") as raw:
-            content = decompressed(raw, limits).read(MAX_BYTES + 1)
+            yield from tasks_of(str(path), decompressed(raw, limits))
+    except DAMAGE as error:
+        raise ReplayError(f"{path}: cannot be read: {error}") from error
+
+
+def tasks_of(path: str, stream: io.BufferedReader) -> Iterator[Task | EpdFault]:
+    """The same of an open file. ReplayError when it cannot be read."""
+    try:
+        content = stream.read(MAX_BYTES + 1)
         text = content.decode("utf-8")
     except (*DAMAGE, UnicodeDecodeError) as error:
         raise ReplayError(f"{path}: cannot be read: {error}") from error
@@ -69,14 +88,7 @@ def _task(line: str, number: int) -> Task:
     board, operations = chess.Board.from_epd(line)
     if not board.is_valid():
         raise ValueError(f"no legal position: {board.status()!s}")
-    points: dict[chess.Move, float] = {}
-    otherwise = 0.0
-    scored = operations.get("c0")
-    if isinstance(scored, str) and (found := _POINTS.findall(scored)):
-        listed = {board.parse_san(san): float(value) for san, value in found}
-        most = max(listed.values())
-        if most > 0:
-            points = {move: value / most for move, value in listed.items()}
+    points, otherwise = _points(board, operations), 0.0
     if not points:
         best, avoid = _moves(operations.get("bm")), _moves(operations.get("am"))
         if best:
@@ -93,11 +105,39 @@ def _task(line: str, number: int) -> Task:
     theme, dot, rest = name.rpartition(".")
     return Task(
         name=name,
+        line=number,
         board=board,
         points=points,
         otherwise=otherwise,
         theme=theme if dot and rest.isdecimal() else "",
+        value_cp=_value_cp(operations),
     )
+
+
+def _points(board: chess.Board, operations: Mapping[str, object]) -> dict[chess.Move, float]:
+    """0 to 1 for each move that has points in `c0`, or in `c8` for those of `c9` or `c7`."""
+    listed: dict[chess.Move, float] = {}
+    scored, points = operations.get("c0"), operations.get("c8")
+    if isinstance(scored, str) and (found := _POINTS.findall(scored)):
+        listed = {board.parse_san(san): float(value) for san, value in found}
+    elif isinstance(points, str):
+        numbers = [float(word) for word in points.split() if _NUMBER.fullmatch(word)]
+        for opcode, parse in (("c9", board.parse_uci), ("c7", board.parse_san)):
+            moves = operations.get(opcode)
+            if isinstance(moves, str) and len(moves.split()) == len(numbers) and not listed:
+                listed = dict(zip(map(parse, moves.split()), numbers, strict=True))
+    most = max(listed.values(), default=0)
+    return {move: value / most for move, value in listed.items()} if most > 0 else {}
+
+
+def _value_cp(operations: Mapping[str, object]) -> int | None:
+    """Of `dm` or `ce`, at most MOST_CP either way."""
+    mate, value = operations.get("dm"), operations.get("ce")
+    if isinstance(mate, int) and mate:
+        return MOST_CP if mate > 0 else -MOST_CP
+    if isinstance(value, int):
+        return max(-MOST_CP + 1, min(MOST_CP - 1, value))
+    return None
 
 
 def _moves(value: object) -> list[chess.Move]:

@@ -1,15 +1,14 @@
-"""Games of others into shards: what was played is the policy, how it ended is the value.
+"""Games, puzzles and tasks of others into shards, in bounded memory, each of them once.
 
-Each game is read by python-chess and played again by our own rules, and both must end in the same
-position. A game that is there already, from this import or an earlier one, is passed over; so an
-import that was interrupted is simply started again.
+    file -> candidates (`candidates.py`) -> known already? -> learned or held out -> shards
 
-    sha256(start, moves) -> first byte below 13 of 256: val-…, held out for good
-                            else: train-…
+What is there already, from this import or an earlier one, is passed over. With each shard it is
+noted up to where nothing is missing (`import.json`), so an import that was killed goes on there
+when it is started again, and ends with the very same files.
 """
 
 import hashlib
-from collections import Counter
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,28 +17,27 @@ from typing import Final
 import numpy as np
 
 from backend.commit import commit_file, sweep
-from backend.errors import ReplayError
 from backend.limits_config import LIMITS, LimitsConfig
-from backend.replay import records
-from backend.replay.boards import position_words
-from backend.replay.pgn import STANDARD_INPUT, PgnFault, PgnGame, open_pgn
-from backend.replay.provenance import Source
-from backend.replay.records import GameRecord, SampleRecord
-from backend.replay.shards import ShardWriter, list_shards, read_shard
+from backend.replay.candidates import (
+    NO_FILTERS,
+    Candidate,
+    Filters,
+    Refusal,
+    ResultError,
+    epd_candidates,
+    pgn_candidates,
+    puzzle_candidates,
+)
+from backend.replay.collecting import Collector
+from backend.replay.gamereader import Place
+from backend.replay.importmark import ImportMark, Reject, read_mark, remove_mark, write_mark
+from backend.replay.knowngames import KnownGames, game_hash, is_held_out, task_hash
+from backend.replay.pgn import STANDARD_INPUT, open_pgn
+from backend.replay.provenance import Source, SourceKind
+from backend.replay.shards import WrittenShard, list_shards, read_shard
 from backend.text import clean
 from model.config import Orientation
-from model.encoding import policy_indices
-from model.rules import (
-    MAX_LEGAL_MOVES,
-    Outcome,
-    Position,
-    legal_moves,
-    make_move,
-    with_repetitions,
-    zobrist,
-)
 
-PRODUCER: Final = "pgn"
 LEARNED: Final = "train-"
 """Prefix of shards to learn from; the kind of their sources follows."""
 HELD_OUT: Final = "val-"
@@ -47,27 +45,19 @@ HELD_OUT: Final = "val-"
 REPORT: Final = "rejects.tsv"
 """In the directory of the shards: what the last import refused, and why."""
 SHARD_POSITIONS: Final = 16_384
-"""A shard is written when it holds so many; about 4 MB, and 20 MB while it is collected."""
+"""A shard is written when it holds so many; about 4 MB, and as much while it is collected."""
 MAX_REJECTS: Final = 10_000
 """Further ones are counted only."""
 
-_HELD_OUT_BELOW: Final = 13
-"""Of 256: 5 % of the games, chosen by their hash, so the same ones in every import."""
-_HASH_BYTES: Final = 16
 _TOO_MANY: Final = (
     "it and what follows are left out: [limits] games = {limits.games}, "
     "positions = {limits.positions}"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A game that was refused."""
-
-    file: str
-    number: int
-    """Its place in the file, from 1."""
-    reason: str
+_READERS: Final = {
+    "pgn": pgn_candidates,
+    "puzzles": puzzle_candidates,
+    "epd": epd_candidates,
+}
 
 
 @dataclass(kw_only=True)
@@ -78,18 +68,22 @@ class ImportTally:
     share_read: float | None = None
     """Of this file, 0 to 1; None where nobody knows its length."""
     games: int = 0
-    """Taken in, held-out ones included."""
+    """Taken in, held-out ones included; puzzles and tasks count as games."""
     positions: int = 0
     """With a policy to learn; held-out ones included."""
     held_out_games: int = 0
     held_out_positions: int = 0
     duplicates: int = 0
     """Games that were there already."""
+    filtered: int = 0
+    """Games that were not asked for: too weak, too short, nothing to learn from."""
     rejected: int = 0
     rejects: list[Reject] = field(default_factory=list)
     """The first MAX_REJECTS of them."""
     is_stopped: bool = False
     """Whether it was asked to stop before the end."""
+    went_on_at: int = 0
+    """Games, or lines, that an import which was interrupted had dealt with; 0: none was."""
 
 
 def import_pgn(
@@ -97,200 +91,234 @@ def import_pgn(
     directory: Path,
     orientation: Orientation,
     *,
+    kind: SourceKind = "pgn",
     limits: LimitsConfig = LIMITS,
+    filters: Filters = NO_FILTERS,
     on_progress: Callable[[ImportTally], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> ImportTally:
-    """Write the games of `files` (`-` is standard input) as shards into `directory`.
+    """Write what is in `files` (`-` is standard input) as shards into `directory`; puzzles or tasks
+    if `kind` says so.
 
     `on_progress` is called after each game with the tally so far; do not keep it. ReplayError, with
     nothing done, when a file cannot be opened or a shard that is there is damaged.
     """
+    sources = []
     for name in files:
         if name != STANDARD_INPUT:
             with open_pgn(name, limits):
                 pass
+        sources.append(Source(name=_shown(name), kind=kind, sha256=_sha256(name)))
     sweep(directory)
-    known = known_games(directory)
-    learned = _Collector(directory, LEARNED + PRODUCER, orientation)
-    held_out = _Collector(directory, HELD_OUT + PRODUCER, orientation)
-    tally = ImportTally()
-    num_seen = 0
-    for name in files:
-        with open_pgn(name, limits) as source:
-            tally.file = source.name
-            for found in source.games():
-                if should_stop():
-                    tally.is_stopped = True
-                    break
-                num_seen += 1
-                if num_seen > limits.games or tally.positions >= limits.positions:
-                    _reject(tally, found.number, _TOO_MANY.format(limits=limits))
-                    break
-                try:
-                    _take(found, known, tally, learned, held_out)
-                except _ResultError as error:
-                    _reject(tally, found.number, str(error))
-                tally.share_read = source.share_read()
-                on_progress(tally)
-        if tally.is_stopped:
-            break
-    learned.flush()
-    held_out.flush()
-    if tally.rejects:
-        commit_file(directory / REPORT, _report(tally.rejects))
-    return tally
+    work = _Import(directory, orientation, kind, limits, filters, sources)
+    return work.run(files, on_progress, should_stop)
 
 
-def known_games(directory: Path) -> set[bytes]:
-    """Hashes of all games in the directory's imported shards. ReplayError names a damaged one."""
-    known = set()
+def known_games(directory: Path) -> KnownGames:
+    """All games in the directory's imported shards. ReplayError names a damaged one."""
+    known = KnownGames()
     for prefix in (LEARNED, HELD_OUT):
         for path in list_shards(directory, prefix):
             shard = read_shard(path)
-            for number in range(shard.num_games):
-                start, moves = shard.columns["game_start"][number], shard.moves(number)
-                known.add(_hash(start, moves.tolist()))
+            is_task = np.array([source.kind == "epd" for source in shard.metadata.sources])
+            for number, start in enumerate(shard.columns["game_start"]):
+                if is_task[shard.columns["game_source"][number]]:
+                    known.add(task_hash(start))
+                else:
+                    known.add(game_hash(start, shard.moves(number)))
     return known
 
 
-class _Collector:
-    """Gathers games into shards of a good size."""
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """Where a game stands: in which file, and where in it."""
 
-    def __init__(self, directory: Path, prefix: str, orientation: Orientation) -> None:
-        self.orientation: Orientation = orientation
-        self._writer = ShardWriter(directory, prefix, producer=PRODUCER, orientation=orientation)
-        self._games: list[GameRecord] = []
-        self._positions = 0
-
-    def add(self, game: GameRecord) -> None:
-        self._games.append(game)
-        self._positions += len(game.samples)
-        if self._positions >= SHARD_POSITIONS:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._games:
-            self._writer.write(self._games, sources=(Source(name="pgn", kind="pgn"),))
-        self._games, self._positions = [], 0
+    file: int
+    place: Place
 
 
-class _ResultError(Exception):
-    """The result that the file names cannot be that of the final position."""
+class _Import:
+    def __init__(
+        self,
+        directory: Path,
+        orientation: Orientation,
+        kind: SourceKind,
+        limits: LimitsConfig,
+        filters: Filters,
+        sources: list[Source],
+    ) -> None:
+        self._directory = directory
+        self._orientation: Orientation = orientation
+        self._kind = kind
+        self._limits = limits
+        self._filters = filters
+        self._sources = sources
+        self._known = known_games(directory)
+        self._collectors = {
+            side: Collector(directory, side, kind, orientation, SHARD_POSITIONS, self._note_shard)
+            for side in (LEARNED, HELD_OUT)
+        }
+        self._first_pending: dict[str, _Position] = {}
+        self._here: tuple[int, Candidate | Refusal] | None = None
+        self._shards: list[str] = []
+        self._tally = ImportTally()
+        self._asked = f"{kind} {orientation} {filters}"
+        self._mark = read_mark(directory, self._asked)
+        if self._mark is not None:
+            self._shards = list(self._mark.shards)
 
+    def run(
+        self,
+        files: Sequence[str],
+        on_progress: Callable[[ImportTally], None],
+        should_stop: Callable[[], bool],
+    ) -> ImportTally:
+        tally = self._tally
+        num_seen = 0
+        for file_number, name in enumerate(files):
+            place = self._place_in(file_number)
+            if place is None:
+                continue
+            with open_pgn(name, self._limits) as file:
+                tally.file = file.name
+                for found in _READERS[self._kind](
+                    file,
+                    self._sources[file_number],
+                    self._limits,
+                    self._orientation,
+                    self._filters,
+                    place,
+                ):
+                    self._here = file_number, found
+                    if should_stop():
+                        tally.is_stopped = True
+                        break
+                    num_seen += 1
+                    if num_seen > self._limits.games or tally.positions >= self._limits.positions:
+                        self._reject(_TOO_MANY.format(limits=self._limits))
+                        break
+                    self._take(found)
+                    tally.share_read = file.share_read()
+                    on_progress(tally)
+            if tally.is_stopped:
+                break
+        for side in self._collectors:
+            self._flush(side)
+        if tally.rejects:
+            commit_file(self._directory / REPORT, _report(tally.rejects))
+        if tally.is_stopped:
+            self._note()
+        else:
+            remove_mark(self._directory)
+        return tally
 
-def _take(
-    found: PgnGame | PgnFault,
-    known: set[bytes],
-    tally: ImportTally,
-    learned: _Collector,
-    held_out: _Collector,
-) -> None:
-    if isinstance(found, PgnFault):
-        _reject(tally, found.number, found.reason)
-        return
-    digest = _hash(found.start, found.moves)
-    if digest in known:
-        tally.duplicates += 1
-        return
-    outcome, result = _settle(found)
-    is_held_out = digest[0] < _HELD_OUT_BELOW
-    collector = held_out if is_held_out else learned
-    record = _record(found, outcome, result, collector.orientation)
-    if not record.samples:
-        _reject(tally, found.number, "every move is a book move: nothing to learn")
-        return
-    known.add(digest)
-    collector.add(record)
-    tally.games += 1
-    tally.positions += len(record.samples)
-    if is_held_out:
-        tally.held_out_games += 1
-        tally.held_out_positions += len(record.samples)
+    def _place_in(self, file_number: int) -> Place | None:
+        """Where to begin in this file; None when an interrupted import had done with it."""
+        sha256 = self._sources[file_number].sha256
+        if self._mark is None or not sha256:
+            return Place()
+        if sha256 in self._mark.done:
+            return None
+        if sha256 != self._mark.sha256:
+            return Place()
+        mark, self._mark = self._mark, None
+        self._tally.rejects = list(mark.rejects)
+        self._tally.rejected = mark.rejected
+        self._tally.went_on_at = mark.number
+        return Place(mark.number, mark.offset)
 
+    def _take(self, found: Candidate | Refusal) -> None:
+        tally = self._tally
+        if isinstance(found, Refusal):
+            self._reject(found.reason)
+            return
+        if found.lesson is None:
+            tally.filtered += 1
+            return
+        if found.digest in self._known:
+            tally.duplicates += 1
+            return
+        try:
+            lesson = found.lesson()
+        except ResultError as error:
+            self._reject(str(error))
+            return
+        self._known.add(found.digest)
+        side = HELD_OUT if is_held_out(found.digest) else LEARNED
+        collector = self._collectors[side]
+        if collector.is_empty:
+            self._first_pending[side] = self._position()
+        num_positions = collector.add(lesson, found.play)
+        tally.games += 1
+        tally.positions += num_positions
+        if side == HELD_OUT:
+            tally.held_out_games += 1
+            tally.held_out_positions += num_positions
+        if collector.is_full:
+            self._flush(side)
+            self._note()
 
-def _settle(game: PgnGame) -> tuple[int, int]:
-    """Outcome and result; a mate, stalemate or bare kings on the board overrule an open result.
+    def _flush(self, side: str) -> None:
+        self._collectors[side].flush()
+        self._first_pending.pop(side, None)
 
-    Fifty moves and repetition end nothing by themselves: a player has to claim them.
-    """
-    board = game.final
-    if board.is_checkmate():
-        outcome = Outcome.CHECKMATE
-        result = records.BLACK_WON if board.turn else records.WHITE_WON
-    elif board.is_stalemate():
-        outcome, result = Outcome.STALEMATE, records.DRAW
-    elif board.is_insufficient_material():
-        outcome, result = Outcome.INSUFFICIENT, records.DRAW
-    elif game.result == records.NO_RESULT:
-        return records.TRUNCATED, records.NO_RESULT
-    elif game.result == records.DRAW and board.halfmove_clock >= 100:
-        return Outcome.FIFTY_MOVES, records.DRAW
-    elif game.result == records.DRAW and board.is_repetition(3):
-        return Outcome.THREEFOLD, records.DRAW
-    else:
-        return records.EXTERNAL, game.result
-    if game.result not in (result, records.NO_RESULT):
-        raise _ResultError(
-            f"its result is wrong: {outcome.name.lower()} on the board ({board.fen()})"
+    def _note_shard(self, shard: WrittenShard) -> None:
+        self._shards.append(shard.name)
+
+    def _position(self) -> _Position:
+        """Where the game stands that is being taken."""
+        if self._here is None:
+            return _Position(0, Place())
+        file_number, found = self._here
+        return _Position(file_number, Place(found.number - 1, found.offset))
+
+    def _note(self) -> None:
+        """Everything before the first game that is in no shard need not be read again."""
+        first = min(self._first_pending.values(), key=_order, default=self._position())
+        before = [r for r in self._tally.rejects if (r.file_number, r.number) < _order(first)]
+        write_mark(
+            self._directory,
+            ImportMark(
+                asked=self._asked,
+                done=[source.sha256 for source in self._sources[: first.file]],
+                sha256=self._sources[first.file].sha256,
+                number=first.place.number,
+                offset=first.place.offset,
+                shards=self._shards,
+                rejected=self._tally.rejected - len(self._tally.rejects) + len(before),
+                rejects=before,
+            ),
         )
-    return outcome, result
 
-
-def _record(game: PgnGame, outcome: int, result: int, orientation: Orientation) -> GameRecord:
-    """The game played by our rules, with a sample for each move that somebody chose.
-
-    ReplayError when they do not reach the position that python-chess has reached.
-    """
-    position, child = game.start.copy(), np.empty(8, np.uint64)
-    legal, index = np.empty(MAX_LEGAL_MOVES, np.uint16), np.empty(MAX_LEGAL_MOVES, np.int16)
-    seen: Counter[int] = Counter()
-    samples = []
-    for ply, move in enumerate(game.moves):
-        num_moves = legal_moves(position, legal)
-        chosen = np.flatnonzero(legal[:num_moves] == move)
-        if len(chosen) != 1:
-            raise _disagreement(game, ply)
-        key = int(zobrist(position))
-        if ply not in game.book:
-            policy_indices(position, legal, num_moves, orientation == "mover", index)
-            policy = np.zeros(num_moves, np.float32)
-            policy[chosen[0]] = 1.0
-            samples.append(
-                SampleRecord(
-                    position=with_repetitions(position, seen[key]),
-                    policy_index=index[:num_moves].copy(),
-                    policy_prob=policy,
-                    root_wdl=None,
-                    kind=records.PLAYED_MOVE,
-                    ply=ply,
+    def _reject(self, reason: str) -> None:
+        here = self._position()
+        self._tally.rejected += 1
+        if len(self._tally.rejects) < MAX_REJECTS:
+            one_line = clean(reason.replace("\n", " ").replace("\t", " "), 200)
+            self._tally.rejects.append(
+                Reject(
+                    file=clean(self._tally.file),
+                    number=here.place.number + 1,
+                    reason=one_line,
+                    file_number=here.file,
                 )
             )
-        seen[key] += 1
-        make_move(position, move, child)
-        position, child = child, position
-    if tuple(position.tolist()) != position_words(game.final):
-        raise _disagreement(game, len(game.moves))
-    return GameRecord(game.start, game.moves, samples, outcome, result)
 
 
-def _disagreement(game: PgnGame, ply: int) -> ReplayError:
-    return ReplayError(
-        f"game {game.number}, ply {ply}: our rules and python-chess disagree, please report it "
-        f"({game.final.fen()})"
-    )
+def _order(position: _Position) -> tuple[int, int]:
+    return position.file, position.place.number + 1
 
 
-def _hash(start: Position, moves: Sequence[int]) -> bytes:
-    content = start.astype("<u8").tobytes() + np.array(moves, "<u2").tobytes()
-    return hashlib.sha256(content).digest()[:_HASH_BYTES]
+def _shown(name: str) -> str:
+    return "standard input" if name == STANDARD_INPUT else clean(Path(name).name, 200)
 
 
-def _reject(tally: ImportTally, number: int, reason: str) -> None:
-    tally.rejected += 1
-    if len(tally.rejects) < MAX_REJECTS:
-        one_line = clean(reason.replace("\n", " ").replace("\t", " "), 200)
-        tally.rejects.append(Reject(clean(tally.file), number, one_line))
+def _sha256(name: str) -> str:
+    """Of a file as it lies on disk; empty for what is no file."""
+    if name == STANDARD_INPUT or not stat.S_ISREG(Path(name).stat().st_mode):
+        return ""
+    with Path(name).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _report(rejects: Sequence[Reject]) -> bytes:

@@ -12,11 +12,11 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 import chess
 import numpy as np
@@ -31,7 +31,7 @@ from backend.replay.source import DAMAGE, MAX_READ, UTF8_MARK, UTF16_MARKS, deco
 STANDARD_INPUT: Final = "-"
 
 
-_RESULTS: Final = {
+RESULTS: Final = {
     "1-0": records.WHITE_WON,
     "1/2-1/2": records.DRAW,
     "0-1": records.BLACK_WON,
@@ -49,6 +49,21 @@ TOKEN: Final = re.compile(
 )
 _MOVE_NUMBER: Final = re.compile(r"\d+\.+|\d+$|\.+")
 _BOOK: Final = re.compile(r"\s*book\b")
+MATE_EVAL: Final = 1 << 20
+"""A mate, whatever its length, in centipawns."""
+MAX_RATING: Final = 4000
+_RATING: Final = re.compile(r"[0-9]{1,4}")
+_EVAL: Final = re.compile(
+    r"\[%eval[ \t\n\v\f\r\x1c-\x1f]"
+    r"(?:#(?P<mate>[+-]?(?=0*[1-9])[0-9]{1,10})"
+    r"|(?P<pawns>[+-]?(?:[0-9]{1,10}(?:\.[0-9]{0,2})?|\.[0-9]{1,2})))"
+    r"(?:,[0-9]*)?\]"
+)
+"""Pawns as White sees them, or `#` and the moves to a mate, and perhaps the depth. A mate in 0 is
+none: the move that mates has no evaluation behind it."""
+
+TextT = TypeVar("TextT")
+GameT = TypeVar("GameT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +82,10 @@ class PgnGame:
     """What the file says: WHITE_WON, DRAW, BLACK_WON or NO_RESULT."""
     final: chess.Board
     """The position after the last move."""
+    evals: dict[int, int]
+    """By ply: `[%eval x]` behind its move, in centipawns as White sees it; a mate is ±MATE_EVAL."""
+    rating: int
+    """Mean of those of the players who have one; 0 without."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,14 +122,25 @@ class PgnFile:
 
     def games(self) -> Iterator[PgnGame | PgnFault]:
         """Every game in turn. A damaged file ends with a fault that says so."""
-        number = 0
+        return self.walk(
+            lambda stream: game_texts(stream, self._limits),
+            lambda text, number: read_game(text, number, self._limits),
+        )
+
+    def walk(
+        self,
+        split: Callable[[io.BufferedReader], Iterator[TextT]],
+        read: Callable[[TextT, int], GameT | PgnFault | None],
+        number: int = 0,
+    ) -> Iterator[GameT | PgnFault]:
+        """The same with texts and games of the caller's kind; `number` of them were before."""
         try:
             stream = self.stream()
             if stream.peek(2)[:2] in UTF16_MARKS:
                 yield PgnFault(number=1, reason="UTF-16 text; save it as UTF-8")
                 return
-            for text in game_texts(stream, self._limits):
-                game = _read_game(text, number + 1, self._limits)
+            for text in split(stream):
+                game = read(text, number + 1)
                 if game is not None:
                     number += 1
                     yield game
@@ -175,23 +205,23 @@ def too_large(limits: LimitsConfig) -> str:
     return f"its text is larger than {limits.game_kib} KiB"
 
 
-class _Refused(Exception):
+class RefusedError(Exception):
     """Why a game is not taken; its text is the reason."""
 
 
-def _read_game(text: bytes | None, number: int, limits: LimitsConfig) -> PgnGame | PgnFault | None:
+def read_game(text: bytes | None, number: int, limits: LimitsConfig) -> PgnGame | PgnFault | None:
     """The game in `text`; None when there are only remarks in it."""
     if text is None:
         return PgnFault(number=number, reason=too_large(limits))
     if 0 in text:
         return PgnFault(number=number, reason="binary data, not text")
     try:
-        return _parse(_decode(text), number, limits)
-    except _Refused as refused:
+        return _parse(decode(text), number, limits)
+    except RefusedError as refused:
         return PgnFault(number=number, reason=str(refused))
 
 
-def _decode(text: bytes) -> str:
+def decode(text: bytes) -> str:
     try:
         return text.decode()
     except UnicodeDecodeError:
@@ -201,17 +231,17 @@ def _decode(text: bytes) -> str:
 def _parse(text: str, number: int, limits: LimitsConfig) -> PgnGame | None:
     tags, movetext = split_tags(text)
     if len(text) - len(movetext) > limits.game_tags_kib << 10:
-        raise _Refused(f"its tags are larger than {limits.game_tags_kib} KiB")
-    score = _read_moves(movetext, _start(tags), limits)
+        raise RefusedError(f"its tags are larger than {limits.game_tags_kib} KiB")
+    score = _read_moves(movetext, start_of(tags), limits)
     if not tags and not score.moves and score.result is None:
         return None
     if score.result is None:
-        raise _Refused("it stops without a result: cut off, or a result is missing")
-    tag = _RESULTS.get(tags.get("Result", "*"), records.NO_RESULT)
+        raise RefusedError("it stops without a result: cut off, or a result is missing")
+    tag = RESULTS.get(tags.get("Result", "*"), records.NO_RESULT)
     if tag not in (records.NO_RESULT, score.result):
-        raise _Refused(f"the tag says {tags['Result']}, behind the moves stands another result")
+        raise RefusedError(f"the tag says {tags['Result']}, behind the moves stands another result")
     if not score.moves:
-        raise _Refused("it has no moves")
+        raise RefusedError("it has no moves")
     return PgnGame(
         number=number,
         start=score.start,
@@ -219,7 +249,22 @@ def _parse(text: str, number: int, limits: LimitsConfig) -> PgnGame | None:
         book=frozenset(score.book),
         result=score.result,
         final=score.board,
+        evals=score.evals,
+        rating=rating_of(tags),
     )
+
+
+def rating_of(tags: dict[str, str]) -> int:
+    """Mean of `WhiteElo` and `BlackElo`, of one where the other is unknown, 0 without either."""
+    white, black = _elo(tags.get("WhiteElo")), _elo(tags.get("BlackElo"))
+    return (white + black) // 2 if white and black else white or black
+
+
+def _elo(tag: str | None) -> int:
+    """0 where it is no rating."""
+    if tag is None or not _RATING.fullmatch(tag):
+        return 0
+    return int(tag) if int(tag) <= MAX_RATING else 0
 
 
 def split_tags(text: str) -> tuple[dict[str, str], str]:
@@ -237,20 +282,21 @@ def split_tags(text: str) -> tuple[dict[str, str], str]:
     return tags, text[end:]
 
 
-def _start(tags: dict[str, str]) -> chess.Board:
+def start_of(tags: dict[str, str]) -> chess.Board:
+    """The position before the first move. RefusedError when it is none of standard chess."""
     variant = tags.get("Variant", "")
     if variant.strip().lower() not in STANDARD_CHESS:
-        raise _Refused(f"variant {variant!r} is not standard chess")
+        raise RefusedError(f"variant {variant!r} is not standard chess")
     if "FEN" not in tags:
         return chess.Board()
     try:
         board = chess.Board(tags["FEN"])
     except ValueError as error:
-        raise _Refused(f"its FEN tag is wrong: {error}") from error
+        raise RefusedError(f"its FEN tag is wrong: {error}") from error
     if board.has_chess960_castling_rights():
-        raise _Refused("its FEN tag has castling rights of Chess960")
+        raise RefusedError("its FEN tag has castling rights of Chess960")
     if not board.is_valid():
-        raise _Refused(f"its FEN tag is no legal position: {board.status()!r}")
+        raise RefusedError(f"its FEN tag is no legal position: {board.status()!r}")
     return board
 
 
@@ -263,20 +309,21 @@ class _Score:
         self.start = position_array(position_words(board))
         self.moves: list[int] = []
         self.book: set[int] = set()
+        self.evals: dict[int, int] = {}
         self.result: int | None = None
 
     def play(self, san: str) -> None:
         if self.result is not None:
-            raise _Refused(f"{san!r} follows the result")
+            raise RefusedError(f"{san!r} follows the result")
         if len(self.moves) >= self._most_plies:
-            raise _Refused(f"it is longer than {self._most_plies} plies")
+            raise RefusedError(f"it is longer than {self._most_plies} plies")
         try:
             move = self.board.parse_san(san)
         except ValueError as error:
-            raise _Refused(f"ply {len(self.moves)}: {error}") from error
+            raise RefusedError(f"ply {len(self.moves)}: {error}") from error
         if not move:
-            raise _Refused(f"ply {len(self.moves)}: a null move")
-        self.moves.append(_code(self.board, move))
+            raise RefusedError(f"ply {len(self.moves)}: a null move")
+        self.moves.append(code_of(self.board, move))
         self.board.push(move)
 
 
@@ -288,32 +335,47 @@ def _read_moves(movetext: str, board: chess.Board, limits: LimitsConfig) -> _Sco
     for token in TOKEN.finditer(movetext):
         kind = token.lastgroup
         if time.monotonic() > deadline:
-            raise _Refused(f"it takes longer than {limits.game_s:g} s to read")
+            raise RefusedError(f"it takes longer than {limits.game_s:g} s to read")
         if kind == "closed":
             if not token["closed"]:
-                raise _Refused("a comment that never closes")
-            if not depth and score.moves and _BOOK.match(token["comment"]):
-                score.book.add(len(score.moves) - 1)
+                raise RefusedError("a comment that never closes")
+            if not depth and score.moves:
+                _read_remark(token["comment"], score)
         elif kind == "bracket":
             depth += {"(": 1, ")": -1}.get(token["bracket"], 0)
             if depth < 0 or token["bracket"] == "}":
-                raise _Refused(f"a {token['bracket']!r} that closes nothing")
+                raise RefusedError(f"a {token['bracket']!r} that closes nothing")
         elif kind == "word" and not depth:
             _read_word(token["word"], score)
         elif kind == "word":
             passed_over += 1
             if passed_over > limits.game_variation_moves:
-                raise _Refused(f"more than {limits.game_variation_moves} words in variations")
+                raise RefusedError(f"more than {limits.game_variation_moves} words in variations")
     if depth:
-        raise _Refused("a variation that never closes")
+        raise RefusedError("a variation that never closes")
     return score
 
 
+def _read_remark(text: str, score: _Score) -> None:
+    ply = len(score.moves) - 1
+    if _BOOK.match(text):
+        score.book.add(ply)
+    found = _EVAL.search(text)
+    if found is None or ply in score.evals:
+        return
+    if found["mate"] is None:
+        whole, _, part = found["pawns"].lstrip("+-").partition(".")
+        value = min(100 * int(whole or "0") + int(part.ljust(2, "0")), MATE_EVAL - 1)
+        score.evals[ply] = -value if found["pawns"].startswith("-") else value
+    else:
+        score.evals[ply] = -MATE_EVAL if found["mate"].startswith("-") else MATE_EVAL
+
+
 def _read_word(word: str, score: _Score) -> None:
-    if word in _RESULTS:
+    if word in RESULTS:
         if score.result is not None:
-            raise _Refused("it has two results")
-        score.result = _RESULTS[word]
+            raise RefusedError("it has two results")
+        score.result = RESULTS[word]
         return
     number = _MOVE_NUMBER.match(word)  # At its beginning alone: 0-0 and 9999x have none.
     san = (word[number.end() :] if number else word).rstrip("!?")
@@ -321,7 +383,7 @@ def _read_word(word: str, score: _Score) -> None:
         score.play(san)
 
 
-def _code(board: chess.Board, move: chess.Move) -> int:
+def code_of(board: chess.Board, move: chess.Move) -> int:
     """The move's code; the board castles by a king's two steps, the code by taking the rook."""
     if board.is_castling(move):
         corner = 7 if move.to_square > move.from_square else 0

@@ -33,11 +33,13 @@ class Puzzle:
 
     name: str
     board: chess.Board
-    """With the opponent's move made: the solver is to move."""
+    """With the opponent's move made, and on its stack: the solver is to move."""
     solution: tuple[chess.Move, ...]
     """From here on, the solver's moves first and last."""
     rating: int
     themes: tuple[str, ...]
+    line: int = 0
+    """From 1, the header included; 0 of a puzzle from no file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,12 +57,15 @@ def read_puzzles(path: Path, limits: LimitsConfig = LIMITS) -> Iterator[Puzzle |
     """
     try:
         with path.open("rb") as raw:
-            yield from _rows(path, decompressed(raw, limits), limits.puzzles)
+            yield from puzzles_of(str(path), decompressed(raw, limits), limits.puzzles)
     except OSError as error:
         raise ReplayError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _rows(path: Path, stream: io.BufferedReader, most: int) -> Iterator[Puzzle | PuzzleFault]:
+def puzzles_of(
+    path: str, stream: io.BufferedReader, most: int, *, passed_over: int = 0
+) -> Iterator[Puzzle | PuzzleFault]:
+    """The same of an open file; so many lines are passed over without being looked at."""
     try:
         header = stream.readline(MAX_READ)
     except DAMAGE as error:
@@ -80,6 +85,8 @@ def _rows(path: Path, stream: io.BufferedReader, most: int) -> Iterator[Puzzle |
         if number > most + 1:
             yield PuzzleFault(line=number, reason=f"what follows {most} rows is left out")
             return
+        if number <= passed_over:
+            continue
         if is_too_long:
             yield PuzzleFault(line=number, reason=f"longer than {MAX_READ} bytes")
         elif line.strip():
@@ -95,7 +102,7 @@ def _skip_rest(stream: io.BufferedReader, line: bytes) -> bool:
     return is_too_long
 
 
-def _columns(path: Path, header: bytes) -> list[str]:
+def _columns(path: str, header: bytes) -> list[str]:
     if header.startswith(UTF16_MARKS):
         raise ReplayError(f"{path}: UTF-16 text; save it as UTF-8")
     try:
@@ -138,6 +145,7 @@ def _puzzle(line: bytes, number: int, columns: list[str]) -> Puzzle | PuzzleFaul
         return PuzzleFault(line=number, reason=str(error)[:200])
     return Puzzle(
         name=row["PuzzleId"],
+        line=number,
         board=board,
         solution=solution,
         rating=int(row["Rating"]),

@@ -139,24 +139,28 @@ class ResultTargets:
 
 
 def result_targets(game: GameRecord) -> ResultTargets:
-    """Targets of the game's samples, in their order.
+    """Targets of the game's samples, in their order."""
+    num = len(game.samples)
+    is_black = np.array([int(s.position[7]) & 1 for s in game.samples], np.bool_)
+    left = np.array([len(game.moves) - s.ply for s in game.samples], np.int64)
+    return targets_of(np.full(num, game.result, np.int8), is_black, left)
+
+
+def targets_of(
+    results: NDArray[np.int8], is_black: NDArray[np.bool_], left: NDArray[np.integer]
+) -> ResultTargets:
+    """Targets of positions of any games, each with its game's result and the plies to its end.
 
     The mover is read from each position, never counted from the end: with skipped plies the
     parity of the stored samples says nothing.
     """
-    num = len(game.samples)
-    wdl = np.zeros((num, 3), np.float32)
-    if game.result == NO_RESULT:
-        return ResultTargets(
-            wdl, np.zeros(num, np.uint8), np.full(num, UNKNOWN_PLIES, dtype=np.int16)
-        )
-    black_moves = np.array([int(s.position[7]) & 1 for s in game.samples], dtype=np.int64)
-    mover_score = np.where(black_moves == 1, -game.result, game.result)
-    wdl[np.arange(num), 1 - mover_score] = 1.0
-    plies = np.array([s.ply for s in game.samples], dtype=np.int16)
-    return ResultTargets(
-        wdl, np.ones(num, np.uint8), (len(game.moves) - plies).astype(np.int16, copy=False)
-    )
+    wdl = np.zeros((len(results), 3), np.float32)
+    known = np.flatnonzero(results != NO_RESULT)
+    mover_score = np.where(is_black, -results, results)[known]
+    wdl[known, 1 - mover_score] = 1.0
+    has_result = (results != NO_RESULT).astype(np.uint8)
+    plies_left = np.where(has_result == 1, left, UNKNOWN_PLIES).astype(np.int16)
+    return ResultTargets(wdl, has_result, plies_left)
 
 
 def check_record(game: GameRecord) -> None:

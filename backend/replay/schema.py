@@ -138,18 +138,17 @@ def check_targets(columns: Mapping[str, Array]) -> None:
     if not len(columns["positions"]):
         return
     index = columns["policy_index"]
-    owner = np.repeat(np.arange(len(columns["num_moves"])), columns["num_moves"])
-    _refuse(
-        columns,
-        _owners(owner, (index < 0) | (index >= NUM_POLICY_INDICES)),
-        f"a policy index is outside 0..{NUM_POLICY_INDICES - 1}",
-    )
+    # Less than none is more than all of them without a sign: one comparison for both ends.
+    is_outside = index.view(np.uint16) >= NUM_POLICY_INDICES
+    reason = f"a policy index is outside 0..{NUM_POLICY_INDICES - 1}"
+    _refuse(columns, _owners(columns, is_outside), reason)
     prob = columns["policy_prob"].astype(np.float32)
-    _refuse(columns, _owners(owner, ~np.isfinite(prob)), "the policy is not finite")
-    _refuse(columns, _owners(owner, prob < 0), "the policy has a negative probability")
     total = np.add.reduceat(prob, columns["policy_offset"][:-1])
-    wrong = np.abs(total - 1) > PROBABILITY_TOLERANCE
-    _refuse(columns, np.flatnonzero(wrong), "the policy does not sum to 1")
+    wrong = ~(np.abs(total - 1) <= PROBABILITY_TOLERANCE)
+    if wrong.any() or not prob.min() >= 0:
+        _refuse(columns, _owners(columns, ~np.isfinite(prob)), "the policy is not finite")
+        _refuse(columns, _owners(columns, prob < 0), "the policy has a negative probability")
+        _refuse(columns, np.flatnonzero(wrong), "the policy does not sum to 1")
 
     for name, is_bad in (
         ("policy_weight", ~(columns["policy_weight"] >= 0)),
@@ -251,8 +250,10 @@ def _is_distribution(wdl: Array) -> Array:
     return np.asarray(finite & (wdl >= 0).all(axis=1) & close)
 
 
-def _owners(owner: Array, is_bad: Array) -> Array:
-    return owner[is_bad]
+def _owners(columns: Mapping[str, Array], is_bad: Array) -> Array:
+    """The positions that these entries of the policies belong to."""
+    bad = np.flatnonzero(is_bad)
+    return np.searchsorted(columns["policy_offset"], bad, side="right") - 1
 
 
 def _refuse(columns: Mapping[str, Array], positions: Array, reason: str) -> None:

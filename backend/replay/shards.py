@@ -289,7 +289,7 @@ def build_columns(games: Sequence[GameRecord]) -> dict[str, Array]:
     return {
         "positions": _stack([s.position for s in samples], np.uint64, 8),
         "num_moves": num_moves,
-        "policy_offset": _offsets(num_moves),
+        "policy_offset": offsets_of(num_moves),
         "policy_index": _join([s.policy_index for s in samples], np.int16),
         "policy_prob": _join([s.policy_prob for s in samples], np.float16),
         "root_wdl": _stack(
@@ -310,7 +310,7 @@ def build_columns(games: Sequence[GameRecord]) -> dict[str, Array]:
         ),
         "ply": np.array([s.ply for s in samples], dtype=np.int16),
         "game_start": _stack([game.start for game in games], np.uint64, 8),
-        "game_move_offset": _offsets(np.array([len(game.moves) for game in games], np.int64)),
+        "game_move_offset": offsets_of(np.array([len(game.moves) for game in games], np.int64)),
         "game_moves": _join([np.asarray(game.moves, np.uint16) for game in games], np.uint16),
         "game_result": np.array([game.result for game in games], dtype=np.int8),
         "game_outcome": np.array([game.outcome for game in games], dtype=np.uint8),
@@ -319,7 +319,7 @@ def build_columns(games: Sequence[GameRecord]) -> dict[str, Array]:
         "game_source": np.array([game.source for game in games], dtype=np.uint16),
         "game_number": np.array([game.number for game in games], dtype=np.int64),
         "game_rating": np.array([game.rating for game in games], dtype=np.int16),
-        "game_theme_offset": _offsets(np.array([len(game.themes) for game in games], np.int64)),
+        "game_theme_offset": offsets_of(np.array([len(game.themes) for game in games], np.int64)),
         "game_themes": _join([np.asarray(game.themes, np.uint16) for game in games], np.uint16),
     }
 
@@ -391,7 +391,8 @@ def _next_seq(directory: Path, prefix: str) -> int:
     return max(taken) + 1
 
 
-def _offsets(lengths: Array) -> Array:
+def offsets_of(lengths: Array) -> Array:
+    """int64[n + 1]: where each of n parts begins, and where the last one ends."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 

@@ -49,6 +49,17 @@ def decompressed(raw: io.BufferedReader, limits: LimitsConfig = LIMITS) -> io.Bu
     return raw
 
 
+def skip_bytes(stream: io.BufferedReader, count: int) -> None:
+    """Passes over so much of what the file holds."""
+    if not count:
+        return
+    if stream.seekable():
+        stream.seek(count)
+        return
+    while count and (read := stream.read(min(count, MAX_READ))):
+        count -= len(read)
+
+
 def _is_file(raw: io.BufferedReader) -> bool:
     try:
         raw.fileno()

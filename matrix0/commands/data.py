@@ -1,12 +1,10 @@
-"""`matrix0 import pgn` and `matrix0 train`: learning from games of others, without a supervisor."""
+"""`matrix0 train`: learning from games of others, without a supervisor."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from backend import ssl_readings
-from backend.errors import ReplayError
 from matrix0.commands.options import (
     ConfigOption,
     PresetOption,
@@ -22,45 +20,7 @@ from matrix0.commands.starting import FromOption, starting_from
 
 if TYPE_CHECKING:
     from backend.events import TrainingStep
-    from backend.replay.imports import ImportTally
     from backend.supervised import Measurement
-
-
-def import_pgn(
-    files: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="FILE", help=".pgn, .pgn.gz, .pgn.zst; - is standard input.", show_default=False
-        ),
-    ],
-    run: RunOption,
-) -> None:
-    """Bring the games of PGN files into a run, 5 % of them held out for measuring."""
-    from backend.config import Config
-    from backend.replay.imports import REPORT
-    from backend.replay.imports import import_pgn as import_games
-    from backend.rundir import RunDirectory
-
-    directory = RunDirectory(run)
-    config = directory.read_config() if directory.exists else Config()
-    directory.create()
-    with directory.lock("matrix0 import pgn"), interruptible() as should_stop, Meter() as meter:
-        tally = import_games(
-            files,
-            directory.imported,
-            config.model.orientation,
-            limits=config.limits,
-            on_progress=lambda tally: _show_import(meter, tally),
-            should_stop=should_stop,
-        )
-    echo(
-        f"{tally.games:,} games with {tally.positions:,} positions imported, "
-        f"{tally.held_out_games:,} of them held out; {tally.duplicates:,} were there already"
-    )
-    if tally.rejected:
-        echo(f"{tally.rejected:,} refused, the reasons are in {directory.imported / REPORT}")
-    if not tally.games and not tally.duplicates and not tally.is_stopped:
-        raise ReplayError("no game could be imported")
 
 
 def train(
@@ -127,14 +87,6 @@ def _show_measurement(measured: "Measurement") -> None:
         f"step {measured.step:>7,}  held out: top-1 {measured.top1:6.2%}  "
         f"top-5 {measured.top5:6.2%}  "
         f"policy {measured.policy_loss:.4f}  value {measured.value_loss:.4f}"
-    )
-
-
-def _show_import(meter: Meter, tally: "ImportTally") -> None:
-    meter.show(
-        Path(tally.file).name,
-        tally.share_read,
-        f"{tally.games:,} games, {tally.duplicates:,} known, {tally.rejected:,} refused",
     )
 
 

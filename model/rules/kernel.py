@@ -73,7 +73,7 @@ def source_hash(packages_root: Path) -> str:
     """Name the content of every kernel file below `packages_root`, and the compiler's version."""
     digest = hashlib.sha256()
     digest.update(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
-    for folder in ("model", "backend/search", "backend/inference"):
+    for folder in ("model", "backend/search", "backend/inference", "backend/replay"):
         for path in sorted((packages_root / folder).rglob("*.py")):
             content = path.read_bytes()
             if any(marker in content for marker in _MARKERS):

@@ -31,9 +31,21 @@ TARGETS: Final = {
         ),
         Target(
             name="import",
-            open=theirs.import_reader,
+            open=theirs.import_reader("pgn"),
             seeds=lambda: theirs.PGN,
-            tokens=words("1-0 0-1 * O-O {book} {[%eval nan]}"),
+            tokens=words("1-0 0-1 * O-O {book} {[%eval nan]} {[%eval 0.3]} {[%eval #-2]}"),
+        ),
+        Target(
+            name="import-puzzles",
+            open=theirs.import_reader("puzzles"),
+            seeds=lambda: theirs.PUZZLES,
+            tokens=words('PuzzleId FEN Moves Themes "" ,, 4001 a7a8q 0000 e1g1 mateIn1'),
+        ),
+        Target(
+            name="import-epd",
+            open=theirs.import_reader("epd"),
+            seeds=lambda: theirs.EPD,
+            tokens=words('bm am c0 c7 c8 c9 ce dm Qd1=10 "10 2" 99999 -32768 0'),
         ),
         Target(
             name="verify",

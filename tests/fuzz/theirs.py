@@ -3,12 +3,13 @@
 import datetime
 import io
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from backend.replay.provenance import SourceKind
 from tests.fuzz.target import Handler
 
 # Positions and moves ------------------------------------------------------------------------------
@@ -87,28 +88,31 @@ def pgn_reader(data: bytes) -> object:
     return list(PgnFile("fuzz.pgn", raw, len(data)).games())
 
 
-@contextmanager
-def import_reader(folder: Path) -> Iterator[Handler]:
-    from backend.replay.imports import import_pgn
+def import_reader(kind: SourceKind) -> Callable[[Path], AbstractContextManager[Handler]]:
+    @contextmanager
+    def opened(folder: Path) -> Iterator[Handler]:
+        from backend.replay.imports import import_pgn
 
-    numbers = itertools.count()
+        numbers = itertools.count()
 
-    def handle(data: bytes) -> object:
-        path, into = folder / "games.pgn", folder / f"run{next(numbers)}"
-        path.write_bytes(data)
-        into.mkdir()
-        try:
-            tally = import_pgn([str(path)], into, "mover")
-            left = {entry.name for entry in into.iterdir()}
-            assert not any(".tmp." in name for name in left), left
-            assert tally.games or not left - {"rejects.tsv"}, left
-        finally:
-            for entry in into.iterdir():
-                entry.unlink()
-            into.rmdir()
-        return tally
+        def handle(data: bytes) -> object:
+            path, into = folder / "games", folder / f"run{next(numbers)}"
+            path.write_bytes(data)
+            into.mkdir()
+            try:
+                tally = import_pgn([str(path)], into, "mover", kind=kind)
+                left = {entry.name for entry in into.iterdir()}
+                assert not any(".tmp." in name for name in left), left
+                assert tally.games or not left - {"rejects.tsv"}, left
+            finally:
+                for entry in into.iterdir():
+                    entry.unlink()
+                into.rmdir()
+            return tally
 
-    yield handle
+        yield handle
+
+    return opened
 
 
 def verify(path: Path) -> object:

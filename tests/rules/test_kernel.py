@@ -20,7 +20,10 @@ in_check(pos)
 print(sum(in_check.stats.cache_hits.values()), sum(in_check.stats.cache_misses.values()))
 """
 
-KERNEL_FILES = ("model/rules/a.py", "backend/search/b.py", "backend/inference/c.py")
+KERNEL_FILES = (
+    *("model/rules/a.py", "backend/search/b.py", "backend/inference/c.py"),
+    "backend/replay/d.py",
+)
 
 
 def _start(code: str, cache: Path) -> subprocess.CompletedProcess[str]:

@@ -60,7 +60,6 @@ def test_the_policy_is_the_move_that_was_played(imported: tuple[Path, ImportTall
     shard = _shards(imported[0], HELD_OUT)[0]
     columns = shard.columns
     assert (columns["kind"] == records.PLAYED_MOVE).all()
-    assert np.isnan(columns["root_wdl"]).all()
     for row in range(0, shard.num_positions, 7):
         own = slice(*columns["policy_offset"][row : row + 2])
         prob = columns["policy_prob"][own]
@@ -89,7 +88,7 @@ def test_an_import_that_was_stopped_goes_on_and_ends_with_the_same_games(
     assert first.is_stopped
     assert first.games == 30
     second = _import(tmp_path, GAMES, LICHESS)
-    assert (second.games, second.duplicates) == (150, 30)
+    assert (second.games, second.duplicates, second.went_on_at) == (150, 0, 30)
     assert imports.known_games(tmp_path) == imports.known_games(imported[0])
     whole = {name: _held_out_games(imported[0], name) for name in (HELD_OUT, LEARNED)}
     assert {name: _held_out_games(tmp_path, name) for name in (HELD_OUT, LEARNED)} == whole
