@@ -115,6 +115,6 @@ def test_a_phase_ends_at_its_step_and_the_last_goes_on() -> None:
 
 
 def test_the_example_is_one() -> None:
-    config = build_config("tiny", Path(__file__).resolve().parents[3] / "recipes/curriculum.toml")
+    config = build_config("tiny", Path(__file__).resolve().parents[3] / "docs/curriculum.toml")
     assert [phase.name for phase in config.curriculum] == ["openings", "tactics", "mixed"]
     assert [phase.until_step for phase in config.curriculum] == [1500, 3000, 0]
