@@ -18,6 +18,7 @@ from backend.filesystem import OS, FileSystem
 from backend.gamefile import GameFile
 from backend.ledger import Ledger
 from backend.replay.admission import AdmittedShard, admit
+from backend.replay.rescored import remove_rescored
 from backend.replay.shards import read_shard
 from backend.rundir import RunDirectory
 from backend.store.rows import GameRow
@@ -201,3 +202,4 @@ class Intake:
         await self._ledger.commit(*await self._ledger.store.admissions(names), announce=False)
         for name in names:
             remove(self._run.replay / name, fs=self._fs)
+            remove_rescored(self._run.replay, name, fs=self._fs)

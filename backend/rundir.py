@@ -26,7 +26,16 @@ SUPERVISOR: Final = "supervisor"
 
 NAMING_S: Final = 0.5
 """So long the name in a lock may be of a holder before."""
-FOLDERS: Final = ("replay", "imported", "checkpoints", "games", "logs", "quarantine", "backups")
+FOLDERS: Final = (
+    "replay",
+    "imported",
+    "rescored",
+    "checkpoints",
+    "games",
+    "logs",
+    "quarantine",
+    "backups",
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,7 @@ class RunDirectory:
         self.socket_file = self.path / "socket"
         self.replay = self.path / "replay"
         self.imported = self.path / "imported"
+        self.rescored = self.path / "rescored"
         self.checkpoints = self.path / "checkpoints"
         self.games = self.path / "games"
         self.logs = self.path / "logs"

@@ -31,6 +31,7 @@ from matrix0.commands import (
     ratings,
     recipes,
     report,
+    rescore,
     rules,
     settings,
     suite,
@@ -72,6 +73,7 @@ app.command("tensorboard")(tensorboard.tensorboard)
 app.command("train")(data.train)
 app.command("label")(label.label)
 app.command("data")(dataset.data)
+app.command("rescore")(rescore.rescore)
 app.command("config")(settings.config)
 app.command("recipes")(recipes.recipes)
 app.command("doctor")(doctor.doctor)

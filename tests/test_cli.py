@@ -76,6 +76,7 @@ FLAGS = {
     "matrix0 ratings": ["--run"],
     "matrix0 recipes": ["--json", "[NAME]"],
     "matrix0 report": ["--output", "RUN"],
+    "matrix0 rescore": ["--blunder", "--search-frac", "--syzygy", "RUN"],
     "matrix0 restore": ["BACKUP", "[DIR]"],
     "matrix0 rollback": ["--reason", "--run"],
     "matrix0 suite": ["--limit", "--player", "--run", "--simulations", "--syzygy", "FILE"],
@@ -135,8 +136,8 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
         line.split()[0] for line in shown.out.split("Commands:")[1].splitlines() if line.strip()
     }
     known = "ablate backup compare config ctl data doctor export import inference label lr-find "
-    known += "match model overfit perft play profile promote rate ratings recipes report restore "
-    known += "rollback suite tournament tensorboard train verify"
+    known += "match model overfit perft play profile promote rate ratings recipes report rescore "
+    known += "restore rollback suite tournament tensorboard train verify"
     assert listed == set(known.split())
 
 

@@ -52,6 +52,7 @@ WRITERS = {
     "replay/sp-<worker>-<number>-<hash>.safetensors": ("workers/selfplay.py", "sp-{io.worker}"),
     "imported/train-<kind>-<number>-<hash>.safetensors": ("replay/imports.py", imports.LEARNED),
     "imported/val-<kind>-<number>-<hash>.safetensors": ("replay/imports.py", imports.HELD_OUT),
+    "rescored/<prefix>-<number>-<hash>.safetensors": ("replay/rescored.py", '"rescored"'),
     "imported/rejects.tsv": ("replay/imports.py", imports.REPORT),
     "imported/import.json": ("replay/importmark.py", "import.json"),
     "imported/label-rejects.tsv": ("teacher/labelling.py", labelling.REPORT),

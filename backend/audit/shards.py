@@ -14,6 +14,7 @@ from backend.audit.findings import Audit
 from backend.audit.index import GameRow, Index, games_of, shard_state
 from backend.errors import ReplayError
 from backend.replay.admission import RESULT_TEXT, TERMINATIONS, AdmittedShard, admit
+from backend.replay.rescored import check_rescored
 from backend.replay.shards import read_shard
 from backend.replay.tablebase import Tablebase
 from backend.rundir import RunDirectory
@@ -60,12 +61,38 @@ def examine_shards(
             for fault in faults:
                 audit.problem(f"replay/{name}", fault)
     _examine_strangers(run, index, audit, is_live)
+    examine_rescored(run, audit, replays=replays, is_live=is_live)
     for path in sorted(run.imported.glob("*.safetensors")):
         audit.counted["imported shards"] += 1
         try:
             read_shard(path)
         except ReplayError as error:
             audit.problem(f"imported/{path.name}", _without_path(error, path))
+
+
+def examine_rescored(run: RunDirectory, audit: Audit, *, replays: bool, is_live: bool) -> None:
+    """Each follows again from the shard that was played and the pass that it names."""
+    for path in sorted(run.rescored.glob("*.safetensors")):
+        name = f"rescored/{path.name}"
+        audit.counted["rescored shards"] += 1
+        try:
+            plan = read_shard(path).metadata.rescoring
+            if plan is None:
+                audit.problem(name, "names no pass that has written it")
+                continue
+            places = [folder / plan.of for folder in (run.replay, run.imported)]
+            played = next((place for place in places if place.exists()), None)
+            if played is None:
+                if not is_live:
+                    audit.note(name, f"its games, {plan.of}, are gone; nothing reads it")
+            elif replays:
+                check = check_rescored(path, played)
+                if check.fault:
+                    audit.problem(name, check.fault)
+                elif not check.is_complete:
+                    audit.note(name, f"not derived again: the tables in {plan.syzygy} are others")
+        except ReplayError as error:
+            audit.problem(name, _without_path(error, path))
 
 
 def _faults_of_shard(

@@ -148,7 +148,7 @@ class _Making:
     # Files that are never rewritten ---------------------------------------------------------------
 
     def _add_unchanging(self) -> None:
-        for folder in (self.run.replay, self.run.imported):
+        for folder in (self.run.replay, self.run.imported, self.run.rescored):
             for path in sorted(folder.glob("*.safetensors")):
                 self._add_shard(path)
         for name in checkpoints.list_checkpoints(self.run.checkpoints):

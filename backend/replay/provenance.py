@@ -44,8 +44,10 @@ class Rescoring(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Share of the search's value (0 to 1) in a target that is not exact."""
     everywhere: bool
     """Whether that is so where neither blunder nor table has a say: else training decides there."""
+    syzygy: str
+    """Directory of the tables; empty where none was asked."""
     tables: str
-    """First digits of the SHA-256 of the names of all tables; empty where none was asked."""
+    """First digits of the SHA-256 of the names of all of them; empty where none was asked."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

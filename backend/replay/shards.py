@@ -167,7 +167,7 @@ class ShardWriter:
             sources=sources,
             themes=themes,
         )
-        written = _commit_columns(self._directory, self._prefix, self._next_seq, columns, metadata)
+        written = commit_columns(self._directory, self._prefix, self._next_seq, columns, metadata)
         self._next_seq += 1
         return written
 
@@ -192,10 +192,10 @@ def write_shard(
         created=wall(),
         sources=(SELFPLAY,),
     )
-    return _commit_columns(directory, prefix, seq, build_columns(games), metadata, fs)
+    return commit_columns(directory, prefix, seq, build_columns(games), metadata, fs)
 
 
-def _commit_columns(
+def commit_columns(
     directory: Path,
     prefix: str,
     seq: int,
@@ -203,6 +203,7 @@ def _commit_columns(
     metadata: ShardMetadata,
     fs: FileSystem = OS,
 ) -> WrittenShard:
+    """Commit columns as `<prefix>-<seq>-<hash>.safetensors`; the same ones make the same file."""
     _check(columns, metadata)
     content = encode_shard(columns, metadata)
     digest = hashlib.sha256(content).hexdigest()
@@ -264,6 +265,13 @@ def hash_in_name(name: str) -> str:
     if match is None:
         raise ReplayError(f"{name!r}: not a shard's name (prefix-000123-<16 digits>.safetensors)")
     return match["hash"]
+
+
+def place_in_name(name: str) -> tuple[str, int]:
+    """Prefix and number in a shard's name; ReplayError when it is not a shard's name."""
+    hash_in_name(name)
+    prefix, seq, _ = name.rsplit("-", 2)
+    return prefix, int(seq)
 
 
 def list_shards(directory: Path, prefix: str = "") -> list[Path]:

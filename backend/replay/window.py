@@ -17,6 +17,7 @@ import numpy as np
 
 from backend.errors import ReplayError
 from backend.replay.labels import LABELS, Labels
+from backend.replay.rescored import rescored_path
 from backend.replay.schema import Array
 from backend.replay.shards import read_shard
 
@@ -67,11 +68,14 @@ class Window:
     def add(self, name: str) -> int:
         """Take in a shard of the directory; returns its positions, 0 if it was added before.
 
+        Where a pass has rescored it (`rescored.py`), what that has written is taken.
+
         The file's hash and structure are checked. ReplayError names what is wrong with it.
         """
         if name in self._names:
             return 0
-        shard = read_shard(self._directory / name)
+        path = rescored_path(self._directory, name) or self._directory / name
+        shard = read_shard(path)
         self._names.add(name)
         columns = shard.columns | {
             "game": shard.columns["game_of_position"].astype(np.int64) + self._num_games,

@@ -1,7 +1,8 @@
 """A UCI engine that knows one thing: a move to a square further right is better, by 40 centipawns.
 
-Its argument is a file in which it notes each position that it is asked about; the second, a word in
-a position that makes it fail: `crash`, `hang` or `nonsense`, with the men of it behind a colon.
+Its argument is a file in which it notes each position that it is asked about. The second may be
+`slow`, or how it fails (`crash`, `hang`, `nonsense`) in positions whose FEN holds what follows it
+behind a colon.
 """
 
 import os
@@ -44,7 +45,8 @@ for line in sys.stdin:
                 if failure == "nonsense":
                     say("info depth 1 multipv 1 score cp 3 pv a1a1\nbestmove (none)")
                     continue
-            time.sleep(float(os.environ.get("TZ", "0")) if os.environ.get("TZ", "") else 0)
+            if failure == "slow":
+                time.sleep(0.3)
             moves = sorted(
                 board.legal_moves, key=lambda m: (-chess.square_file(m.to_square), m.uci())
             )
