@@ -235,12 +235,23 @@ def newest_valid(root: Path) -> tuple[Path | None, list[CheckpointError]]:
     return None, faults
 
 
+def is_mark(step: int, every: int) -> bool:
+    """Whether a checkpoint is kept for good as one of each `every` steps; 0: none is."""
+    return every > 0 and step % every == 0
+
+
 def prune(
-    root: Path, *, keep_last: int, keep: Collection[str] = (), fs: FileSystem = OS
+    root: Path,
+    *,
+    keep_last: int,
+    keep: Collection[str] = (),
+    keep_every: int = 0,
+    fs: FileSystem = OS,
 ) -> list[str]:
-    """Removes all but the newest `keep_last`, the first, and those named in `keep`."""
+    """Removes all but the newest `keep_last`, the first, each `keep_every` steps, and `keep`."""
     names = list_checkpoints(root)
-    kept = {*names[-keep_last:], *names[:1], *keep}
+    marks = [name for name in names if is_mark(checkpoint_step(name) or 0, keep_every)]
+    kept = {*names[-keep_last:], *names[:1], *marks, *keep}
     removed = [name for name in names if name not in kept]
     for name in removed:
         remove_directory(root / name, fs=fs)

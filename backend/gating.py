@@ -322,8 +322,8 @@ class Gating:
     async def _prune(self) -> None:
         """Removes what nothing needs.
 
-        Kept are the first, the best and the one before it, recent ones, those that were asked for
-        and those that are to be decided on.
+        Kept are the first, the best and the one before it, recent ones, each `keep_every`-th
+        cycle's, those that were asked for and those that are to be decided on.
         """
         saved = await self._ledger.store.checkpoints()
         shown = await self._shown()
@@ -331,7 +331,19 @@ class Gating:
         asked_for = [checkpoint.name for checkpoint in saved if checkpoint.reason == "requested"]
         recent = shown[-self._config.supervisor.keep_checkpoints :]
         earlier = (await self._reign())[-2:]
-        kept = {*shown[:1], *recent, *timed[-1:], *asked_for, *earlier, *self._director.in_use()}
+        every = self._config.supervisor.keep_every * self._config.training.steps_per_cycle
+        marks = [
+            c.name for c in saved if c.reason == "cycle" and checkpoints.is_mark(c.step, every)
+        ]
+        kept = {
+            *shown[:1],
+            *recent,
+            *marks,
+            *timed[-1:],
+            *asked_for,
+            *earlier,
+            *self._director.in_use(),
+        }
         for checkpoint in saved:
             name = checkpoint.name
             if name not in kept:

@@ -295,6 +295,7 @@ class SupervisedTraining:
             self._run.checkpoints,
             keep_last=self._config.supervisor.keep_checkpoints,
             keep=(best,),
+            keep_every=self._config.supervisor.keep_every * self._config.training.steps_per_cycle,
         )
 
     def _commit(self, reason: str, metrics: dict[str, float]) -> None:

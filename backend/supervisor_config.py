@@ -28,6 +28,8 @@ class SupervisorConfig:
     """Seconds between asking a worker to stop and killing it."""
     keep_checkpoints: int = 5
     """The last ones; the first, the best and those saved by hand are always kept."""
+    keep_every: int = 20
+    """Each n-th cycle's checkpoint is kept too, so that a run can be looked back on; 0: none."""
     backup_every_s: float = 86400.0
     """Seconds between two backups of the run while it works; 0 means none are made."""
     backup_folder: str = ""
@@ -52,6 +54,7 @@ class SupervisorConfig:
         _require(
             self.memory_limit_gib >= 0, "memory_limit_gib", self.memory_limit_gib, "must be >= 0"
         )
+        _require(self.keep_every >= 0, "keep_every", self.keep_every, "must not be negative")
         _require(self.backup_every_s >= 0, "backup_every_s", self.backup_every_s, "must be >= 0")
         _require(self.keep_backups >= 3, "keep_backups", self.keep_backups, "must be at least 3")
         _require(

@@ -213,7 +213,13 @@ def test_settings_have_the_defaults_of_the_table() -> None:
         for row in PAGE.tables("setting in `[supervisor]`", "default")
     }
     defaults = dataclasses.asdict(SupervisorConfig())
-    for of_disk in ("keep_checkpoints", "keep_backups", "backup_every_s", "backup_folder"):
+    for of_disk in (
+        "keep_checkpoints",
+        "keep_every",
+        "keep_backups",
+        "backup_every_s",
+        "backup_folder",
+    ):
         del defaults[of_disk]
     assert rows == defaults
 

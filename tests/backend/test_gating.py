@@ -90,6 +90,17 @@ async def test_the_state_shows_the_checkpoints_that_are_on_disk_and_those_asked_
     assert "there is no checkpoint" in await stage.gating.promote(retired.name, "")
 
 
+async def test_each_nth_cycles_checkpoint_stays_for_good(stage: Stage) -> None:
+    stage.gating._config = replace(CONFIG, supervisor=replace(CONFIG.supervisor, keep_every=2))
+    for step in range(0, 80, 10):
+        await stage.save(step, "cycle")
+    await stage.save(75, "stopping")
+    # The first is the best too; what is being measured and the last two stay anyway.
+    assert [step for step in stage.on_disk() if step % 20 == 0] == [0, 20, 40, 60]
+    assert 30 not in stage.on_disk()
+    assert 50 not in stage.on_disk()
+
+
 async def test_of_timed_checkpoints_one_stays_and_none_is_shown_measured_or_promoted(
     stage: Stage,
 ) -> None:

@@ -166,11 +166,12 @@ def test_points_of_the_curve_that_no_checkpoint_holds_are_dropped(run: RunDirect
     assert run.metrics_file.read_bytes() == kept
 
 
-def test_old_checkpoints_go_but_the_first_and_the_last_stay(run: RunDirectory) -> None:
-    watched = replace(CONFIG.supervisor, keep_checkpoints=2)
+def test_old_checkpoints_go_but_the_first_each_nth_and_the_last_stay(run: RunDirectory) -> None:
+    watched = replace(CONFIG.supervisor, keep_checkpoints=2, keep_every=2)
     brief = replace(CONFIG.training, steps_per_cycle=1)
     _train(SupervisedTraining(run, replace(CONFIG, supervisor=watched, training=brief)), 5)
-    assert list_checkpoints(run.checkpoints) == ["step-00000000", "step-00000004", "step-00000005"]
+    steps = (0, 2, 4, 5)
+    assert list_checkpoints(run.checkpoints) == [f"step-{step:08d}" for step in steps]
 
 
 def test_imported_samples_are_told_apart_for_the_credits_of_self_play(run: RunDirectory) -> None:
