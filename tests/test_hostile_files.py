@@ -94,6 +94,34 @@ def test_puzzles_and_tasks(name: str, run: Run, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} <= set(LARGE)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *(("puzzles", name) for name in _named("puzzles_*", "binary_junk.bin", "*.zip")),
+        *(("epd", name) for name in _named("*.epd", "binary_junk.bin", "arrays_nan.npz")),
+    ],
+)
+def test_puzzles_and_tasks_to_learn_from(kind: str, name: str, run: Run, tmp_path: Path) -> None:
+    outcome = _sound(run("import", kind, str(_path(name, tmp_path)), "--run", "r"), tmp_path)
+    imported = tmp_path / "r" / "imported"
+    shards = list(imported.glob("*.safetensors"))
+    assert bool(shards) == (outcome.code == 0)
+    if outcome.code:
+        assert outcome.code == 65
+    assert {path.name for path in imported.iterdir() if path not in shards} <= {"rejects.tsv"}
+    wanted = {
+        "puzzles_bad_fen.csv": 2,
+        "puzzles_bom_crlf.csv": 2,
+        "puzzles_duplicates.csv": 2,
+        "puzzles_illegal_moves.csv": 2,
+        "puzzles_nul_bytes.csv": 1,
+        "puzzles_short_rows.csv": 2,
+        "suite_bad.epd": 1,
+    }
+    if name in wanted:
+        assert outcome.out.startswith(f"{wanted[name]} ")
+
+
 @pytest.mark.parametrize("name", _named("*.pt", "*.npz", "*.zip", "*.bin"))
 def test_checkpoints(name: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _here(monkeypatch)

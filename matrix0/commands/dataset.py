@@ -1,14 +1,12 @@
 """`matrix0 data`: what a run has to learn from."""
 
-import json
 from collections import Counter
-from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from backend.errors import RunDirectoryError
+from matrix0.commands.keeping import RunArgument
 from matrix0.commands.options import AsciiOption, JsonOption, echo, has_ascii_alone
 
 if TYPE_CHECKING:
@@ -19,13 +17,15 @@ _MOST_THEMES: Final = 25
 
 
 def data(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)],
+    run: RunArgument,
     samples: Annotated[int, typer.Option(min=0, help="Positions to draw on the board.")] = 2,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     as_json: JsonOption = False,
     ascii: AsciiOption = False,
 ) -> None:
     """Show what a run learns from: sources, phases, results, themes, and some positions."""
+    import msgspec
+
     from backend.replay import dataset
     from backend.rundir import RunDirectory
 
@@ -34,7 +34,7 @@ def data(
         raise RunDirectoryError(f"{directory.path}: there is no such run")
     found = dataset.survey(directory)
     if as_json:
-        echo(json.dumps(asdict(found)))
+        echo(msgspec.json.encode(found))
         return
     plain = ascii or has_ascii_alone()
     _show(found, "#" if plain else "█")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from backend.errors import ReplayError
+from backend.errors import ConfigError, ReplayError
 from matrix0.commands.options import RunOption, echo, say
 from matrix0.commands.progress import Meter, interruptible
 
@@ -46,9 +46,7 @@ def pgn(
 
     The rating of a game is the mean of its players'.
     """
-    from backend.replay.candidates import Filters
-
-    filters = Filters(
+    filters = _filters(
         min_rating=min_rating,
         max_rating=max_rating,
         min_plies=min_plies,
@@ -65,9 +63,8 @@ def puzzles(
     max_rating: MaxRatingOption = 4000,
 ) -> None:
     """Bring puzzles into a run: the solver's moves, themes, ratings. 5 % are held out."""
-    from backend.replay.candidates import Filters
-
-    _import("puzzles", "puzzles", files, run, Filters(min_rating=min_rating, max_rating=max_rating))
+    filters = _filters(min_rating=min_rating, max_rating=max_rating)
+    _import("puzzles", "puzzles", files, run, filters)
 
 
 def epd(files: Annotated[list[str], _files("Tasks as EPD")], run: RunOption) -> None:
@@ -75,6 +72,16 @@ def epd(files: Annotated[list[str], _files("Tasks as EPD")], run: RunOption) -> 
     from backend.replay.candidates import NO_FILTERS
 
     _import("epd", "tasks", files, run, NO_FILTERS)
+
+
+def _filters(**asked: int) -> "Filters":
+    """ConfigError when they leave nothing."""
+    from backend.replay.candidates import Filters
+
+    try:
+        return Filters(**asked)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _import(kind: "SourceKind", what: str, files: list[str], run: Path, filters: "Filters") -> None:
