@@ -209,7 +209,10 @@ class Labelling:
             opened = self._pending.popleft()
             if opened.answers:
                 self._write_down()  # An answer is a line before it may be in a shard.
-                self._labels.add(self._record(opened), opened.study.themes)
+                study = opened.study
+                self._labels.add(
+                    self._record(opened), study.themes, is_held_out=study.is_held_out()
+                )
 
     def _record(self, opened: _Open) -> GameRecord:
         study = opened.study

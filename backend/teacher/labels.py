@@ -8,7 +8,6 @@ An answer counts once it is a line on disk; when the games it belongs to are a s
 begun anew with what is still open. Whatever is killed in between, no position is in two shards.
 """
 
-import hashlib
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,8 +37,6 @@ LEARNED: Final = f"train-{KIND}"
 HELD_OUT: Final = f"val-{KIND}"
 SHARD_POSITIONS: Final = 16_384
 """A shard is written when it holds so many."""
-_HELD_OUT_BELOW: Final = 13
-"""Of 256, as for imported games: the same games are held out whoever labels them."""
 _FEW: Final = 4096
 """New keys are kept in a set until there are so many; a sorted array holds them in 8 bytes."""
 
@@ -60,12 +57,6 @@ def source_of(teacher: Teacher) -> Source:
 def key_of(position: NDArray[np.uint64]) -> int:
     """Equal for equal positions, clocks and earlier repetitions apart."""
     return int(zobrist(position))
-
-
-def is_held_out(start: NDArray[np.uint64], moves: Sequence[int]) -> bool:
-    """Whether a game, or a position alone, is never learned from."""
-    content = start.astype("<u8").tobytes() + np.array(moves, "<u2").tobytes()
-    return hashlib.sha256(content).digest()[0] < _HELD_OUT_BELOW
 
 
 class KnownPositions:
@@ -130,9 +121,9 @@ class Labels:
         )
         self.answers |= answers
 
-    def add(self, game: GameRecord, themes: Sequence[str]) -> None:
+    def add(self, game: GameRecord, themes: Sequence[str], *, is_held_out: bool) -> None:
         """A game whose positions are labelled; its themes by name."""
-        prefix = HELD_OUT if is_held_out(game.start, game.moves) else LEARNED
+        prefix = HELD_OUT if is_held_out else LEARNED
         self._games[prefix].append((game, themes))
         self._positions += len(game.samples)
         if self._positions >= SHARD_POSITIONS:

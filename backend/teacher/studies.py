@@ -18,6 +18,7 @@ from backend.errors import ReplayError
 from backend.limits_config import LimitsConfig
 from backend.replay import records
 from backend.replay.boards import position_array, position_words
+from backend.replay.knowngames import game_hash, is_held_out, task_hash
 from backend.replay.pgn import PgnFile, open_pgn
 from backend.replay.shards import Shard, list_shards, read_metadata, read_shard
 from backend.replay.source import DAMAGE, MAX_READ, UTF8_MARK, UTF16_MARKS
@@ -47,6 +48,12 @@ class Study:
     """Game or line of where it is from, from 1; 0 where nobody said."""
     rating: int = 0
     themes: tuple[str, ...] = ()
+
+    def is_held_out(self) -> bool:
+        """Whether it is never learned from: as the import of the same game or task decides."""
+        if not self.moves:
+            return is_held_out(task_hash(self.start))
+        return is_held_out(game_hash(self.start, np.array(self.moves, np.uint16)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,6 +18,7 @@ from backend.evaluation.leash import Leash
 from backend.limits_config import LIMITS
 from backend.replay import records
 from backend.replay.boards import board_from_position
+from backend.replay.knowngames import game_hash, is_held_out, task_hash
 from backend.replay.policy_moves import policy_index
 from backend.replay.provenance import Teacher
 from backend.replay.shards import Shard, list_shards, read_shard
@@ -25,7 +26,7 @@ from backend.teacher import labelling
 from backend.teacher.engine import TeachingEngine
 from backend.teacher.labelling import Labelling, LabelTally
 from backend.teacher.labels import Labels
-from backend.teacher.studies import ShardStudies, Studies, open_lines
+from backend.teacher.studies import ShardStudies, Studies, Study, open_lines
 from tests.backend.replay.games import black_mates, cut_game, white_mates, write
 
 ENGINE = Path(__file__).with_name("teaching_engine.py")
@@ -225,6 +226,20 @@ def test_lines_are_fen_or_epd_and_what_is_neither_is_named(tmp_path: Path) -> No
         )
     }
     assert ended <= {(records.TRUNCATED, records.NO_RESULT), (1, records.WHITE_WON), (2, 0)}
+
+
+def test_what_an_import_holds_out_is_held_out_here_too(tmp_path: Path) -> None:
+    fens = [f"4k3/8/8/8/8/8/4P3/4K3 w - - 0 {number}" for number in range(1, 3)]
+    fens += [f"4k3/8/8/{n}P{7 - n}/8/8/8/4K3 w - - 0 1" for n in range(1, 7)]
+    fens += [f"4k3/8/{n}N{7 - n}/8/8/8/8/4K3 w - - 0 1" for n in range(1, 7)]
+    (tmp_path / "x.fen").write_text("\n".join(fens))
+    with open_lines(str(tmp_path / "x.fen"), LIMITS) as studies:
+        found = [study for study in studies if isinstance(study, Study)]
+    assert [s.is_held_out() for s in found] == [is_held_out(task_hash(s.start)) for s in found]
+    assert found[0].is_held_out() == found[1].is_held_out(), "clocks are nothing"
+    (game, *_) = [study for study in _games(tmp_path) if isinstance(study, Study)]
+    moves = np.array(game.moves, np.uint16)
+    assert game.is_held_out() == is_held_out(game_hash(game.start, moves))
 
 
 def test_a_teacher_must_speak_uci_and_know_more_than_one_line(tmp_path: Path) -> None:
