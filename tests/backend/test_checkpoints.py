@@ -145,6 +145,16 @@ def test_a_network_from_before_an_option_existed_comes_without_it(tmp_path: Path
     assert checkpoints.verify(path).model == CONFIG
 
 
+@pytest.mark.parametrize("number", [b"1e999", b"NaN"])
+def test_a_manifest_with_a_number_that_is_none_is_refused(tmp_path: Path, number: bytes) -> None:
+    path = save(tmp_path, 3) / checkpoints.MANIFEST
+    content = path.read_bytes()
+    assert content.count(b'"step": 3') == 1
+    path.write_bytes(content.replace(b'"step": 3', b'"step": ' + number))
+    with pytest.raises(CheckpointError, match="damaged or not a manifest"):
+        checkpoints.read_manifest(path.parent)
+
+
 @pytest.mark.parametrize("part", checkpoints.PARTS)
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_a_number_that_is_not_finite_is_never_committed(
