@@ -1,9 +1,9 @@
 """A PGN into shards, against the same games read and played again with plain python-chess.
 
-    python bench/imports.py [FILE] [--megabytes N]
+    python bench/imports.py [FILE.pgn]
 
-Without FILE the games of the tests, over and over: then nearly all are known already and only the
-reading is measured. Processor time of this process; memory as it was at most.
+Without FILE the sixty games of the tests: few, but at hand. Processor time of this process, since
+others may be at work; memory as it was at most.
 """
 
 import io

@@ -158,11 +158,11 @@ def check_targets(columns: Mapping[str, Array]) -> None:
         _refuse(columns, np.flatnonzero(is_bad | infinite), f"{name} is out of range")
 
     is_open = columns["value_source"] == records.TARGET_OPEN
-    unsaid = np.isnan(columns["value_wdl"]).all(axis=1)
+    unsaid = _is_unsaid(columns["value_wdl"])
     _refuse(columns, np.flatnonzero(unsaid != is_open), "nobody, or two, decided the value target")
     bad_value = ~_is_distribution(columns["value_wdl"]) & ~is_open
     _refuse(columns, np.flatnonzero(bad_value), "the value target is not a distribution")
-    unsearched = np.isnan(columns["root_wdl"]).all(axis=1)
+    unsearched = _is_unsaid(columns["root_wdl"])
     searched_kind = np.isin(columns["kind"], records.SEARCHED)
     _refuse(columns, np.flatnonzero(unsearched & searched_kind), "the search value is missing")
     bad_root = ~_is_distribution(columns["root_wdl"]) & ~unsearched
@@ -245,9 +245,15 @@ def _check_codes(columns: Mapping[str, Array]) -> None:
 
 
 def _is_distribution(wdl: Array) -> Array:
-    finite = np.isfinite(wdl).all(axis=1)
-    close = np.abs(wdl.sum(axis=1) - 1) <= _WDL_TOLERANCE
-    return np.asarray(finite & (wdl >= 0).all(axis=1) & close)
+    # By columns: sums along rows of three take six times as long. What is not finite is not close.
+    win, draw, loss = wdl.T
+    close = np.abs(win + draw + loss - 1) <= _WDL_TOLERANCE
+    return np.asarray(close & (win >= 0) & (draw >= 0) & (loss >= 0))
+
+
+def _is_unsaid(wdl: Array) -> Array:
+    win, draw, loss = np.isnan(wdl).T
+    return np.asarray(win & draw & loss)
 
 
 def _owners(columns: Mapping[str, Array], is_bad: Array) -> Array:
