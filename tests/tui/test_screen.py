@@ -394,10 +394,17 @@ async def test_both_themes_and_a_foreign_one_draw(rich: RunState) -> None:
             assert plain(app).text == before
 
 
-def test_the_screen_loads_neither_torch_nor_numba_nor_multiprocessing() -> None:
+HEAVY = (
+    *("torch", "numba", "multiprocessing", "pydantic", "safetensors", "zstandard"),
+    *("chess.engine", "chess.pgn", "matrix0.cli", "tui.playing", "tui.comparing", "tui.replaying"),
+)
+
+
+def test_the_screen_starts_without_what_other_screens_and_commands_need() -> None:
     code = (
-        "import sys, tui.app; "
-        "print([m for m in ('torch', 'numba', 'multiprocessing') if m in sys.modules])"
+        "import sys, typer; from matrix0 import programs; import tui.running; "
+        "typer.main.get_command(programs.tui_app); "
+        f"print([m for m in {HEAVY} if m in sys.modules])"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
