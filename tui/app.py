@@ -41,6 +41,8 @@ WIDTHS = [(0, "-narrow"), (110, "-wide"), (160, "-broad")]
 HEIGHTS = [(0, "-short"), (34, "-tall"), (52, "-high")]
 """From this many cells on the screen has this class; app.tcss lays it out accordingly."""
 
+SETTLED_S = 3.0
+"""After its first drawing the screen has all that it is going to keep."""
 MAX_TOASTS = 3
 """New alerts shown as toasts at once; the others are in the pane."""
 
@@ -108,13 +110,9 @@ class ControlCentre(PastRuns):
         self.call_after_refresh(self.tick)
 
     def on_ready(self) -> None:
-        """What stands now stays: looking through it for garbage took a tenth of a second each time.
-
-        Whoever has switched the collector off for the start gets it back here.
-        """
+        """Whoever has switched the collector off for the start gets it back a little later."""
         if not gc.isenabled():
-            gc.freeze()
-            gc.enable()
+            self.set_timer(SETTLED_S, _collect_no_more)
 
     # Drawing: at most once a tick, always the newest ---------------------------------------------
 
@@ -356,6 +354,13 @@ class ControlCentre(PastRuns):
         )
         if id := await self.push_screen_wait(WorkerScreen(context.worker, choices)):
             self.action_act(id)
+
+
+def _collect_no_more() -> None:
+    """What stands now stays: looking through it for garbage held up keys for 0.1 s."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def leaving_code(link: Link) -> int:

@@ -62,11 +62,16 @@ class StateTable(DataTable[Text]):
         }
         if list(drawn) != list(self._shown):
             self._reorder(drawn)
+        changed = False
         for key, texts in drawn.items():
             known = self._shown.get(key)
             for i, text in enumerate(texts):
                 if known is None or known[i] != text or known[i].style != text.style:
                     self.update_cell(RowKey(key), ColumnKey(self.spec[i].key), text)
+                    changed = True
+        if changed:
+            # Textual keeps 10,000 cells of before, of which it never draws one again.
+            self.notify_style_update()
         self._shown = drawn
 
     def _reorder(self, rows: Mapping[str, tuple[Text, ...]]) -> None:
