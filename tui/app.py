@@ -348,9 +348,7 @@ class ControlCentre(PastRuns):
 
         context = self.context
         choices = tuple(
-            (a.id, f"{context.key_of(a)}  {a.title}", a.refused(context))
-            for a in TUNING
-            if a.command
+            (a.id, context.key_of(a), a.title, a.refused(context)) for a in TUNING if a.command
         )
         if id := await self.push_screen_wait(WorkerScreen(context.worker, choices)):
             self.action_act(id)

@@ -107,6 +107,21 @@ async def test_a_click_on_the_selected_worker_asks_what_to_do(rich: RunState) ->
         assert link.sent == [c.RestartWorker(worker="selfplay-1")]
 
 
+async def test_in_the_menu_of_a_worker_the_keys_that_it_shows_work(rich: RunState) -> None:
+    failed = fold(rich, e.WorkerGivenUp(worker="selfplay-1", reason="crashed five times"))
+    link = FakeLink(failed)
+    async with screen(link, SMALL) as (app, pilot):
+        await pilot.press("2", "down", "enter")
+        await draw(app, pilot)
+        assert isinstance(app.screen, WorkerScreen)
+        assert app.screen.worker == "selfplay-1"
+        await pilot.press("w")
+        assert toasts(app)[-1].endswith("selfplay-1 was given up: restart it first")
+        await pilot.press("W")
+        await draw(app, pilot)
+        assert link.sent == [c.RestartWorker(worker="selfplay-1")]
+
+
 def test_what_cannot_be_done_to_a_worker_says_why(rich: RunState) -> None:
     failed = fold(rich, e.WorkerGivenUp(worker="trainer", reason="crashed five times"))
 

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -110,12 +111,12 @@ class SettingScreen(ModalScreen[str]):
 
 
 class WorkerScreen(ModalScreen[str]):
-    """What to do with a worker: the id of an action; empty for nothing."""
+    """What to do with a worker: the id of an action; empty for nothing. Their own keys work too."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss('')", "Cancel")]
 
-    def __init__(self, worker: str, choices: tuple[tuple[str, str, str], ...]) -> None:
-        """`choices`: id, words, and why it cannot be done now."""
+    def __init__(self, worker: str, choices: tuple[tuple[str, str, str, str], ...]) -> None:
+        """`choices`: id, key, title, and why it cannot be done now."""
         super().__init__()
         self.worker = worker
         self.choices = choices
@@ -127,12 +128,23 @@ class WorkerScreen(ModalScreen[str]):
             yield Choices(
                 *(
                     Option(
-                        Content(f"{text}: {reason}" if reason else text), id, disabled=bool(reason)
+                        Content(f"{key}  {title}{f': {reason}' if reason else ''}"),
+                        id,
+                        disabled=bool(reason),
                     )
-                    for id, text, reason in self.choices
+                    for id, key, title, reason in self.choices
                 ),
                 compact=True,
             )
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_id or "")
+
+    def on_key(self, event: Key) -> None:
+        for id, key, title, reason in self.choices:
+            if key in (event.key, event.character):
+                event.stop()
+                if reason:
+                    self.notify(f"{title}: {fmt.line(reason)}", severity="warning", markup=False)
+                else:
+                    self.dismiss(id)
