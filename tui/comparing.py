@@ -23,6 +23,7 @@ from tui.plot import Curve, Figure, Mark, MarkKind
 from tui.raster import Floats
 from tui.viewport import Axis
 
+_WORDS: Final = {"grad_norm": "gradient norm", "policy_kl": "policy to search, KL"}
 FIRST_METRICS: Final = ("policy_loss", "value_loss", "loss", "samples_per_s", "grad_norm")
 """At the head of the list of curves; the others follow by name."""
 _MARKS: Final[dict[str, MarkKind]] = {"best": "best", "missing": "missing"}
@@ -177,3 +178,9 @@ def marked_from(paths: Sequence[Path]) -> Comparison:
     for path in dict.fromkeys(paths):
         comparison.toggle(path)
     return comparison
+
+
+def metric_words(name: str) -> str:
+    """A curve's name for a title: `samples_per_s` is `samples/s`."""
+    words = name.replace("_per_s", "/s").replace("_f1", " F1").replace("_", " ")
+    return _WORDS.get(name) or fmt.line(words)

@@ -136,7 +136,7 @@ async def test_the_axis_is_steps_then_time_at_work_then_games(runs: Path) -> Non
         assert "log x" in screen.chart.how
         assert screen.chart.heading == "value_loss"
         await pilot.press("M", "plus", "right_square_bracket")
-        assert screen.chart.heading == "policy_loss"
+        assert screen.chart.heading == "policy loss"
         assert "zoomed" in screen.chart.how
 
 

@@ -25,7 +25,7 @@ from backend.rundir import RunDirectory
 from backend.state import RunState
 from tui import format as fmt
 from tui.action import Context, Place
-from tui.comparing import Comparison, marked_from
+from tui.comparing import Comparison, marked_from, metric_words
 from tui.glyphs import Glyphs
 from tui.history import History
 from tui.panes.bars import KeyBar
@@ -107,7 +107,7 @@ class CompareScreen(Above):
         self.table = RunsTable()
         spec = ChartSpec(
             "overlay",
-            lambda state: fmt.line(self.comparison.metric),
+            lambda state: metric_words(self.comparison.metric),
             lambda state, history: (self.comparison.version,),
             self._figure,
         )
