@@ -1,8 +1,8 @@
 # All that a fresh machine needs is Python 3.11 or newer, make and git. Each target sets itself up.
 #
 #   make run     the control centre on preset tiny; without a terminal, two cycles headless
-#   make test    the default tests          make slow   the tests that take minutes
-#   make test JOBS=2   two at a time
+#   make test    the default tests, two at a time; JOBS=0 runs them one by one
+#   make slow    the tests that take minutes, one by one
 #   make fuzz    a million mutated inputs; SEED=1 for others, COUNT=20000 for fewer
 #   make check   format, lint, types, import contracts
 #   make bench   speed, as ratios
@@ -12,7 +12,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= 0
+JOBS ?= 2
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PACKAGES := matrix0 tui backend model
@@ -27,7 +27,7 @@ run: $(INSTALLED)
 	fi
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -q -n $(JOBS)
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 slow: $(INSTALLED)
 	$(BIN)/python -m pytest -q -m slow

@@ -1,7 +1,7 @@
 """What every test shares: one thread for each library, patient properties, and device markers.
 
 Compiled kernels are kept in the user's cache folder, which tests and their child processes share
-with everything else: only the first run after an edit compiles.
+with everything else: only the first run after an edit compiles, in one process for all.
 """
 
 import os
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from matrix0 import cli
+from tests import warming
 from tests.command_line import Outcome, Run
 
 for _library in ("OMP", "MKL", "OPENBLAS"):
@@ -36,6 +37,20 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         return Outcome(int(ended.value.code or 0), captured.out, captured.err)
 
     return call
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before several processes test, one compiles for all."""
+    if session.config.getoption("numprocesses", None) and (compiler := warming.begin()):
+        session.config.add_cleanup(lambda: warming.end(compiler))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Each of several processes waits for the compiler once it has its tests."""
+    if hasattr(session.config, "workerinput"):
+        warming.wait()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

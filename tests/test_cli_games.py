@@ -14,10 +14,10 @@ from backend.checkpoints import list_checkpoints
 from backend.processes import child_command, child_environment
 from backend.replay.imports import import_pgn
 from backend.rundir import SUPERVISOR, RunDirectory
+from tests.limits import PATIENCE_S
 
 GAMES = Path(__file__).resolve().parent / "data" / "games" / "games_ci.pgn"
 SMALL = ("--set", "model.channels=16", "--set", "model.blocks=1", "--set", "training.batch_size=16")
-LIMIT_S = 60.0
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def _call(*words: str, text: bytes = b"") -> "subprocess.CompletedProcess[bytes]
         input=text,
         capture_output=True,
         env=child_environment(),
-        timeout=LIMIT_S,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -55,7 +55,7 @@ def test_ctrl_c_saves_what_was_learned_and_exits_0(run: RunDirectory) -> None:
             assert lines[-1], lines
         child.send_signal(signal.SIGINT)
         rest = child.stdout.read().decode().splitlines()
-        assert child.wait(timeout=LIMIT_S) == 0
+        assert child.wait(timeout=PATIENCE_S) == 0
     saved = list_checkpoints(run.checkpoints)[-1]
     step = int(saved.removeprefix("step-"))
     assert rest[-1].startswith(f"step {step:,}: the first choice is the move that was played in ")
@@ -96,11 +96,11 @@ def test_a_terminal_shows_a_bar_beside_the_output(run: RunDirectory) -> None:
         stdout=subprocess.PIPE,
         stderr=theirs,
         env=child_environment() | {"TERM": "xterm-256color", "COLUMNS": "120"},
-        timeout=LIMIT_S,
+        timeout=PATIENCE_S,
         check=True,
     )
     os.close(theirs)
-    reader.join(LIMIT_S)
+    reader.join(PATIENCE_S)
     os.close(ours)
     text = b"".join(shown).decode()
     assert "games_ci.pgn" in text

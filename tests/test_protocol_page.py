@@ -20,6 +20,7 @@ from backend.errors import ExitCode
 from backend.live import LIVE
 from backend.supervision import PATIENT_PHASES, GiveUp, Restart, RestartPolicy
 from backend.supervisor import _ONLY_SHOWN, INTERRUPTED
+from tests.limits import PATIENCE_S
 from tests.pages import Page, quoted
 from tests.tui.fake_supervisor import supervised
 from tui.client import LinkStatus
@@ -94,11 +95,15 @@ def test_every_event_stands_in_the_table_with_its_kind() -> None:
     assert kinds == {kind.__name__: kind in events.TELEMETRY for kind in events.EVENT_TYPES}
 
 
+PARTS = {"trainer": ("training/safeguard.py",)}
+"""Files that say something in the name of a worker."""
+
+
 def test_events_are_said_by_whom_the_table_names() -> None:
     said: dict[str, set[str]] = {kind.__name__: set() for kind in events.EVENT_TYPES}
     for role in ROLES:
-        for tree in (_tree(f"workers/{role}.py"), _tree("workers/base.py")):
-            for call in _calls(tree, *said):
+        for file in (f"workers/{role}.py", "workers/base.py", *PARTS.get(role, ())):
+            for call in _calls(_tree(file), *said):
                 said[ast.unparse(call.func)].add(role)
     for name, speakers in said.items():
         if not speakers or name == "LogLine":
@@ -327,7 +332,7 @@ async def test_the_client_on_the_page_greets_orders_and_reads_the_answer() -> No
             child = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", code, folder, stdout=asyncio.subprocess.PIPE, env=os.environ
             )
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 out, _ = await child.communicate()
     assert child.returncode == 0
     assert server.received == [commands.PauseRun()]

@@ -13,6 +13,7 @@ import pytest
 from backend.commands import Pause, Stop
 from backend.errors import WorkerError
 from backend.pool import LINE_LIMIT, Exited, Line, LocalPool, PoolEvent, WorkerSpec
+from tests.limits import PATIENCE_S
 
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
 
@@ -35,7 +36,7 @@ def spec(tmp_path: Path, code: str, worker: str = "w") -> WorkerSpec:
 
 async def until_exit(pool: LocalPool, exits: int = 1) -> list[PoolEvent]:
     found: list[PoolEvent] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async for event in pool.events():
             found.append(event)
             exits -= isinstance(event, Exited)

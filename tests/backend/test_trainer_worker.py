@@ -36,8 +36,8 @@ from backend.store.store import Store
 from backend.wire import decode_event, encode
 from tests.backend.replay.games import black_mates, cut_game, white_mates, write
 from tests.child_lines import ChildLines
+from tests.limits import PATIENCE_S
 
-LIMIT_S = 60.0
 CONFIG = build_config(
     "tiny",
     overrides=[
@@ -94,17 +94,17 @@ class _Trainer:
 
     def wait_for(self, kind: type[E], is_it: Callable[[E], bool] = lambda _: True) -> E:
         """The next event of a kind that fits."""
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + PATIENCE_S
         while (event := self._next(deadline)) is not None:
             if isinstance(event, kind) and is_it(event):
                 return event
         raise AssertionError(f"no such {kind.__name__} came; last: {self.seen[-8:]}")
 
     def finish(self) -> int:
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + PATIENCE_S
         while self._next(deadline) is not None:
             pass
-        return self._process.wait(timeout=LIMIT_S)
+        return self._process.wait(timeout=PATIENCE_S)
 
     def wait_until_starved(self, step: int) -> TrainerProgress:
         return self.wait_for(TrainerProgress, lambda p: p.step == step and p.waiting != "")

@@ -16,10 +16,10 @@ from backend.engine.thinker import Report, Settings, Thinker
 from backend.errors import ConfigError, NonFiniteError
 from backend.search.evaluator import Evaluate, uniform
 from tests.fake_evaluators import Counting, Scripted, material, scattered
+from tests.limits import PATIENCE_S
 from tests.search.test_search_mates import MATE_OR_BE_MATED, MATES_IN_2
 
 TABLES = Path(__file__).parents[1] / "data" / "syzygy"
-LIMIT_S = 60.0
 
 
 def make(evaluate: Evaluate = material, **settings: Any) -> Thinker:
@@ -73,10 +73,10 @@ def test_an_infinite_search_that_knows_all_waits_for_the_stop() -> None:
 
     thread = threading.Thread(target=think)
     thread.start()
-    assert found.wait(LIMIT_S)
+    assert found.wait(PATIENCE_S)
     assert not done.wait(0.3)
     stop.set()
-    assert done.wait(LIMIT_S)
+    assert done.wait(PATIENCE_S)
     thread.join()
 
 

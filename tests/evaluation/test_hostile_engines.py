@@ -72,7 +72,10 @@ def test_a_verdict_comes_in_time_and_nothing_is_left(
 ) -> None:
     us = psutil.Process()
     before = us.memory_info().rss
+    began = time.monotonic()
     player = ExternalPlayer(_spec(mode), processes=1, leash=Leash(limits=SMALL, logs=tmp_path))
+    starting_s = max(1.0, 3 * (time.monotonic() - began))
+    """For the process that replaces a bad one; on a busy machine it takes as the first one did."""
     try:
         player.start(0, LATE)
         answers, slowest = [], 0.0
@@ -80,7 +83,6 @@ def test_a_verdict_comes_in_time_and_nothing_is_left(
             began = time.monotonic()
             answers += player.think([0], [LATE])
             slowest = max(slowest, time.monotonic() - began)
-        starting_s = 1.0  # The process that replaces a bad one.
         assert slowest < LIMIT_S + GRACE_S + starting_s
         assert [type(answer) for answer in answers[:2]] == [chess.Move, chess.Move]
         forfeit = answers[2]
@@ -137,7 +139,7 @@ def test_an_xboard_engine_that_stammers_is_ended_at_once(
     began = time.monotonic()
     with pytest.raises(ConfigError, match="engine"):
         ExternalPlayer(parse_engine(f"{engine}:nodes=5,protocol=xboard"), processes=1)
-    assert time.monotonic() - began < 10  # Not after the patience of a start.
+    assert time.monotonic() - began < engine_process.START_S
     assert capfd.readouterr().err == ""
     assert not _left_behind()
 

@@ -33,6 +33,7 @@ from backend.store.journal import Journal
 from backend.supervisor import Mission, Supervisor
 from tests.backend.fakes.pool import Clock, FakePool
 from tests.backend.fakes.worker import random_game
+from tests.limits import PATIENCE_S
 
 CONFIG: Final = """
 [selfplay]
@@ -58,7 +59,6 @@ WORKERS: Final[dict[str, Role]] = {
     "trainer": "trainer",
     "evaluator": "evaluator",
 }
-LIMIT_S: Final = 20.0
 
 _T = TypeVar("_T")
 
@@ -133,7 +133,7 @@ class RunInProcess:
 
     def do(self, work: Coroutine[Any, Any, _T]) -> _T:
         """The result of something that needs the run's event loop, in limited time."""
-        return self._loop.run_until_complete(asyncio.wait_for(work, LIMIT_S))
+        return self._loop.run_until_complete(asyncio.wait_for(work, PATIENCE_S))
 
     # Starts and ends ------------------------------------------------------------------------------
 

@@ -13,8 +13,7 @@ from backend.search.pipeline import Pipeline
 from backend.selfplay.games import SelfPlay
 from model.rules import start_position
 from tests.fake_evaluators import Answer, Positions, Table, material, scattered
-
-LIMIT_S = 30.0
+from tests.limits import PATIENCE_S
 
 
 def _group(seed: int, evaluate: Evaluate = material) -> SelfPlay:
@@ -85,7 +84,7 @@ class _Recorder:
 
     def answer(self, logits: np.ndarray, wdl: np.ndarray) -> list[str]:
         self.in_turn.set()
-        assert self.may_end.wait(LIMIT_S)
+        assert self.may_end.wait(PATIENCE_S)
         if self.error is not None:
             raise self.error
         return ["ended"]
@@ -102,7 +101,7 @@ def test_the_network_judges_one_group_while_another_is_searched() -> None:
     second.may_end.set()
     with Pipeline([first, second], 1) as pipeline:
         assert pipeline.step(evaluate) == ()
-        assert first.in_turn.wait(LIMIT_S)
+        assert first.in_turn.wait(PATIENCE_S)
         assert not first.may_end.is_set()
         assert pipeline.step(evaluate) == ()
         assert pipeline.step(evaluate) == ["ended"]

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 
-LIMIT_S = 60.0
+from tests.limits import PATIENCE_S
 
 
 class Terminal:
@@ -58,7 +58,7 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        self._reader.join(LIMIT_S)
+        self._reader.join(PATIENCE_S)
         if self._is_open:
             os.close(self._ours)
 
@@ -76,7 +76,7 @@ class Terminal:
     def wait_for(self, text: str, after: int = 0) -> None:
         """Until the text has been written, beyond the first `after` bytes, in one piece."""
         wanted = text.encode()
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + PATIENCE_S
         with self._changed:
             while self._written.find(wanted, after) < 0:
                 left_s = deadline - time.monotonic()

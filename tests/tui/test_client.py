@@ -13,11 +13,10 @@ from backend import commands as c
 from backend import events as e
 from backend.state import RunState
 from backend.wire import Happened, Reply, encode
+from tests.limits import PATIENCE_S
 from tests.tui import scenario
 from tests.tui.fake_supervisor import supervised
 from tui.client import Client, describe_exit
-
-LIMIT_S = 5.0
 
 
 @asynccontextmanager
@@ -35,7 +34,7 @@ async def attached(run_dir: Path, **options: Any) -> AsyncIterator[Client]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let others work until the condition holds; fail at the limit."""
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - there is nothing to wait on but the state itself
             await asyncio.sleep(0.002)
 
@@ -189,7 +188,7 @@ async def test_another_protocol_is_refused_for_good(short_dir: Path) -> None:
     async with supervised(short_dir, short_dir / "s", state) as server:
         server.protocol = 99
         client = Client(short_dir / "socket", first_delay_s=0.01)
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             await client.run()
         assert client.view.status == "refused"
         assert "protocol 99" in client.view.detail
@@ -202,7 +201,7 @@ async def test_the_end_of_the_run_ends_the_link(short_dir: Path) -> None:
         task = asyncio.create_task(client.run())
         await until(lambda: client.view.status == "connected")
         server.say(e.RunStopped(reason="5 cycles are done", exit_code=0))
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             await task
         assert client.view.status == "ended"
         assert client.state.stop_reason == "5 cycles are done"

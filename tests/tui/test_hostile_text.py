@@ -24,12 +24,16 @@ from backend.events import EVENT_TYPES, LogLine, RunStarted, RunStopped, WorkerR
 from backend.ledger import Ledger
 from backend.text import CleanStream, clean, cleaned
 from backend.wire import Happened, Hello, Request, decode_event, decode_request, encode
+from tests.limits import PATIENCE_S
 from tests.tui import scenario
 from tests.tui.hostile_text import FORBIDDEN, MARKUP, PAYLOAD, filled, holds_payload
 from tui.logbook import lines_of
 
 ROOT = Path(__file__).resolve().parents[2]
-KEYS = b"lgca?h/\x1b\t\r"
+LOG = b"l"
+SHOWN = b"gnp"
+"""Of the hostile text; the page of the log has it."""
+KEYS = b"gca?h/\x1b\t\r"
 """Pages, lists and dialogs; what none of them knows is passed over."""
 
 
@@ -165,14 +169,16 @@ async def _show(run_dir: Path, socket: Path, terminal: tuple[int, int]) -> None:
     os.close(other)
     seen = bytearray()
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await sent.wait()
-        await asyncio.to_thread(_read, own, seen, b"ENDMARK", 60.0)
+        await asyncio.to_thread(_read, own, seen, b"ENDMARK", PATIENCE_S)
+        os.write(own, LOG)
+        await asyncio.to_thread(_read, own, seen, SHOWN, PATIENCE_S)
         for key in KEYS:
             os.write(own, bytes([key]))
             await asyncio.to_thread(_read, own, seen, None, 0.3)
         assert process.poll() is None, bytes(seen[-3000:])
-        assert b"gnp" in seen  # The text itself is shown.
+        assert SHOWN in seen
         assert not holds_payload(bytes(seen))
     finally:
         process.kill()

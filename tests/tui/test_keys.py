@@ -10,6 +10,7 @@ from backend import commands as c
 from backend import events as e
 from backend.state import RunState
 from backend.wire import Reply
+from tests.limits import PATIENCE_S
 from tests.tui.conftest import SMALL, FakeLink, draw, screen, toasts
 from tests.tui.plain import plain
 from tui.action import PLACES, Context
@@ -206,11 +207,11 @@ async def test_the_palette_opens_and_does_an_action(rich: RunState) -> None:
     async with screen(link, SMALL) as (app, pilot):
         await pilot.press("ctrl+p", *"save a checkp")
         found = app.screen.query_one(CommandList)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while found.highlighted is None or "Save a checkpoint" not in plain(app):
                 await pilot.pause()
         await pilot.press("enter")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not link.sent:
                 await pilot.pause()
         assert link.sent == [c.CheckpointNow()]
@@ -252,14 +253,14 @@ async def test_the_mouse_reaches_every_action_through_the_palette(rich: RunState
         await pilot.click("#keys", offset=(plain(app).lines[-1].index("^p"), 0))
         await pilot.pause()
         found = app.screen.query_one(CommandList)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while "Save a checkpoint" not in [str(o.hit.text) for o in found._options]:  # type: ignore[attr-defined]
                 await pilot.pause()
         titles = [str(o.hit.text) for o in found._options]  # type: ignore[attr-defined]
         assert {action.title for action in ACTIONS} <= set(titles)
         number = titles.index("Acknowledge all alerts")
         await pilot.click(CommandList, offset=(6, 1 + 2 * number))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while app.dashboard.seen_until == 0.0:
                 await pilot.pause()
 

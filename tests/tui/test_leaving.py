@@ -13,7 +13,8 @@ import pytest
 from backend.events import TrainingStep
 from backend.rundir import RunDirectory
 from tests.backend.fakes.process import SupervisorProcess, prepare
-from tests.tui.terminal import LIMIT_S, Terminal
+from tests.limits import PATIENCE_S
+from tests.tui.terminal import Terminal
 
 
 def command(run: Path, *flags: str) -> list[str]:
@@ -22,23 +23,23 @@ def command(run: Path, *flags: str) -> list[str]:
 
 def quit_it(screen: Terminal) -> None:
     screen.press("q")
-    assert screen.process.wait(LIMIT_S) == 0
+    assert screen.process.wait(PATIENCE_S) == 0
     screen.wait_for("Training goes on")
 
 
 def kill_it(screen: Terminal) -> None:
     screen.process.send_signal(signal.SIGKILL)
-    assert screen.process.wait(LIMIT_S) == -signal.SIGKILL
+    assert screen.process.wait(PATIENCE_S) == -signal.SIGKILL
 
 
 def hang_up(screen: Terminal) -> None:
     screen.hang_up()
-    screen.process.wait(LIMIT_S)
+    screen.process.wait(PATIENCE_S)
 
 
 def step_shown(screen: Terminal, at_least: int) -> int:
     """The step in its status line, once that is so high."""
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if steps := re.findall(rb"step ([\d,]+)", screen.written):
             newest = int(steps[-1].replace(b",", b""))
@@ -91,4 +92,4 @@ def test_a_supervisor_that_a_screen_has_started_outlives_it(
                 family = [supervisor, *supervisor.children(recursive=True)]
                 for process in family:
                     process.kill()
-                psutil.wait_procs(family, LIMIT_S)
+                psutil.wait_procs(family, PATIENCE_S)

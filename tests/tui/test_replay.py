@@ -13,6 +13,7 @@ from backend.rundir import RunDirectory
 from backend.state import RunState
 from backend.timeline import read_timeline
 from tests.backend.test_timeline import as_recorded
+from tests.limits import PATIENCE_S
 from tests.recorded_run import record
 from tests.tui import scenario
 from tests.tui.conftest import SMALL, FakeLink, draw, toasts
@@ -44,7 +45,7 @@ async def replaying(
     link = Replaying(run.path, monotonic=lambda: 0.0)
     app = ControlCentre(link, run_dir=run.path, clock=link.clock, refresh_s=3600.0)
     async with app.run_test(size=size, notifications=True) as pilot:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while link.view.status != "connected":
                 await pilot.pause(0.005)
         await draw(app, pilot)
@@ -52,7 +53,7 @@ async def replaying(
 
 
 async def settled(app: ControlCentre, link: Replaying, pilot: Pilot[int]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while link.retelling.number != link.timeline.number_until(link.now):
             await pilot.pause(0.005)
     await link.settle()
@@ -196,7 +197,7 @@ async def test_a_run_that_cannot_be_replayed_says_why(tmp_path: Path) -> None:
     link = Replaying(run.path)
     app = ControlCentre(link, run_dir=run.path, clock=link.clock, refresh_s=3600.0)
     async with app.run_test(size=SMALL, notifications=True) as pilot:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while link.view.status == "waiting":
                 await pilot.pause(0.005)
         await draw(app, pilot)
@@ -217,7 +218,7 @@ async def test_from_the_compare_screen_a_run_is_replayed_and_esc_leads_back(
         await pilot.pause()
         screen = app.screen
         assert isinstance(screen, CompareScreen)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while screen.selected is None:
                 await pilot.pause(0.005)
         await pilot.press("r")

@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from backend import events as e
 from backend.state import RunState
 from backend.wire import Reply
+from tests.limits import PATIENCE_S
 from tests.tui import scenario
 from tests.tui.conftest import SMALL, FakeLink, draw, screen, toasts
 from tests.tui.plain import plain
@@ -418,7 +419,7 @@ async def test_a_picture_of_the_screen_lies_where_it_was_started(
     monkeypatch.chdir(tmp_path)
     async with screen(FakeLink(rich), SMALL) as (app, pilot):
         app.save_picture()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not toasts(app):  # Written by a thread of Textual's own.
                 await pilot.pause()
     pictures = [entry for entry in os.listdir(tmp_path) if entry.endswith(".svg")]

@@ -27,10 +27,10 @@ from backend.wire import (
     encode,
 )
 from tests.child_lines import ChildLines
+from tests.limits import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[3]
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
-LIMIT_S = 40.0
 
 CONFIG = """
 [selfplay]
@@ -92,7 +92,7 @@ class SupervisorProcess:
 
     def wait_for(self, kind: type[E], is_it: Callable[[E], bool] = lambda _: True) -> E:
         """The next event of a kind that fits; fails when the output ends or time is up."""
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + PATIENCE_S
         while (event := self._next(deadline)) is not None:
             if isinstance(event, kind) and is_it(event):
                 return event
@@ -100,10 +100,10 @@ class SupervisorProcess:
 
     def finish(self) -> int:
         """Reads to the end and returns the exit code."""
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + PATIENCE_S
         while self._next(deadline) is not None:
             pass
-        return self.process.wait(timeout=LIMIT_S)
+        return self.process.wait(timeout=PATIENCE_S)
 
     def _next(self, deadline: float) -> Event | None:
         line = self._lines.next(deadline)
@@ -141,7 +141,7 @@ class Client:
     def __init__(self, directory: Path) -> None:
         path = (directory / "socket").read_text().strip()
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(LIMIT_S)
+        self._socket.settimeout(PATIENCE_S)
         self._socket.connect(path)
         self._file = self._socket.makefile("rb")
         self._requests = 0
@@ -167,7 +167,7 @@ class Client:
 
     def wait_for(self, kind: type[E], is_it: Callable[[E], bool] = lambda _: True) -> E:
         """The next event of a kind that fits; fails when time is up, whatever else is said."""
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             message = self.read()
             if isinstance(message, Happened):

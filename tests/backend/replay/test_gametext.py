@@ -39,9 +39,9 @@ def test_what_is_no_record_of_a_game_is_refused(text: str, reason: str) -> None:
 
 
 def test_many_remarks_in_one_line_take_no_hours() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     game = read_game("1. e4 " + "{a remark} " * 80_000 + " e5 1-0")
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
     assert sum(1 for _ in game.mainline()) == 2
 
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from backend.rundir import SUPERVISOR, RunDirectory
+from tests.limits import PATIENCE_S
 from tests.tui.test_client import until
 from tui.web import server as serving_module
 from tui.web.guard import stranger
@@ -47,7 +48,7 @@ class Door:
 
 
 async def said(socket: aiohttp.ClientWebSocketResponse) -> list[str]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         words = json.loads(await socket.receive_bytes())
     assert isinstance(words, list)
     return [str(word) for word in words]
