@@ -257,13 +257,6 @@ def test_games_are_imported_once_and_trained_on(run: Run) -> None:
     assert again.out.splitlines()[-1].startswith("step 4: ")
 
 
-def test_a_file_without_games_is_bad_data(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "empty.pgn").write_text("nothing\n")
-    refused = run("import", "pgn", "empty.pgn", "--run", "human")
-    assert refused.code == 65
-    assert "no game could be imported" in refused.err
-
-
 def test_training_without_games_is_bad_data(run: Run) -> None:
     refused = run("train", "--run", "human", "--preset", "tiny", "--steps", "3")
     assert refused.code == 65

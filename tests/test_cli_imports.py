@@ -109,3 +109,10 @@ def test_data_of_no_run_is_refused(run: Run) -> None:
     refused = run("data", "nowhere")
     assert refused.code
     assert "there is no such run" in refused.err
+
+
+def test_a_file_without_games_is_bad_data(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.pgn").write_text("nothing\n")
+    refused = run("import", "pgn", "empty.pgn", "--run", "human")
+    assert refused.code == 65
+    assert "no game could be imported" in refused.err
