@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from backend.commit import NotCommittedError
 from backend.errors import RunDirectoryError
 
@@ -25,6 +27,14 @@ _PRIMARY: Final = 0xFF
 """The low byte of an extended result code of SQLite is the code it refines."""
 _HARDLY_ANY_MIB: Final = 1.0
 """SQLite reports some writes on a full disk as a mere error of input or output."""
+
+
+_OF_A_NETWORK: Final = frozenset(
+    (
+        *("nfs", "nfs3", "nfs4", "cifs", "smb", "smb3", "smbfs", "afpfs", "webdav"),
+        *("fuse.sshfs", "macfuse", "ceph", "fuse.ceph", "glusterfs", "fuse.glusterfs", "lustre"),
+    )
+)
 
 
 class NoRoomError(RunDirectoryError):
@@ -55,6 +65,14 @@ def writing_to(path: Path) -> Iterator[None]:
         if error.errno not in _REFUSALS:
             raise
         raise _refusal(path, error) from error
+
+
+def network_file_system(path: Path) -> str:
+    """What kind of one `path` lies on, by its volume; empty for a disk of this machine."""
+    volume = str(volume_of(path))
+    kinds = [p.fstype for p in psutil.disk_partitions(all=True) if p.mountpoint == volume]
+    # The last one lies over the others.
+    return kinds[-1] if kinds and kinds[-1].lower() in _OF_A_NETWORK else ""
 
 
 class Reserve:

@@ -18,6 +18,7 @@ from backend.clock import wall
 from backend.commit import move, remove, remove_directory, sha256_of, sweep
 from backend.config import Config
 from backend.cycle import Director, undecided
+from backend.disk import network_file_system
 from backend.errors import (
     CheckpointError,
     ConfigError,
@@ -107,6 +108,11 @@ async def recover(
     if remark := await asyncio.to_thread(edited, run):
         remarks.append(remark)
     await asyncio.to_thread(partial(keep_settings, run, fs=fs))
+    if kind := await asyncio.to_thread(network_file_system, run.path):
+        remarks.append(
+            f"{run.path} lies on a network file system ({kind}): locks and renames mean other "
+            "things there, and nothing is promised after a crash; a disk of this machine is better"
+        )
     swept = 0
     for folder in (run.path, run.replay, run.checkpoints, run.games):
         swept += len(await asyncio.to_thread(sweep, folder))

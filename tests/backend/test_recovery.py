@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from backend.audit.run import examine
 from backend.commands import PlayMatch
 from backend.config import Config, EvaluationConfig, ReplayConfig
 from backend.cycle import Play
+from backend.disk import volume_of
 from backend.errors import ConfigError
 from backend.events import Alert, Promoted, TrainingStep
 from backend.gamefile import GameFile
@@ -395,3 +397,16 @@ async def test_settings_that_cannot_be_read_point_to_those_of_the_last_start(
     run.config_file.write_text("[training\n")
     with pytest.raises(ConfigError, match=r"config\.toml\.kept"):
         run.read_config()
+
+
+@pytest.mark.parametrize("kinds", [("ext4", "nfs4"), ("nfs4", "ext4")], ids=["over", "under"])
+async def test_a_run_on_a_network_file_system_is_told_what_is_not_promised(
+    kinds: tuple[str, str], run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = str(volume_of(run.path))
+    mounts = [SimpleNamespace(mountpoint=volume, fstype=kind) for kind in kinds]
+    other = SimpleNamespace(mountpoint="/elsewhere", fstype="nfs")
+    monkeypatch.setattr("psutil.disk_partitions", lambda all: [*mounts, other])
+    async with started(run) as findings:
+        told = [remark for remark in findings.remarks if "network file system (nfs4)" in remark]
+    assert len(told) == (kinds[-1] == "nfs4")
