@@ -16,7 +16,10 @@ from backend.text import clean
 from model.ssl.tasks import TASKS
 
 CHARTS: Final[tuple[tuple[str, Mapping[str, str]], ...]] = (
-    ("Policy loss, nats", {"policy_loss": "loss", "policy_kl": "KL"}),
+    (
+        "Policy loss, nats",
+        {"policy_loss": "loss", "policy_kl": "KL", "anchor_kl": "KL to the start"},
+    ),
     ("Value loss, nats", {"value_loss": "loss"}),
     ("Self-supervised losses, nats", {f"{task.name}_loss": task.name for task in TASKS}),
     ("Gradient norm", {"grad_norm": "norm"}),

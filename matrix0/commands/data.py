@@ -93,7 +93,7 @@ def _show_measurement(measured: "Measurement") -> None:
 def _show_training(meter: Meter, point: "TrainingStep", end: int, steps: int) -> None:
     shown = (
         *("policy_loss", "policy_top1", "value_loss"),
-        *("plies_left_error", "short_value_loss", "reply_top1", "samples_per_s"),
+        *("plies_left_error", "short_value_loss", "reply_top1", "anchor_kl", "samples_per_s"),
     )
     readings = [f"{name} {point.metrics[name]:.4g}" for name in shown if name in point.metrics]
     readings += [

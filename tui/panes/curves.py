@@ -141,7 +141,11 @@ CHARTS: tuple[ChartSpec, ...] = (
     _metrics(
         "agreement",
         "policy to search",
-        (("policy_kl", "KL", False), ("policy_top1", "top-1", True)),
+        (
+            ("policy_kl", "KL", False),
+            ("policy_top1", "top-1", True),
+            ("anchor_kl", "KL to the start", False),
+        ),
         names_all=True,
     ),
     _metrics(
