@@ -83,6 +83,7 @@ def test_a_run_is_rescored_and_says_what_it_decided(run: Run, tmp_path: Path) ->
     assert np.isfinite(read_shard(path).columns["value_wdl"]).all()
     again = run("rescore", "played", "--search-frac", "0.5")
     assert again.out.splitlines()[-1].startswith("0 shards written, 1 are as they were")
+    assert "there is no such run" in run("rescore", "nowhere").err
     for words, message in (
         (("--blunder", "3"), "--blunder 3: must be in 0..2"),
         (("--search-frac", "2"), "--search-frac 2: must be in 0..1"),

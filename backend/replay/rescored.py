@@ -49,6 +49,7 @@ class RescoreTally:
     """0 to 1."""
     positions: int = 0
     blunders: int = 0
+    """In games that have a target to decide: a teacher's have none."""
     probed: int = 0
     """Positions whose exact value tables told."""
     decided: int = 0
@@ -157,7 +158,7 @@ def _rescore_one(
     made = targets_of(shard, plan, tables)
     is_new = made.source != shard.columns["value_source"]
     tally.positions += shard.num_positions
-    tally.blunders += made.blunders
+    tally.blunders += made.blunders if is_new.any() else 0
     tally.probed += made.probed
     tally.decided += int(is_new.sum())
     tally.turned += int(_turned(shard, made.wdl)[is_new].sum())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend.errors import ConfigError
+from backend.errors import ConfigError, RunDirectoryError
 from matrix0.commands.keeping import RunArgument
 from matrix0.commands.options import echo
 from matrix0.commands.progress import Meter, interruptible
@@ -44,6 +44,7 @@ def rescore(
     The shards that were played stay; training reads what is written in their place. The same call
     writes the same again, so that it may be interrupted. See docs/data.md.
     """
+    from backend.config import Config
     from backend.replay.provenance import Rescoring
     from backend.replay.rescored import fingerprint
     from backend.replay.rescored import rescore as make_pass
@@ -55,7 +56,10 @@ def rescore(
     if search_frac is not None and not 0 <= search_frac <= 1:
         raise ConfigError(f"--search-frac {search_frac:g}: must be in 0..1")
     directory = RunDirectory(run)
-    config = directory.read_config()
+    if not directory.path.is_dir():
+        raise RunDirectoryError(f"{directory.path}: there is no such run")
+    # A run that has only imported so far keeps no settings yet.
+    config = directory.read_config() if directory.exists else Config()
     directory.create()
     with ExitStack() as stack:
         stack.enter_context(directory.lock("matrix0 rescore"))
