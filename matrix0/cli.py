@@ -37,6 +37,7 @@ from matrix0.commands import (
     suite,
     tensorboard,
     tournament,
+    tune,
 )
 from matrix0.frame import PLAIN
 from matrix0.programs import tui_app, tui_main, uci_app, uci_main
@@ -77,6 +78,7 @@ app.command("rescore")(rescore.rescore)
 app.command("config")(settings.config)
 app.command("recipes")(recipes.recipes)
 app.command("doctor")(doctor.doctor)
+app.command("tune")(tune.tune)
 app.command("worker", hidden=True)(processes.worker)
 app.command("supervise", hidden=True)(processes.supervise)
 app.command("think", hidden=True)(processes.think)

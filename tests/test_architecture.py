@@ -25,6 +25,7 @@ MAY_LOAD_TORCH = {
     "backend.unpickling",
     "backend.evaluation.fixture",
     "backend.evaluation.lineup",
+    "backend.advice.measuring",
     "backend.advice.memory",
     "backend.export.coreml_format",
     "backend.export.export",
