@@ -39,7 +39,9 @@ def measure_machine(presets: Mapping[str, Config], seconds: float, say: Say) -> 
 
     The first is always measured, kernels that must be compiled before are not counted.
     """
-    warm_up(lambda kernel, done, needed: say(f"compiling {kernel}: {done} of {needed}"))
+    warm_up(
+        lambda kernel, done, needed: say("compiled the chess kernels") if done == needed else None
+    )
     ends_at = time.monotonic() + seconds
     memory_gib = psutil.virtual_memory().total / 2**30
     device = choose_device(next(iter(presets.values())).device)
