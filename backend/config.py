@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from backend.alerts_config import AlertsConfig as AlertsConfig
+from backend.cluster.config import ClusterConfig as ClusterConfig
 from backend.evaluation.config import AdjudicationConfig
 from backend.limits_config import LimitsConfig as LimitsConfig
 from backend.ranges import require as _require
@@ -367,6 +368,7 @@ class Config:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     adjudication: AdjudicationConfig = field(default_factory=AdjudicationConfig)
     supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
     alerts: AlertsConfig = field(default_factory=AlertsConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     keys: dict[str, str] = field(default_factory=dict)

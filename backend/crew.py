@@ -13,7 +13,7 @@ from typing import Final
 
 from backend.commands import Stop, WorkerCommand
 from backend.config import SupervisorConfig
-from backend.errors import ExitCode, WorkerError
+from backend.errors import ExitCode, NoPlaceError, WorkerError
 from backend.events import (
     Event,
     Heartbeat,
@@ -29,7 +29,7 @@ from backend.events import (
 from backend.last_words import last_words, size_of
 from backend.ledger import Ledger
 from backend.memory import memory_limit_mib
-from backend.pool import Exited, Line, WorkerPool, WorkerSpec
+from backend.pool import Exited, Line, Lost, WorkerPool, WorkerSpec
 from backend.supervision import (
     BLINK_S,
     RECYCLE_AFTER_S,
@@ -64,6 +64,8 @@ class _Member:
         """It shall end and be started again, and is asked to."""
         self.wake = asyncio.Event()
         """Ends its rest between two lives."""
+        self.is_lost = False
+        """It was not its fault: its machine is gone, or none has room for it."""
         self.cause = ""
         """Why it will have ended, as far as we know."""
         self.condemned_at: float | None = None
@@ -213,6 +215,11 @@ class Crew:
                     member = self._members[happened.worker]
                     if member.exit is not None and not member.exit.done():
                         member.exit.set_result(happened.code)
+                case Lost():
+                    member = self._members[happened.worker]
+                    if member.exit is not None and not member.exit.done():
+                        member.is_lost, member.cause = True, happened.reason
+                        member.exit.set_result(ExitCode.INTERNAL)
             self._hearing = None
 
     async def _hear(self, member: _Member, line: bytes) -> None:
@@ -275,6 +282,11 @@ class Crew:
             if member.is_recycled:
                 member.is_recycled = False
                 continue
+            if member.is_lost:
+                delay_s = self._config.backoff_s
+                self._ledger.publish(WorkerBackoff(worker=worker, delay_s=delay_s, crashes=0))
+                await self._rest(member, delay_s)
+                continue
             decision = member.policy.exited(code, self._clock())
             if isinstance(decision, Restart):
                 delay_s, crashes = decision.delay_s, decision.crashes
@@ -303,17 +315,21 @@ class Crew:
         """One life of a worker: its exit status."""
         spec = member.spec
         member.cause, member.condemned_at, member.is_ready = "", None, False
+        member.is_lost = False
         member.rss_mib, member.started_at = 0.0, self._clock()
         said_before = size_of(spec.log)
         member.pulse.beat("starting", self._clock())
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         try:
-            pid = await self._pool.start(spec)
+            placed = await self._pool.start(spec)
         except WorkerError as error:
+            member.is_lost = isinstance(error, NoPlaceError)
             self._ledger.log(spec.worker, str(error), "error")
             return ExitCode.INTERNAL
         member.exit = ended
-        self._ledger.publish(WorkerStarted(worker=spec.worker, role=spec.role, pid=pid))
+        self._ledger.publish(
+            WorkerStarted(worker=spec.worker, role=spec.role, pid=placed.pid, node=placed.node)
+        )
         # The stop went out before there was somebody to hear it.
         if self._is_stopping:
             await self._send(member, Stop())

@@ -90,6 +90,10 @@ class WorkerError(Matrix0Error):
     """A worker broke the protocol or could not be kept alive."""
 
 
+class NoPlaceError(WorkerError):
+    """A cluster has no room for a worker just now."""
+
+
 class NonFiniteError(Matrix0Error):
     """A loss, gradient or network output is NaN or infinite; nothing was changed."""
 

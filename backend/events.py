@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from backend.cluster.events import ClusterSeen as ClusterSeen
 from backend.control_events import NonFinite as NonFinite
 from backend.control_events import SettingChanged as SettingChanged
 from backend.control_events import WorkerHeld as WorkerHeld
@@ -116,6 +117,8 @@ class ShardRejected(EventBase, frozen=True, kw_only=True):
 
     name: str
     reason: str
+    is_stale: bool = False
+    """It is sound; the network that played it is too old (`cluster.max_staleness`)."""
 
 
 # Training ---------------------------------------------------------------------------------------
@@ -269,6 +272,8 @@ class WorkerStarted(EventBase, frozen=True, kw_only=True):
     worker: str
     role: Role
     pid: int
+    node: str = ""
+    """Name of the machine in a cluster; empty for this one."""
 
 
 class WorkerExited(EventBase, frozen=True, kw_only=True):
@@ -400,6 +405,7 @@ Event = (
     | WorkerGivenUp
     | WorkerHeld
     | WorkerRetired
+    | ClusterSeen
     | RunStarted
     | Recovered
     | PauseChanged
@@ -413,6 +419,14 @@ Event = (
 EVENT_TYPES: tuple[type[EventBase], ...] = get_args(Event)
 
 TELEMETRY: frozenset[type[EventBase]] = frozenset(
-    {Heartbeat, SelfPlayProgress, BoardSeen, TrainerProgress, MatchProgress, TrainingStep}
+    {
+        Heartbeat,
+        SelfPlayProgress,
+        BoardSeen,
+        TrainerProgress,
+        MatchProgress,
+        TrainingStep,
+        ClusterSeen,
+    }
 )
 """May be dropped (and counted) when a reader is slow; everything else is a fact."""

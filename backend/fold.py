@@ -78,15 +78,15 @@ def fold(state: RunState, event: e.Event) -> RunState:
             return replace(state, log=(*state.log[-(MAX_LOG - 1) :], event))
         case e.ShardWritten():
             return state
+        case e.ClusterSeen():
+            return replace(state, cluster=event)
         case e.ShardAdmitted():
             return replace(state, totals=state.totals.with_shard(event))
         case e.ShardUnusable():
             text = f"cannot use shard {event.name}: {event.reason}"
             return _log(state, event.at, event.worker, "warning", text)
         case e.ShardRejected():
-            totals = replace(state.totals, rejected_shards=state.totals.rejected_shards + 1)
-            state = replace(state, totals=totals)
-            return _alert(state, event.at, "error", f"shard {event.name} refused: {event.reason}")
+            return _shard_rejected(state, event)
         case e.PhaseBegan():
             state = replace(state, phase_of_training=event)
             return _log(state, event.at, event.worker, "info", event.sentence)
@@ -123,6 +123,7 @@ def fold(state: RunState, event: e.Event) -> RunState:
                 phase="starting",
                 detail="",
                 pid=event.pid,
+                node=event.node,
                 retry_at=None,
                 beat_at=event.at,
                 restarts=known.restarts + 1 if known else 0,
@@ -210,6 +211,15 @@ def _board(state: RunState, event: e.BoardSeen) -> RunState:
     if event.worker == followed or view is None or view.state != "running":
         return replace(state, board=event)
     return state
+
+
+def _shard_rejected(state: RunState, event: e.ShardRejected) -> RunState:
+    totals, text = state.totals, f"shard {event.name} refused: {event.reason}"
+    if event.is_stale:
+        totals = replace(totals, stale_shards=totals.stale_shards + 1)
+        return _log(replace(state, totals=totals), event.at, "run", "info", text)
+    totals = replace(totals, rejected_shards=totals.rejected_shards + 1)
+    return _alert(replace(state, totals=totals), event.at, "error", text)
 
 
 def _training_step(state: RunState, event: e.TrainingStep) -> RunState:

@@ -40,12 +40,14 @@ class Intake:
         *,
         window_positions: int,
         admit: Admit = admit,
+        max_staleness: int = 0,
         fs: FileSystem = OS,
     ) -> None:
         self._run = run
         self._ledger = ledger
         self._window_positions = window_positions
         self._admit = admit
+        self._max_staleness = max_staleness
         self._fs = fs
         self._games = GameFile(run.games / "selfplay.pgn", fs=fs)
         self._announced: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
@@ -118,6 +120,9 @@ class Intake:
         except OSError as error:
             self._ledger.alert("error", f"shard {name} could not be read: {error}")
             return None
+        if stale := await self._staleness(shard):
+            await self._reject(name, stale, is_stale=True)
+            return None
         return await self._count(shard)
 
     async def withdraw(self, name: str) -> None:
@@ -146,6 +151,21 @@ class Intake:
         if name in [admitted for admitted, _ in self._in_window]:
             self._in_window = deque(shard for shard in self._in_window if shard[0] != name)
             await self._reject(name, reason)
+
+    async def _staleness(self, shard: AdmittedShard) -> str:
+        """Why the network that played is too old; empty when it is not."""
+        if not self._max_staleness or not shard.network:
+            return ""
+        promoted = [promotion.name for promotion in await self._ledger.store.promotions()]
+        if shard.network not in promoted:
+            return ""
+        since = promoted[::-1].index(shard.network)
+        if since <= self._max_staleness:
+            return ""
+        return (
+            f"{shard.network}, which played it, was the best {since} promotions ago; "
+            f"cluster.max_staleness is {self._max_staleness}"
+        )
 
     async def _count(self, shard: AdmittedShard) -> ShardAdmitted:
         event = ShardAdmitted(
@@ -177,12 +197,12 @@ class Intake:
         self._in_window.append((shard.name, shard.positions))
         return event
 
-    async def _reject(self, name: str, reason: str) -> None:
+    async def _reject(self, name: str, reason: str, *, is_stale: bool = False) -> None:
         self._known.add(name)
         source = self._run.replay / name
         if source.exists():
             await asyncio.to_thread(partial(move, fs=self._fs), source, self._run.quarantine / name)
-        event = ShardRejected(at=self._ledger.now(), name=name, reason=reason)
+        event = ShardRejected(at=self._ledger.now(), name=name, reason=reason, is_stale=is_stale)
         await self._ledger.patience.until_there_is_room(
             lambda: self._ledger.store.reject(name, reason, event.at)
         )

@@ -21,6 +21,8 @@ from backend.wire import encode
 
 LINE_LIMIT: Final = 1024 * 1024
 """Longest line that is read from a worker; more is a broken worker and is skipped."""
+TOO_LONG: Final = b"(a line too long to read)"
+"""What stands for it."""
 MAX_WAITING: Final = 1024
 """Lines held for the supervisor; when it is busier than that, workers wait in their pipes."""
 SEND_LIMIT_S: Final = 5.0
@@ -57,14 +59,31 @@ class Exited:
     """Exit status; negative means killed by that signal."""
 
 
-PoolEvent = Line | Exited
+@dataclass(frozen=True)
+class Lost:
+    """Said instead of `Exited`: the machine that the worker ran on cannot be reached any more."""
+
+    worker: str
+    reason: str
+
+
+PoolEvent = Line | Exited | Lost
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a worker was started."""
+
+    pid: int
+    node: str = ""
+    """Name of the machine in a cluster; empty for this one."""
 
 
 class WorkerPool(Protocol):
     """Workers are known by name; a name may be started again once `Exited` was said."""
 
-    async def start(self, spec: WorkerSpec) -> int:
-        """Starts a worker and returns its process id. Raises WorkerError when it cannot."""
+    async def start(self, spec: WorkerSpec) -> Placed:
+        """Starts a worker. Raises WorkerError when it cannot."""
         ...
 
     async def send(self, worker: str, command: WorkerCommand) -> None:
@@ -72,7 +91,7 @@ class WorkerPool(Protocol):
         ...
 
     def events(self) -> AsyncIterator[PoolEvent]:
-        """What happens, endlessly: lines of each worker in order, then its exit, once."""
+        """What happens, endlessly: lines of each worker in order, then its end, once."""
         ...
 
     def signal(self, worker: str, number: int) -> None:
@@ -114,11 +133,11 @@ class LocalPool:
             reader.cancel()
         await self._tasks.__aexit__(kind, error, trace)
 
-    async def start(self, spec: WorkerSpec) -> int:
+    async def start(self, spec: WorkerSpec) -> Placed:
         if spec.worker in self._children:
             raise WorkerError(f"{spec.worker} is already running")
         try:
-            _set_aside_long_log(spec.log)
+            set_aside_long_log(spec.log)
             with open_log(spec.log) as log:
                 child = await asyncio.create_subprocess_exec(
                     *spec.argv,
@@ -135,7 +154,7 @@ class LocalPool:
         reader = self._tasks.create_task(self._read(spec.worker, child))
         self._readers.add(reader)
         reader.add_done_callback(self._readers.discard)
-        return child.pid
+        return Placed(child.pid)
 
     async def send(self, worker: str, command: WorkerCommand) -> None:
         child = self._children.get(worker)
@@ -172,7 +191,7 @@ class LocalPool:
             try:
                 line = await child.stdout.readline()
             except ValueError:  # longer than LINE_LIMIT: the reader has dropped what it held
-                await self._happened.put(Line(worker, b"(a line too long to read)"))
+                await self._happened.put(Line(worker, TOO_LONG))
                 continue
             if not line:
                 break
@@ -180,19 +199,20 @@ class LocalPool:
         code = await child.wait()
         assert child.stdin is not None
         child.stdin.close()
-        self._sweep_group(child.pid)
+        sweep_group(child.pid)
         del self._children[worker]
         await self._happened.put(Exited(worker, code))
 
-    @staticmethod
-    def _sweep_group(pid: int) -> None:
-        """Kills what the worker itself had started: its group dies with it."""
-        try:
-            os.killpg(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            return  # nobody left (macOS answers EPERM for a group of zombies)
+
+def sweep_group(pid: int) -> None:
+    """Kills what a worker had started: its group dies with it."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return  # nobody left (macOS answers EPERM for a group of zombies)
 
 
-def _set_aside_long_log(log: Path) -> None:
+def set_aside_long_log(log: Path) -> None:
+    """Before a worker starts: its log goes on in a new file when it has grown too long."""
     if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
         log.replace(log.with_name(log.name + ".1"))

@@ -31,6 +31,11 @@ def child_environment() -> dict[str, str]:
     return environment
 
 
+def version() -> str:
+    """Of Matrix0; empty where the program was not started by its front door."""
+    return getattr(sys.modules.get("matrix0"), "__version__", "")
+
+
 def package_home() -> Path:
     """The directory that contains the `matrix0` package: the checkout's root, or site-packages.
 

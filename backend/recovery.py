@@ -122,6 +122,7 @@ async def recover(
         ledger,
         window_positions=config.replay.window_positions,
         admit=partial(admit, tables=tables),
+        max_staleness=config.cluster.max_staleness,
         fs=fs,
     )
     await intake.prepare()

@@ -51,6 +51,8 @@ def selfplay_name(number: int) -> str:
 
 def num_selfplay_workers(config: Config) -> int:
     """As configured; else one for a GPU, since one process must own it, or one for each core."""
+    if config.cluster.pool == "ray" and config.cluster.num_selfplay:
+        return config.cluster.num_selfplay
     if config.selfplay.workers:
         return config.selfplay.workers
     return 1 if expects_gpu(config.device) else num_cores()

@@ -54,6 +54,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     memory_total_mib: float | None = None
     """What the device has, 0 where it cannot tell; None on the CPU."""
     workers: dict[str, WorkerView] = {}
+    cluster: e.ClusterSeen | None = None
+    """The machines that self-play runs on; None while it runs on this one alone."""
     checkpoints: tuple[CheckpointView, ...] = ()
     """Those on disk, oldest first; without the one that is only for resuming."""
     best: str = ""

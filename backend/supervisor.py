@@ -11,7 +11,6 @@ lock. Everything it knows is on disk, so it may be killed at any instant and sta
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Final
 
 from backend.alerts import AlertHook
 from backend.backups.schedule import Backups
+from backend.cluster.pool import RayPool, require_ray
 from backend.collapse import watch_for_collapse
 from backend.commands import (
     AddShard,
@@ -77,6 +77,7 @@ from backend.ledger import Ledger
 from backend.live import settings_in_force
 from backend.patience import watch_reserve
 from backend.pool import LocalPool, WorkerPool
+from backend.processes import version
 from backend.recovery import Findings, open_ledger, recover
 from backend.replay.suspects import Suspects
 from backend.roster import WorkerCommandLine, worker_specs
@@ -222,7 +223,7 @@ class Supervisor:
                 run=mission.run.name,
                 directory=str(mission.run.path),
                 preset=mission.preset,
-                version=getattr(sys.modules.get("matrix0"), "__version__", ""),
+                version=version(),
                 pid=os.getpid(),
                 cycles=mission.cycles,
                 steps_per_cycle=config.training.steps_per_cycle,
@@ -404,7 +405,7 @@ async def conduct(
                 tasks.create_task(_run_watch(watch, ledger))
             try:
                 findings = await recover(mission.run, mission.config, ledger, remarks)
-                async with LocalPool() as pool:
+                async with _pool(mission, ledger) as pool:
                     return await Supervisor(mission, findings, pool, command_line).run()
             finally:
                 ledger.end()
@@ -414,6 +415,14 @@ async def conduct(
     finally:
         await ledger.store.close()
         journal.close()
+
+
+def _pool(mission: Mission, ledger: Ledger) -> LocalPool | RayPool:
+    """Where the workers of this run are started."""
+    if mission.config.cluster.pool == "local":
+        return LocalPool()
+    require_ray()
+    return RayPool(mission.run, ledger.publish)
 
 
 def _first(error: BaseException) -> BaseException:

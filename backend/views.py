@@ -19,6 +19,8 @@ class WorkerView(View, frozen=True, kw_only=True):
     phase: str = ""
     detail: str = ""
     pid: int = 0
+    node: str = ""
+    """Name of the machine in a cluster; empty for this one."""
     device: str = ""
     reason: str = ""
     restarts: int = 0
@@ -116,6 +118,8 @@ class Totals(View, frozen=True, kw_only=True):
     draws: int = 0
     black_wins: int = 0
     rejected_shards: int = 0
+    stale_shards: int = 0
+    """Refused because their network was too old."""
 
     def with_shard(self, shard: e.ShardAdmitted) -> "Totals":
         """And the games of this shard."""

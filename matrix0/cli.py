@@ -10,6 +10,7 @@ from matrix0 import __version__, frame
 from matrix0.commands import (
     ablate,
     best,
+    cluster,
     compare,
     ctl,
     data,
@@ -81,6 +82,7 @@ app.command("doctor")(doctor.doctor)
 app.command("tune")(tune.tune)
 app.command("worker", hidden=True)(processes.worker)
 app.command("supervise", hidden=True)(processes.supervise)
+app.command("relay", hidden=True)(processes.relay)
 app.command("think", hidden=True)(processes.think)
 app.command("visit", hidden=True)(processes.visit)
 
@@ -112,6 +114,12 @@ ctl_app.command("rollback")(ctl.rollback)
 ctl_app.command("stop")(ctl.stop)
 ctl_app.command("status")(ctl.status)
 app.add_typer(ctl_app, name="ctl")
+
+cluster_app = typer.Typer(
+    help="A run whose self-play is on a Ray cluster.", no_args_is_help=True, **PLAIN
+)
+cluster_app.command("status")(cluster.status)
+app.add_typer(cluster_app, name="cluster")
 
 
 def _show_version(asked: bool) -> None:

@@ -166,9 +166,9 @@ class RunProcess:
 
 
 def processes_of(directory: Path) -> list[psutil.Process]:
-    """Every living process that has the run directory on its command line; a zombie has none."""
+    """Every other living process with the run directory on its command line; a zombie has none."""
     return [
         process
         for process in psutil.process_iter(["cmdline"])
-        if str(directory) in (process.info["cmdline"] or ())
+        if str(directory) in (process.info["cmdline"] or ()) and process.pid != os.getpid()
     ]

@@ -29,6 +29,8 @@ FLAGS = {
         *("--seeds", "--set", "--simulations", "--steps", "--vary"),
     ],
     "matrix0 backup": ["--keep", "RUN", "[DEST]"],
+    "matrix0 cluster": [],
+    "matrix0 cluster status": ["--json", "--run"],
     "matrix0 compare": ["--csv", "--metric", "RUN…"],
     "matrix0 config": ["--config", "--preset", "--set"],
     "matrix0 ctl": [],
@@ -75,6 +77,7 @@ FLAGS = {
     ],
     "matrix0 ratings": ["--run"],
     "matrix0 recipes": ["--json", "[NAME]"],
+    "matrix0 relay": ["--run"],
     "matrix0 report": ["--output", "RUN"],
     "matrix0 rescore": ["--blunder", "--search-frac", "--syzygy", "RUN"],
     "matrix0 restore": ["BACKUP", "[DIR]"],
@@ -137,7 +140,7 @@ def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None
         line.split()[0] for line in shown.out.split("Commands:")[1].splitlines() if line.strip()
     }
     commands = {name.split()[1] for name in FLAGS if name.startswith("matrix0 ")}
-    assert listed == commands - {"supervise", "think", "visit", "worker"}
+    assert listed == commands - {"relay", "supervise", "think", "visit", "worker"}
 
 
 @pytest.mark.parametrize("name", FLAGS)

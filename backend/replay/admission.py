@@ -82,6 +82,8 @@ class AdmittedShard:
     name: str
     sha256: str
     positions: int
+    network: str
+    """Checkpoint that played; empty where none did."""
     games: list[AdmittedGame]
     pgn: str
     """All its games as PGN text, ending in an empty line."""
@@ -125,7 +127,14 @@ def admit(path: Path, tables: Tablebase | None = None) -> AdmittedShard:
         _check_value_targets(shard)
     except ReplayError as error:
         raise ReplayError(f"{path}: {error}") from error
-    return AdmittedShard(shard.name, shard.sha256, shard.num_positions, games, "".join(texts))
+    return AdmittedShard(
+        shard.name,
+        shard.sha256,
+        shard.num_positions,
+        shard.metadata.network,
+        games,
+        "".join(texts),
+    )
 
 
 def _admit_game(shard: Shard, number: int, tables: Tablebase | None) -> tuple[AdmittedGame, str]:

@@ -1,4 +1,4 @@
-"""Hidden commands by which Matrix0 starts processes: `worker`, `supervise`, `think`, `visit`."""
+"""Hidden commands by which Matrix0 starts processes of its own, from `worker` to `visit`."""
 
 from typing import Annotated, get_args
 
@@ -32,6 +32,14 @@ def supervise(
 
     clean_standard_streams()
     raise typer.Exit(conduct_run(run, cycles))
+
+
+def relay(run: RunOption) -> None:
+    """What speaks to Ray for the supervisor: orders on stdin, reports on stdout."""
+    from backend.cluster.relay import main
+    from backend.rundir import RunDirectory
+
+    raise typer.Exit(main(RunDirectory(run)))
 
 
 def think() -> None:

@@ -12,7 +12,7 @@ import pytest
 from backend.commands import Stop, UseNetwork
 from backend.config import SupervisorConfig
 from backend.crew import Crew
-from backend.errors import ExitCode
+from backend.errors import ExitCode, NoPlaceError
 from backend.events import (
     Alert,
     Event,
@@ -302,3 +302,23 @@ async def test_who_does_not_stop_is_terminated_then_killed(
     async with stage(pool, ledger, config) as scene:
         await scene.wait_for(WorkerStarted)
     assert pool.signals == [("sp0", signal.SIGTERM), ("sp0", signal.SIGKILL)]
+
+
+async def test_one_whose_machine_is_gone_is_started_elsewhere_however_often(
+    ledger: Ledger,
+) -> None:
+    """Neither that nor a cluster without room is its fault, so it is never given up."""
+    pool = FakePool()
+    pool.node = "far"
+    async with stage(pool, ledger) as scene:
+        for _ in range(QUICK.max_crashes + 1):
+            started = await scene.wait_for(WorkerStarted)
+            assert isinstance(started, WorkerStarted)
+            assert started.node == "far"
+            pool.lose("sp0", "node far does not answer")
+            exited = await scene.wait_for(WorkerExited)
+            assert isinstance(exited, WorkerExited)
+            assert exited.reason.startswith("node far does not answer")
+            pool.refusal = NoPlaceError("sp0: the cluster has no room for it")
+        await scene.wait_for(WorkerStarted)
+        assert not scene.given_up

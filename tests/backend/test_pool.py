@@ -1,27 +1,49 @@
-"""What any WorkerPool promises, asked of the local one with real processes; and its limits."""
+"""What any WorkerPool promises, asked with real processes: of the local one, and of Ray's."""
 
 import asyncio
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 import pytest
 
+from backend.cluster.pool import RayPool
 from backend.commands import Pause, Stop
 from backend.errors import WorkerError
 from backend.pool import LINE_LIMIT, Exited, Line, LocalPool, PoolEvent, WorkerSpec
 from tests.limits import PATIENCE_S
+from tests.backend.cluster_head import RayHead
 
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
 
 
-@pytest.fixture
-async def pool() -> AsyncIterator[LocalPool]:
-    async with LocalPool() as pool:
-        yield pool
+Pool = LocalPool | RayPool
+
+
+@pytest.fixture(
+    params=[
+        "local",
+        pytest.param(
+            "ray",
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(find_spec("ray") is None, reason="the extra [ray] is not here"),
+            ],
+        ),
+    ]
+)
+async def pool(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pool]:
+    if request.param == "local":
+        async with LocalPool() as local:
+            yield local
+        return
+    head: RayHead = request.getfixturevalue("ray_head")
+    async with RayPool(head.prepared_run(tmp_path / "run"), lambda seen: None) as fleet:
+        yield fleet
 
 
 def spec(tmp_path: Path, code: str, worker: str = "w") -> WorkerSpec:
@@ -34,7 +56,7 @@ def spec(tmp_path: Path, code: str, worker: str = "w") -> WorkerSpec:
     )
 
 
-async def until_exit(pool: LocalPool, exits: int = 1) -> list[PoolEvent]:
+async def until_exit(pool: Pool, exits: int = 1) -> list[PoolEvent]:
     found: list[PoolEvent] = []
     async with asyncio.timeout(PATIENCE_S):
         async for event in pool.events():
@@ -46,7 +68,7 @@ async def until_exit(pool: LocalPool, exits: int = 1) -> list[PoolEvent]:
 
 
 async def test_lines_come_in_order_and_the_exit_comes_last_and_once(
-    pool: LocalPool, tmp_path: Path
+    pool: Pool, tmp_path: Path
 ) -> None:
     code = "for n in range(2000): print(n)\nraise SystemExit(7)"
     await pool.start(spec(tmp_path, code))
@@ -55,9 +77,7 @@ async def test_lines_come_in_order_and_the_exit_comes_last_and_once(
     assert pool.running() == frozenset()
 
 
-async def test_orders_arrive_and_the_end_of_stdin_ends_an_echo(
-    pool: LocalPool, tmp_path: Path
-) -> None:
+async def test_orders_arrive_and_the_end_of_stdin_ends_an_echo(pool: Pool, tmp_path: Path) -> None:
     await pool.start(spec(tmp_path, ECHO))
     await pool.send("w", Pause())
     line = await anext(aiter(pool.events()))
@@ -66,7 +86,7 @@ async def test_orders_arrive_and_the_end_of_stdin_ends_an_echo(
     assert await until_exit(pool) == [Exited("w", -signal.SIGTERM)]
 
 
-async def test_orders_to_the_dead_are_refused(pool: LocalPool, tmp_path: Path) -> None:
+async def test_orders_to_the_dead_are_refused(pool: Pool, tmp_path: Path) -> None:
     with pytest.raises(WorkerError, match="not running"):
         await pool.send("w", Stop())
     await pool.start(spec(tmp_path, "pass"))
@@ -76,9 +96,7 @@ async def test_orders_to_the_dead_are_refused(pool: LocalPool, tmp_path: Path) -
     pool.signal("w", signal.SIGKILL)
 
 
-async def test_a_name_runs_once_at_a_time_and_may_be_used_again(
-    pool: LocalPool, tmp_path: Path
-) -> None:
+async def test_a_name_runs_once_at_a_time_and_may_be_used_again(pool: Pool, tmp_path: Path) -> None:
     first = await pool.start(spec(tmp_path, ECHO))
     with pytest.raises(WorkerError, match="already running"):
         await pool.start(spec(tmp_path, ECHO))
@@ -87,7 +105,7 @@ async def test_a_name_runs_once_at_a_time_and_may_be_used_again(
     assert await pool.start(spec(tmp_path, ECHO)) != first
 
 
-async def test_a_program_that_is_not_there_is_refused(pool: LocalPool, tmp_path: Path) -> None:
+async def test_a_program_that_is_not_there_is_refused(pool: Pool, tmp_path: Path) -> None:
     bad = WorkerSpec(
         worker="w", role="trainer", argv=("/no/such",), environment={}, log=tmp_path / "w.log"
     )
@@ -96,7 +114,7 @@ async def test_a_program_that_is_not_there_is_refused(pool: LocalPool, tmp_path:
 
 
 async def test_an_endless_line_is_skipped_and_the_next_one_is_read(
-    pool: LocalPool, tmp_path: Path
+    pool: Pool, tmp_path: Path
 ) -> None:
     code = f"print('x' * {3 * LINE_LIMIT}); print('after')"
     await pool.start(spec(tmp_path, code))
@@ -106,7 +124,7 @@ async def test_an_endless_line_is_skipped_and_the_next_one_is_read(
 
 
 async def test_stderr_goes_to_the_log_and_a_long_log_is_set_aside(
-    pool: LocalPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.pool.MAX_LOG_BYTES", 3)
     for word in ("first", "second"):
@@ -116,7 +134,7 @@ async def test_stderr_goes_to_the_log_and_a_long_log_is_set_aside(
     assert (tmp_path / "w.log.1").read_text() == "first"
 
 
-async def test_children_of_a_worker_die_with_its_group(pool: LocalPool, tmp_path: Path) -> None:
+async def test_children_of_a_worker_die_with_its_group(pool: Pool, tmp_path: Path) -> None:
     code = (
         "import subprocess, sys\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],\n"
@@ -136,5 +154,5 @@ async def test_children_of_a_worker_die_with_its_group(pool: LocalPool, tmp_path
 
 async def test_leaving_the_pool_leaves_no_process(tmp_path: Path) -> None:
     async with LocalPool() as pool:
-        pids = [await pool.start(spec(tmp_path, ECHO, worker=f"w{n}")) for n in range(3)]
+        pids = [(await pool.start(spec(tmp_path, ECHO, f"w{n}"))).pid for n in range(3)]
     assert not [pid for pid in pids if psutil.pid_exists(pid)]

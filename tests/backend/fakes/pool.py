@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from backend.commands import Stop, WorkerCommand
 from backend.errors import WorkerError
 from backend.events import EventBase
-from backend.pool import Exited, Line, PoolEvent, WorkerSpec
+from backend.pool import Exited, Line, Lost, Placed, PoolEvent, WorkerSpec
 from backend.wire import encode
 
 
@@ -22,15 +22,21 @@ class FakePool:
         self.sent: list[tuple[str, WorkerCommand]] = []
         self.signals: list[tuple[str, int]] = []
         self.started = asyncio.Event()
+        self.node = ""
+        self.refusal: WorkerError | None = None
+        """What the next start raises."""
 
-    async def start(self, spec: WorkerSpec) -> int:
+    async def start(self, spec: WorkerSpec) -> Placed:
         assert spec.worker not in self._alive, "started twice"
+        if self.refusal is not None:
+            refusal, self.refusal = self.refusal, None
+            raise refusal
         self.starts.append(spec.worker)
         self._alive.add(spec.worker)
         self.started.set()
         if self._exits_at_once is not None:
             self.end(spec.worker, self._exits_at_once)
-        return 1000 + len(self.starts)
+        return Placed(1000 + len(self.starts), self.node)
 
     async def send(self, worker: str, command: WorkerCommand) -> None:
         if worker not in self._alive:
@@ -59,6 +65,12 @@ class FakePool:
         if worker in self._alive:
             self._alive.remove(worker)
             self._happened.put_nowait(Exited(worker, code))
+
+    def lose(self, worker: str, reason: str) -> None:
+        """Its machine is gone."""
+        if worker in self._alive:
+            self._alive.remove(worker)
+            self._happened.put_nowait(Lost(worker, reason))
 
 
 class Clock:

@@ -1,0 +1,115 @@
+"""A Ray cluster of its own on this machine: a head, and nodes that come and go."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from backend.rundir import RunDirectory
+from backend.settings import build_config
+
+START_S: Final = 120.0
+
+
+class RayNode:
+    """One `ray start --block` and all that it started."""
+
+    def __init__(self, environment: dict[str, str], *words: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def power_off(self) -> None:
+        """All its processes at once, without a word; harmless when it is off."""
+        if self._process.poll() is not None:
+            return
+        children = psutil.Process(self._process.pid).children(recursive=True)
+        found = [self._process.pid, *(child.pid for child in children)]
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in found:
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    continue
+        self._process.wait()
+
+
+class RayHead:
+    """The head, with a token that the environment of this process names while it lives."""
+
+    def __init__(self, place: Path, cpus: int = 4) -> None:
+        token = place / "token"
+        token.touch(0o600)
+        token.write_text(secrets.token_hex(32))
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+        self._environment = {
+            **os.environ,
+            "RAY_AUTH_MODE": "token",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",
+        }
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.address = f"127.0.0.1:{port}"
+        self.nodes = [
+            RayNode(
+                self._environment,
+                *("--head", f"--port={port}", "--node-ip-address=127.0.0.1"),
+                *(
+                    f"--num-cpus={cpus}",
+                    "--node-name=head",
+                    "--include-dashboard=false",
+                    "--disable-usage-stats",
+                ),
+            )
+        ]
+        _await_port(port)
+
+    def join(self, name: str, cpus: int = 1) -> RayNode:
+        """One more node."""
+        node = RayNode(
+            self._environment,
+            f"--address={self.address}",
+            *("--node-ip-address=127.0.0.1", f"--num-cpus={cpus}", "--disable-usage-stats"),
+            f"--node-name={name}",
+        )
+        self.nodes.append(node)
+        return node
+
+    def prepared_run(self, path: Path, *settings: str) -> RunDirectory:
+        """A run directory whose settings name this cluster."""
+        run = RunDirectory(path)
+        run.create()
+        overrides = ["cluster.pool=ray", f"cluster.address={self.address}", *settings]
+        run.settle(build_config("tiny", None, overrides))
+        return run
+
+    def close(self) -> None:
+        del os.environ["RAY_AUTH_TOKEN_PATH"]
+        for node in reversed(self.nodes):
+            node.power_off()
+
+
+def _await_port(port: int) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError("the head of the cluster did not come up")
