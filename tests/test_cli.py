@@ -16,103 +16,12 @@ from backend.settings import build_config, load_config
 from matrix0 import __version__, cli
 from tests.command_line import Outcome, Run
 from tests.earlier import container
+from tests.flags import FLAGS
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 # What there is ------------------------------------------------------------------------------------
-
-FLAGS = {
-    "matrix0": ["--version"],
-    "matrix0 ablate": [
-        *("--arm", "--games", "--json", "--minutes", "--out", "--preset", "--puzzles", "--run"),
-        *("--seeds", "--set", "--simulations", "--steps", "--vary"),
-    ],
-    "matrix0 backup": ["--keep", "RUN", "[DEST]"],
-    "matrix0 cluster": [],
-    "matrix0 cluster status": ["--json", "--run"],
-    "matrix0 compare": ["--csv", "--metric", "RUN…"],
-    "matrix0 config": ["--config", "--preset", "--set"],
-    "matrix0 ctl": [],
-    "matrix0 ctl checkpoint": ["--json", "--run", "--wait"],
-    "matrix0 ctl evaluate": ["--json", "--run", "--wait", "[NAME]"],
-    "matrix0 ctl pause": ["--json", "--run", "--wait", "[WORKER]"],
-    "matrix0 ctl promote": ["--json", "--reason", "--run", "NAME"],
-    "matrix0 ctl restart": ["--json", "--run", "--wait", "WORKER"],
-    "matrix0 ctl resume": ["--json", "--run", "--wait", "[WORKER]"],
-    "matrix0 ctl rollback": ["--json", "--reason", "--run"],
-    "matrix0 ctl set": ["--json", "--run", "[NAME]", "[VALUE]"],
-    "matrix0 ctl status": ["--json", "--run"],
-    "matrix0 ctl stop": ["--json", "--run", "--wait"],
-    "matrix0 data": ["--ascii", "--json", "--samples", "--seed", "RUN"],
-    "matrix0 doctor": ["--json"],
-    "matrix0 export": ["--format", "--json", "--output", "--positions", "NETWORK"],
-    "matrix0 import": [],
-    "matrix0 import checkpoint": ["--config", "--preset", "--raw", "--run", "--set", "FILE"],
-    "matrix0 import epd": ["--run", "FILE"],
-    "matrix0 import pgn": [
-        *("--from-ply", "--max-plies", "--max-rating", "--min-plies", "--min-rating", "--run"),
-        "FILE",
-    ],
-    "matrix0 import puzzles": ["--max-rating", "--min-rating", "--run", "FILE"],
-    "matrix0 inference": ["--checkpoint", "--json", "--preset"],
-    "matrix0 label": [
-        *("--engine", "--from", "--limit", "--multipv", "--run", "--share", "--temperature"),
-        *("--workers", "[FILE]"),
-    ],
-    "matrix0 lr-find": ["--from", "--json", "--preset", "--run", "--set", "--steps", "--to"],
-    "matrix0 match": [
-        *("--games", "--openings", "--run", "--second-simulations", "--simulations", "--sprt"),
-        *("A", "B"),
-    ],
-    "matrix0 model": ["--json", "--preset"],
-    "matrix0 overfit": ["--batch", "--json", "--preset", "--run", "--set", "--steps"],
-    "matrix0 play": ["--ascii", "--clock", "--engine", "--network", "--run"],
-    "matrix0 perft": ["--divide", "DEPTH", "FEN"],
-    "matrix0 profile": ["--batch", "--json", "--preset", "--run", "--set", "--steps", "--trace"],
-    "matrix0 promote": ["--reason", "--run", "NAME"],
-    "matrix0 rate": [
-        *("--games", "--movetime", "--probe-games", "--run", "--simulations", "--stockfish"),
-        "PLAYER",
-    ],
-    "matrix0 ratings": ["--run"],
-    "matrix0 recipes": ["--json", "[NAME]"],
-    "matrix0 relay": ["--run"],
-    "matrix0 report": ["--output", "RUN"],
-    "matrix0 rescore": ["--blunder", "--search-frac", "--syzygy", "RUN"],
-    "matrix0 restore": ["BACKUP", "[DIR]"],
-    "matrix0 rollback": ["--reason", "--run"],
-    "matrix0 suite": ["--limit", "--player", "--run", "--simulations", "--syzygy", "FILE"],
-    "matrix0 supervise": ["--cycles", "--run"],
-    "matrix0 think": [],
-    "matrix0 tournament": [
-        *("--games", "--kind", "--openings", "--run", "--simulations"),
-        "PLAYER…",
-    ],
-    "matrix0 tensorboard": ["--out", "RUN"],
-    "matrix0 train": ["--config", "--from", "--preset", "--run", "--set", "--source", "--steps"],
-    "matrix0 tune": ["--json", "--seconds", "--write"],
-    "matrix0 verify": ["--json", "--quick", "RUN"],
-    "matrix0 visit": ["--read-only", "--refresh", "--run"],
-    "matrix0 worker": ["--run", "--worker", "ROLE"],
-    "matrix0-tui": [
-        *("--ascii", "--compare", "--config", "--cycles", "--detach-after-start", "--from"),
-        *(
-            "--json",
-            "--list",
-            "--no-ui",
-            "--port",
-            "--preset",
-            "--read-only",
-            "--refresh",
-            "--replay",
-        ),
-        *("--run", "--serve", "--set", "[DIR]…"),
-    ],
-    "matrix0-uci": ["--network"],
-}
-"""Every command with its flags and arguments. A new line or word here is a decision: the command
-line stays small, and what stands here stays."""
 
 
 def _flags(command: Any, name: str) -> dict[str, list[str]]:

@@ -15,8 +15,8 @@ from backend.cluster.pool import RayPool
 from backend.commands import Pause, Stop
 from backend.errors import WorkerError
 from backend.pool import LINE_LIMIT, Exited, Line, LocalPool, PoolEvent, WorkerSpec
-from tests.limits import PATIENCE_S
 from tests.backend.cluster_head import RayHead
+from tests.limits import PATIENCE_S
 
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
 
