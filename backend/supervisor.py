@@ -19,7 +19,7 @@ from typing import Final
 
 from backend.alerts import AlertHook
 from backend.backups.schedule import Backups
-from backend.cluster.pool import RayPool, require_ray
+from backend.cluster.pool import pool_of
 from backend.collapse import watch_for_collapse
 from backend.commands import (
     AddShard,
@@ -50,6 +50,7 @@ from backend.errors import ExitCode, Matrix0Error
 from backend.events import (
     TELEMETRY,
     CheckpointSaved,
+    ClusterSeen,
     Event,
     GamesTuned,
     InferenceChosen,
@@ -76,7 +77,7 @@ from backend.gating import Gating
 from backend.ledger import Ledger
 from backend.live import settings_in_force
 from backend.patience import watch_reserve
-from backend.pool import LocalPool, WorkerPool
+from backend.pool import WorkerPool
 from backend.processes import version
 from backend.recovery import Findings, open_ledger, recover
 from backend.replay.suspects import Suspects
@@ -89,7 +90,7 @@ from backend.text import clean
 INTERRUPTED: Final = 130
 """Exit code after a second Ctrl-C, as shells have it."""
 
-_ONLY_SHOWN: Final = TELEMETRY | {
+_ONLY_SHOWN: Final = TELEMETRY - {ClusterSeen} | {
     *(InferenceChosen, GamesTuned, WorkerFailed, LogLine, MatchStarted, PhaseBegan)
 }
 """What a worker may say that needs nothing but to be published."""
@@ -405,7 +406,7 @@ async def conduct(
                 tasks.create_task(_run_watch(watch, ledger))
             try:
                 findings = await recover(mission.run, mission.config, ledger, remarks)
-                async with _pool(mission, ledger) as pool:
+                async with pool_of(mission.run, mission.config.cluster, ledger.publish) as pool:
                     return await Supervisor(mission, findings, pool, command_line).run()
             finally:
                 ledger.end()
@@ -415,14 +416,6 @@ async def conduct(
     finally:
         await ledger.store.close()
         journal.close()
-
-
-def _pool(mission: Mission, ledger: Ledger) -> LocalPool | RayPool:
-    """Where the workers of this run are started."""
-    if mission.config.cluster.pool == "local":
-        return LocalPool()
-    require_ray()
-    return RayPool(mission.run, ledger.publish)
 
 
 def _first(error: BaseException) -> BaseException:

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from backend import commands, errors, events, state, views, wire
+from backend.cluster.events import NodeSeen
 from backend.config import SupervisorConfig
 from backend.errors import ExitCode
 from backend.live import LIVE
@@ -48,6 +49,7 @@ TYPES = {
     tuple[int, int, int, int, int, int, int, int, int]: "9 integers",
     events.MatchFinished: "MatchFinished",
     tuple[events.MoveSeen, ...]: "list of MoveSeen",
+    tuple[NodeSeen, ...]: "list of NodeSeen",
     events.Role: "role",
     events.Level: "level",
     events.Verdict: "verdict",
@@ -127,7 +129,7 @@ def test_the_supervisor_takes_from_workers_what_the_table_lets_them_say() -> Non
 @pytest.mark.parametrize(
     "kinds",
     [
-        (*events.EVENT_TYPES, events.MoveSeen),
+        (*events.EVENT_TYPES, events.MoveSeen, NodeSeen),
         (*commands.WORKER_COMMANDS, *commands.CLIENT_COMMANDS),
         (wire.Hello, wire.Happened, wire.Request, wire.Reply),
     ],
@@ -147,7 +149,7 @@ def test_every_field_stands_in_the_tables_with_type_and_default(
 
 def test_the_tables_name_no_owner_of_fields_that_does_not_exist() -> None:
     kinds = (*events.EVENT_TYPES, *commands.WORKER_COMMANDS, *commands.CLIENT_COMMANDS)
-    assert FIELDS.keys() <= {"MoveSeen", *MESSAGES, *(kind.__name__ for kind in kinds)}
+    assert FIELDS.keys() <= {"MoveSeen", "NodeSeen", *MESSAGES, *(kind.__name__ for kind in kinds)}
 
 
 def test_worker_commands_are_obeyed_by_the_roles_of_the_table() -> None:

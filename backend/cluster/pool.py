@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from backend.cluster.config import ClusterConfig
 from backend.cluster.events import ClusterSeen
 from backend.cluster.words import (
     MAX_LINE_BYTES,
@@ -229,6 +230,14 @@ class RayPool:
         task = self._tasks.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def pool_of(run: RunDirectory, config: ClusterConfig, on_seen: OnSeen) -> LocalPool | RayPool:
+    """Where the workers of a run are started; ConfigError when that is not installed."""
+    if config.pool == "local":
+        return LocalPool()
+    require_ray()
+    return RayPool(run, on_seen)
 
 
 def require_ray() -> None:
