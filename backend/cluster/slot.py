@@ -24,6 +24,7 @@ from backend.commit import (
     commit_directory,
     commit_file,
     is_temporary,
+    remove,
     remove_directory,
     sweep,
 )
@@ -117,7 +118,7 @@ class Slot:
                 is_ours = name in self._offered
                 self._offered.discard(name)
             if is_ours:
-                (self._run.replay / name).unlink(missing_ok=True)
+                remove(self._run.replay / name)
                 self._room.release()
 
     def put_network(self, name: str, files: Mapping[str, bytes]) -> None:
@@ -215,7 +216,7 @@ class Slot:
         try:
             shard = read_shard(path)
         except ReplayError:
-            path.unlink()  # Its games were never announced whole.
+            remove(path)  # Its games were never announced whole.
             return
         line = encode(announcement(worker, shard)).rstrip(b"\n")
         self._items.put(self._offer(line, path.name, path.read_bytes()))

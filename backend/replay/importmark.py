@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from backend.commit import commit_file
+from backend.commit import commit_file, remove
 
 NAME: Final = "import.json"
 _MOST_BYTES: Final = 32 << 20
@@ -68,4 +68,4 @@ def write_mark(directory: Path, mark: ImportMark) -> None:
 
 def remove_mark(directory: Path) -> None:
     """Harmless without one."""
-    (directory / NAME).unlink(missing_ok=True)
+    remove(directory / NAME)

@@ -94,6 +94,7 @@ def _import(kind: "SourceKind", what: str, files: list[str], run: Path, filters:
     directory.create()
     holder = f"matrix0 import {kind}"
     with directory.lock(holder), interruptible() as should_stop, Meter() as meter:
+        progress = _Progress(meter, what)
         tally = import_pgn(
             files,
             directory.imported,
@@ -101,9 +102,10 @@ def _import(kind: "SourceKind", what: str, files: list[str], run: Path, filters:
             kind=kind,
             limits=config.limits,
             filters=filters,
-            on_progress=_Progress(meter, what),
+            on_progress=progress,
             should_stop=should_stop,
         )
+        progress.show(tally)
     if tally.went_on_at:
         say(f"an interrupted import went on behind {what} {tally.went_on_at:,}")
     echo(
@@ -128,9 +130,11 @@ class _Progress:
         self._due = 0.0
 
     def __call__(self, tally: "ImportTally") -> None:
-        if time.monotonic() < self._due:
-            return
-        self._due = time.monotonic() + _SHOW_EVERY_S
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + _SHOW_EVERY_S
+            self.show(tally)
+
+    def show(self, tally: "ImportTally") -> None:
         self._meter.show(
             Path(tally.file).name,
             tally.share_read,

@@ -23,7 +23,7 @@ from backend.config import Config
 from backend.errors import ConfigError, ExitCode
 from backend.events import CheckpointSaved, EventBase, Role, ShardWritten, WorkerReady
 from backend.ledger import Ledger
-from backend.pool import PoolEvent, WorkerSpec
+from backend.pool import Placed, PoolEvent, WorkerSpec
 from backend.recovery import Findings, open_ledger, recover
 from backend.replay.records import GameRecord
 from backend.replay.shards import ShardWriter
@@ -76,13 +76,13 @@ class _Pool(FakePool):
         super().__init__()
         self.idle = asyncio.Event()
 
-    async def start(self, spec: WorkerSpec) -> int:
-        pid = await super().start(spec)
+    async def start(self, spec: WorkerSpec) -> Placed:
+        placed = await super().start(spec)
+        name, pid = spec.worker, placed.pid
         self.say(
-            spec.worker,
-            WorkerReady(worker=spec.worker, role=spec.role, pid=pid, device="cpu", reason="fake"),
+            name, WorkerReady(worker=name, role=spec.role, pid=pid, device="cpu", reason="fake")
         )
-        return pid
+        return placed
 
     def say(self, worker: str, event: EventBase | bytes) -> None:
         self.idle.clear()

@@ -48,6 +48,7 @@ def test_every_field_of_a_batch_was_thought_of() -> None:
         "policy_weight",
         "value_weight",
         "future",
+        "drawn",
     }
     assert {field.name for field in fields(Future) if "index" in field.name} == {"reply_index"}
 
