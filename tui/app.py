@@ -79,6 +79,7 @@ class ControlCentre(PastRuns):
         then one of the runs. `remark` is said once. Raises ConfigError for keys that cannot be.
         """
         super().__init__(link, run_dir, ASCII if ascii else UNICODE, clock)
+        self.set_class(ascii, "-ascii")
         self.keys = shown_keys(keys)
         self.set_keymap(keymap(keys))
         self.refresh_s = refresh_s

@@ -17,6 +17,8 @@ TOUR = (
     (("z", "h", "h", "plus", "X"), "Back"),
     (("escape", "escape", "L", "k", "m"), "all sources"),
     (("escape", "b", "end", "left"), "Result"),
+    (("escape", "question_mark"), "Everywhere"),
+    (("escape", "P"), "Promote"),
 )
 """Keys, and what is seen after them."""
 
@@ -27,7 +29,7 @@ TOUR = (
     ids=lambda size: f"{size[0]}x{size[1]}",
 )
 @pytest.mark.parametrize("how", ["ascii", pytest.param("no colour", marks=pytest.mark.slow)])
-async def test_charts_log_and_games_do_without(
+async def test_screens_and_dialogs_do_without(
     rich: RunState,
     run_dir: Path,
     monkeypatch: pytest.MonkeyPatch,

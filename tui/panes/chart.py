@@ -177,6 +177,11 @@ class LineChart(LineWise, can_focus=True):
             parts.append("zoomed, 0 shows all")
         if any(self._figure(other).curves for other in self._first.others):
             parts.append("m: next task")
+        room = (self.size.width or 80) - 2
+        if len(dot.join(parts)) > room:
+            parts = [part.removesuffix(", 0 shows all") for part in parts]
+        while len(dot.join(parts)) > room:
+            del parts[0]  # What is left says what can be undone.
         return dot.join(parts)
 
     def _figure(self, spec: ChartSpec) -> Figure:

@@ -291,6 +291,7 @@ class PlayScreen(Screen[None]):
     def _use(self, glyphs: Glyphs) -> None:
         self.glyphs = glyphs
         self.set_class(glyphs.ascii, "-ascii")
+        self.app.set_class(glyphs.ascii, "-ascii")  # Dialogs over it, too.
         for pane in self.query(DrawnPane):
             pane.glyphs = glyphs
 
