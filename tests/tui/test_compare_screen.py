@@ -134,7 +134,7 @@ async def test_the_axis_is_steps_then_time_at_work_then_games(runs: Path) -> Non
         assert ends == [60.0, 130.0, 96.0]
         await pilot.press("X", "y", "m")
         assert "log x" in screen.chart.how
-        assert screen.chart.heading == "value_loss"
+        assert screen.chart.heading == "value loss"
         await pilot.press("M", "plus", "right_square_bracket")
         assert screen.chart.heading == "policy loss"
         assert "zoomed" in screen.chart.how
