@@ -124,7 +124,9 @@ class RunDirectory:
         except OSError as error:
             raise _uncreatable(self.path, error) from error
         if not os.access(self.path, os.W_OK | os.X_OK):
-            raise _unusable(self.path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+            is_read_only = os.statvfs(self.path).f_flag & os.ST_RDONLY
+            number = errno.EROFS if is_read_only else errno.EACCES
+            raise _unusable(self.path, OSError(number, os.strerror(number)))
 
     def read_config(self) -> Config:
         """The settings this run keeps. Raises ConfigError when they are missing or unusable."""

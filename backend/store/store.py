@@ -95,7 +95,8 @@ class Store:
         except sqlite3.DatabaseError as error:
             await connection.close()
             if isinstance(error, sqlite3.OperationalError):
-                raise RunDirectoryError(f"{path}: {error}") from error
+                hint = "; another program holds it" if "locked" in str(error) else ""
+                raise RunDirectoryError(f"{path}: {error}{hint}") from error
             raise DamagedDatabaseError(f"{path}: {error}") from error
         except Matrix0Error:
             await connection.close()
