@@ -11,6 +11,7 @@ from backend.summary import conclusion, cycles_table
 from tui import format as fmt
 from tui.app import ControlCentre
 from tui.client import Client, NoRun
+from tui.hangup import end_with_terminal
 from tui.pace import Pace
 
 
@@ -61,6 +62,7 @@ def run_app(
     )
     if pace.is_remote:
         app.animation_level = "none"
+    end_with_terminal()
     code = app.run()
     for line in farewell(client.state, run_dir):
         print(line)
@@ -74,6 +76,7 @@ def run_replay(run_dir: Path, *, ascii: bool = False) -> int:
 
     link = Replaying(run_dir)
     centre = ControlCentre(link, run_dir=run_dir, ascii=ascii, clock=link.clock, rings=False)
+    end_with_terminal()
     return centre.run() or 0
 
 
@@ -82,4 +85,5 @@ def run_compare(folder: Path, chosen: Sequence[Path], *, ascii: bool = False) ->
     centre = ControlCentre(
         NoRun(), run_dir=folder / "no-run", ascii=ascii, rings=False, compared=chosen
     )
+    end_with_terminal()
     return centre.run() or 0

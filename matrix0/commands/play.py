@@ -46,6 +46,7 @@ def play(
     from backend.play.opponents import named, opponents
     from backend.rundir import RunDirectory
     from tui.glyphs import ASCII, UNICODE
+    from tui.hangup import end_with_terminal
     from tui.playapp import PlayApp
     from tui.screens.play import new_play
 
@@ -57,4 +58,5 @@ def play(
     glyphs = ASCII if ascii or has_ascii_alone() else UNICODE
     control = None if clock is None else parse_time_control(clock)
     screen = new_play(directory, glyphs, opponent, watcher, control)
+    end_with_terminal()
     raise typer.Exit(PlayApp(screen).run() or 0)

@@ -103,4 +103,5 @@ class Terminal:
 
 def _own_terminal() -> None:
     os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # As under nohup: the screen ends all the same.
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
