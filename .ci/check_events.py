@@ -17,6 +17,18 @@ from backend.wire import decode_event
 ENDS_FRAC = 0.2
 """Share of a curve that stands for its beginning, and for its end."""
 
+FALLING = ("value_loss", "piece_loss")
+"""What must fall in a few hundred steps.
+
+Not the policy loss: its targets come from searches on an untrained value head, whose noise no
+network can foretell, so at first the loss is the entropy of moves at random (about 3.3 nats) and
+goes up and down by chance. That the policy head learns what can be learned is held by
+tests/backend/test_supervised.py and tests/search/test_learning_signal.py.
+"""
+
+BETTER_THAN_GUESSING = ("piece", "threat", "pin", "fork", "control")
+"""Self-supervised tasks whose loss must end below that of always giving the base rates."""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -54,12 +66,22 @@ def _faults(state: RunState, wanted: int) -> list[str]:
         faults.append(f"games: {state.totals}")
     if not state.best:
         faults.append("there is no best network")
-    for name in ("policy_loss", "piece_loss"):
-        begin, end = _ends([value for _, value in state.metrics.get(name, ())])
+    for name in FALLING:
+        begin, end = _curve(state, name)
         print(f"{name}: {begin:.3f} at the beginning, {end:.3f} at the end")
         if not end < begin:
             faults.append(f"{name} did not fall")
+    for task in BETTER_THAN_GUESSING:
+        _, loss = _curve(state, f"{task}_loss")
+        _, guess = _curve(state, f"{task}_guess")
+        print(f"{task}: {loss:.3f} at the end, guessing costs {guess:.3f}")
+        if not loss < guess:
+            faults.append(f"{task} is not better than guessing")
     return faults
+
+
+def _curve(state: RunState, name: str) -> tuple[float, float]:
+    return _ends([value for _, value in state.metrics.get(name, ())])
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
