@@ -264,7 +264,9 @@ class ReplayConfig:
     """Which of the recorded positions the trainer draws from."""
 
     window_positions: int = 1_000_000
-    """The most recent positions that are kept for training."""
+    """The most recent positions of the run's own games that are kept for training."""
+    imported_positions: int = 5_000_000
+    """Of each imported source, the last in order of its files; 400 bytes of memory for each."""
     min_positions: int = 20_000
     """The trainer waits until the window holds this many positions, or is full."""
     samples_per_position: float = 2.0
@@ -274,6 +276,12 @@ class ReplayConfig:
     def __post_init__(self) -> None:
         _require(
             self.window_positions >= 1, "window_positions", self.window_positions, "must be >= 1"
+        )
+        _require(
+            self.imported_positions >= 1,
+            "imported_positions",
+            self.imported_positions,
+            "must be >= 1",
         )
         _require(self.min_positions >= 1, "min_positions", self.min_positions, "must be >= 1")
         _require(

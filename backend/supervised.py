@@ -111,7 +111,7 @@ class SupervisedTraining:
         )
         self._mixture: Mixture | None = None
         self.num_left_out = 0
-        """Older positions, beyond replay.window_positions; of a mixture `say` is told."""
+        """Older positions, beyond replay.imported_positions; of a mixture `say` is told."""
         draws = self._draws(np.random.default_rng([config.seed, 3]))
         self._loader = Loader(draws, self._trainer, config.training.batch_size)
         self._phase = -1

@@ -16,6 +16,7 @@ from matrix0.commands import (
     data,
     dataset,
     doctor,
+    experiment,
     export,
     imports,
     inference,
@@ -56,6 +57,7 @@ app.command("inference")(inference.inference)
 app.command("profile")(profile.profile)
 app.command("overfit")(overfit.overfit)
 app.command("ablate")(ablate.ablate)
+app.command("experiment")(experiment.experiment)
 app.command("lr-find")(lr_find.lr_find)
 app.command("match")(match.match)
 app.command("tournament")(tournament.tournament)

@@ -25,6 +25,10 @@ FLAGS = {
     "matrix0 ctl stop": ["--json", "--run", "--wait"],
     "matrix0 data": ["--ascii", "--json", "--samples", "--seed", "RUN"],
     "matrix0 doctor": ["--json"],
+    "matrix0 experiment": [
+        *("--arm", "--games", "--json", "--minutes", "--out", "--parallel", "--preset"),
+        *("--seeds", "--set", "--simulations"),
+    ],
     "matrix0 export": ["--format", "--json", "--output", "--positions", "NETWORK"],
     "matrix0 import": [],
     "matrix0 import checkpoint": ["--config", "--preset", "--raw", "--run", "--set", "FILE"],

@@ -43,6 +43,7 @@ MAY = {
     "backend/store/snapshot.py: unlink": "of what an interrupted copy left",
     "backend/unpickling.py: save_file": "into the folder between a child and us",
     "matrix0/commands/ablate.py: mkdir": "an empty folder; what goes into it is committed",
+    "matrix0/commands/experiment.py: mkdir": "the same",
     "matrix0/commands/doctor.py: TemporaryDirectory": "where it tries out the disk",
     "model/rules/kernel.py: mkdir": "a cache of compiled kernels",
     "model/rules/kernel.py: rmtree": "a cache of compiled kernels",

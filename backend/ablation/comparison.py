@@ -89,7 +89,7 @@ def compare(
                 if by_seed
             },
             differences=_differences(values[arm.name], first) if arm is not arms[0] else {},
-            encounter=_encounter(matches[arm.name]),
+            encounter=encounter_of(matches[arm.name]),
         )
         for arm in arms
         if values[arm.name]["policy_loss"]
@@ -107,7 +107,8 @@ def _differences(
     return found
 
 
-def _encounter(matches: Sequence[ArmsMatch]) -> Encounter | None:
+def encounter_of(matches: Sequence[ArmsMatch]) -> Encounter | None:
+    """All games of these matches together; None without any."""
     if not matches:
         return None
     pairs = [sum(counts) for counts in zip(*(match.pairs for match in matches), strict=True)]

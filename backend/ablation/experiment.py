@@ -21,6 +21,7 @@ import msgspec
 
 from backend.ablation.arms import Arm
 from backend.ablation.results import AnyFinding, HeldOut, Results
+from backend.checkpoints import checkpoint_name
 from backend.commit import commit_file
 from backend.config import Config
 from backend.device import choose_device
@@ -97,9 +98,25 @@ class Experiment:
         """The run of an arm in one repetition."""
         return RunDirectory(self.out / arm.folder / f"seed-{seed}")
 
+    @property
+    def calibration(self) -> Path:
+        """Shards on which networks are compared before they play."""
+        return self.source.imported
+
+    @property
+    def spent(self) -> str:
+        """The budget in words, as findings name it."""
+        return str(self.budget)
+
+    def network(self, arm: Arm, seed: int) -> Path:
+        """The checkpoint of a trained arm."""
+        trained = self.held_out(arm, seed)
+        assert trained is not None, "all arms are trained"
+        return self.directory(arm, seed).checkpoints / checkpoint_name(trained.step)
+
     def found(self) -> list[AnyFinding]:
         """What was found for this budget."""
-        return [finding for finding in self.results.findings if finding.budget == str(self.budget)]
+        return [finding for finding in self.results.findings if finding.budget == self.spent]
 
     def held_out(self, arm: Arm, seed: int) -> HeldOut | None:
         """What is known of a trained arm; None before it is trained."""
@@ -172,7 +189,7 @@ class Experiment:
         return HeldOut(
             arm=arm.name,
             seed=seed,
-            budget=str(self.budget),
+            budget=self.spent,
             step=training.step,
             seconds=training.trained_s,
             positions=measured.positions,

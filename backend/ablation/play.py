@@ -4,12 +4,13 @@ import hashlib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from backend.ablation.arms import Arm
-from backend.ablation.experiment import Experiment, OnProgress
-from backend.ablation.results import ArmsMatch, Puzzles
-from backend.checkpoints import checkpoint_name
+from backend.ablation.experiment import OnProgress
+from backend.ablation.results import AnyFinding, ArmsMatch, Puzzles, Results
 from backend.commit import commit_file
+from backend.config import Config
 from backend.device import choose_device
 from backend.errors import ConfigError, ReplayError
 from backend.evaluation.lineup import match_batch
@@ -37,10 +38,37 @@ class PuzzleSet:
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
+class Trained(Protocol):
+    """An experiment whose arms are trained."""
+
+    out: Path
+    arms: list[Arm]
+    base: Config
+    seeds: int
+    results: Results
+
+    @property
+    def calibration(self) -> Path | None:
+        """Shards on which networks are compared before they play; None: random positions."""
+
+    def config(self, arm: Arm, seed: int) -> Config:
+        """The settings of an arm in one repetition."""
+
+    def network(self, arm: Arm, seed: int) -> Path:
+        """The checkpoint that plays for it."""
+
+    def found(self) -> list[AnyFinding]:
+        """What was found for this budget."""
+
+    @property
+    def spent(self) -> str:
+        """The budget in words, as findings name it."""
+
+
 class Arena:
     """Lets the trained networks of an experiment play; what was found is not played again."""
 
-    def __init__(self, experiment: Experiment, *, simulations: int) -> None:
+    def __init__(self, experiment: Trained, *, simulations: int) -> None:
         """`simulations`: leaf evaluations for one move, the same for all. All arms are trained."""
         self._experiment = experiment
         self._simulations = simulations
@@ -49,7 +77,7 @@ class Arena:
             experiment.base.inference,
             choose_device(experiment.base.device),
             batch=match_batch(self._evaluation.parallel_games),
-            replay=experiment.source.imported,
+            replay=experiment.calibration,
             seed=experiment.base.seed,
         )
         self._players: dict[tuple[int, str], NetworkPlayer] = {}
@@ -80,7 +108,7 @@ class Arena:
                 Puzzles(
                     arm=arm.name,
                     seed=seed,
-                    budget=str(self._experiment.budget),
+                    budget=self._experiment.spent,
                     puzzles=puzzles.sha256,
                     simulations=self._simulations,
                     count=len(solved),
@@ -134,7 +162,7 @@ class Arena:
         folder = self._experiment.out / "games"
         folder.mkdir(exist_ok=True)
         name = f"{arm.folder}-against-{first.folder}-seed-{seed}"
-        identity = f"{name}, {self._experiment.budget}, {self._simulations} simulations, {games}"
+        identity = f"{name}, {self._experiment.spent}, {self._simulations} simulations, {games}"
         with MatchLog(folder / f"{name}.jsonl", identity, openings) as log:
 
             def hear(finished: list[MatchGame]) -> None:
@@ -161,7 +189,7 @@ class Arena:
         return ArmsMatch(
             arm=arm.name,
             seed=seed,
-            budget=str(self._experiment.budget),
+            budget=self._experiment.spent,
             against=first.name,
             games=games,
             simulations=self._simulations,
@@ -178,9 +206,7 @@ class Arena:
             self._players.clear()
         key = (seed, arm.name)
         if key not in self._players:
-            trained = self._experiment.held_out(arm, seed)
-            assert trained is not None, "all arms are trained"
-            path = self._experiment.directory(arm, seed).checkpoints / checkpoint_name(trained.step)
+            path = self._experiment.network(arm, seed)
             config = self._experiment.config(arm, seed)
             self._players[key] = NetworkPlayer(
                 arm.name,

@@ -40,6 +40,19 @@ class HeldOut(Finding, frozen=True, kw_only=True, tag="held-out"):
     top5: float
 
 
+class SelfPlayed(Finding, frozen=True, kw_only=True, tag="self-played"):
+    """What a run that learned from its own games did in its time."""
+
+    seconds: float
+    """From when all its workers were up, until it was told to stop."""
+    step: int
+    games: int
+    positions: int
+    cycles: int
+    best: str
+    """Name of the checkpoint that had passed the gate last."""
+
+
 class Puzzles(Finding, frozen=True, kw_only=True, tag="puzzles"):
     """The same network on a file of puzzles."""
 
@@ -66,7 +79,7 @@ class ArmsMatch(Finding, frozen=True, kw_only=True, tag="match"):
     """Pairs of games that scored 0, ½, 1, 1½ and 2 points."""
 
 
-AnyFinding = HeldOut | Puzzles | ArmsMatch
+AnyFinding = HeldOut | SelfPlayed | Puzzles | ArmsMatch
 
 _decoder: msgspec.json.Decoder[AnyFinding] = msgspec.json.Decoder(AnyFinding)
 

@@ -29,7 +29,9 @@ def window_of_shards(directory: Path, prefix: str, config: Config) -> tuple[Wind
             f"{directory}: no shard {prefix}-…; bring in more games: "
             "matrix0 import pgn FILE… --run DIR"
         )
-    window = Window(directory, config.replay.window_positions)
+    own = prefix != LEARNED
+    replay = config.replay
+    window = Window(directory, replay.window_positions if own else replay.imported_positions)
     added = 0
     for path in paths:
         added += _add(window, path, config)
@@ -88,12 +90,12 @@ def mixture_of(
     """
     windows = {SELF_PLAY: own_games}
     for kind, paths in imported_shards(run).items():
-        windows[kind] = Window(run.imported, config.replay.window_positions)
+        windows[kind] = Window(run.imported, config.replay.imported_positions)
         added = sum(_add(windows[kind], path, config) for path in paths)
         if left_out := added - windows[kind].num_positions:
             say(
-                f"source {kind}: {left_out:,} positions do not fit the window of "
-                f"{config.replay.window_positions:,} (replay.window_positions)"
+                f"source {kind}: {left_out:,} positions are more than "
+                f"{config.replay.imported_positions:,} (replay.imported_positions)"
             )
     named = frozenset(
         name

@@ -161,7 +161,7 @@ def _show(summaries: "list[Summary]") -> None:
             echo("\n".join([title, *map(str.rstrip, rows)]))
     for one in summaries:
         if one.encounter is not None:
-            echo(f"{one.arm.name} against {first}: {_score(one.encounter)}")
+            echo(f"{one.arm.name} against {first}: {score_in_words(one.encounter)}")
     counts = {len(found.values) for one in summaries for found in one.measures.values()}
     if any(one.differences for one in summaries):
         echo(f"The last column is the difference from {first}, seed by seed.")
@@ -183,7 +183,8 @@ def _difference(measure: str, found: "Estimate") -> str:
     return _words(measure, found, "+") + (" *" if found.is_clear else "")
 
 
-def _score(found: "Encounter") -> str:
+def score_in_words(found: "Encounter") -> str:
+    """Games, score and Elo of all matches of an arm against the first."""
     cut = f", {found.truncated} cut at the ply limit" if found.truncated else ""
     margin = "" if found.score.margin is None else f" ± {found.score.margin:.1%} over seeds"
     elo = found.elo

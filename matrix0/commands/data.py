@@ -56,8 +56,8 @@ def train(
         )
         if training.num_left_out:
             say(
-                f"{training.num_left_out:,} more do not fit the window of "
-                f"{kept.replay.window_positions:,} (replay.window_positions)"
+                f"{training.num_left_out:,} more are more than "
+                f"{kept.replay.imported_positions:,} (replay.imported_positions)"
             )
         end = training.step + steps
         dead_heads = ssl_readings.DeadHeads(kept.ssl.dead_after_steps)

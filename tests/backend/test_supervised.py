@@ -212,7 +212,7 @@ def test_games_beyond_the_window_are_left_out_and_counted(
     directory = RunDirectory(tmp_path / "run")
     directory.create()
     tally = import_pgn([str(GAMES)], directory.imported, "mover")
-    small = replace(CONFIG, replay=replace(CONFIG.replay, window_positions=1000))
+    small = replace(CONFIG, replay=replace(CONFIG.replay, imported_positions=1000))
     training = SupervisedTraining(directory, small)
     assert 1000 <= training.num_positions < 2500
     learned = tally.positions - tally.held_out_positions

@@ -1,0 +1,101 @@
+"""Arms that learn from their own games: real runs, each for its time, stopped and gone on."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.ablation.arms import arms_of
+from backend.ablation.play import Arena
+from backend.ablation.results import ArmsMatch
+from backend.ablation.selfplay import SelfPlayExperiment
+from backend.errors import ConfigError
+from backend.rundir import RunDirectory
+from backend.settings import build_config
+
+SECONDS = 4.0
+ARMS = arms_of([], ["gumbel:", "puct: search.root=puct"])
+BASE = build_config(
+    "tiny",
+    overrides=[
+        "model.channels=16",
+        "model.blocks=2",
+        "search.simulations=4",
+        "selfplay.workers=1",
+        "selfplay.games=8",
+        "selfplay.max_plies=24",
+        "replay.min_positions=100",
+        "training.batch_size=16",
+        "training.steps_per_cycle=4",
+        "evaluation.games=2",
+        "evaluation.baseline_games=0",
+        "evaluation.max_plies=16",
+        "evaluation.parallel_games=2",
+        "inference.backend=torch",
+        "device.kind=cpu",
+    ],
+)
+
+
+def experiment(out: Path, seconds: float = SECONDS, parallel: int = 1) -> SelfPlayExperiment:
+    out.mkdir(exist_ok=True)
+    return SelfPlayExperiment(out, ARMS, BASE, minutes=seconds / 60, seeds=1, parallel=parallel)
+
+
+def in_use(found: SelfPlayExperiment) -> list[RunDirectory]:
+    runs = [found.directory(arm, 0) for arm in ARMS]
+    return [run for run in runs if run.path.exists() and run.holder() is not None]
+
+
+@pytest.mark.slow
+def test_each_arm_is_at_work_for_its_time_and_an_interrupted_one_for_the_rest(
+    tmp_path: Path,
+) -> None:
+    started = experiment(tmp_path / "out")
+    shares: list[float] = []
+
+    def hear(what: str, share: float, readings: str) -> None:
+        shares.append(share)
+
+    assert not started.train(on_progress=hear, should_stop=lambda: len(shares) >= 1)
+    assert in_use(started) == []  # No supervisor is left behind.
+    assert started.found() == []
+
+    going_on = experiment(tmp_path / "out")
+    assert going_on.train(on_progress=hear, should_stop=lambda: False)
+    assert in_use(going_on) == []
+    gumbel, puct = (going_on.played(arm, 0) for arm in ARMS)
+    assert gumbel is not None
+    assert puct is not None
+    for played, arm in ((gumbel, ARMS[0]), (puct, ARMS[1])):
+        assert SECONDS <= played.seconds < SECONDS + 5
+        assert played.positions > 0
+        assert going_on.network(arm, 0).is_dir()
+        assert going_on.directory(arm, 0).read_config().search.root == arm.name
+
+    arena = Arena(going_on, simulations=4)
+    assert arena.compete(2, on_progress=hear, should_stop=lambda: False)
+    (match,) = going_on.matches(ARMS[1])
+    assert isinstance(match, ArmsMatch)
+    assert (match.against, match.wins + match.draws + match.losses) == ("gumbel", 2)
+
+    count = len(going_on.results.findings)
+    again = experiment(tmp_path / "out")
+    assert again.train(on_progress=hear, should_stop=lambda: False)  # At once: all is there.
+    assert len(again.results.findings) == count
+
+
+def test_its_time_may_grow_but_not_shrink_and_its_settings_stay(tmp_path: Path) -> None:
+    first = experiment(tmp_path)
+    experiment(tmp_path, seconds=2 * SECONDS)
+    with pytest.raises(ConfigError, match="may only grow"):
+        experiment(tmp_path, seconds=SECONDS / 2)
+    run = first.directory(ARMS[1], 0)
+    run.create()
+    run.settle(ARMS[0].config(BASE, 0))
+    with pytest.raises(ConfigError, match="other settings"):
+        experiment(tmp_path)
+
+
+def test_more_runs_at_a_time_than_cores_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--parallel 4096: there are"):
+        experiment(tmp_path, parallel=4096)
