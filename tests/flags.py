@@ -58,7 +58,7 @@ FLAGS = {
         *("--games", "--movetime", "--probe-games", "--run", "--simulations", "--stockfish"),
         "PLAYER",
     ],
-    "matrix0 ratings": ["--run"],
+    "matrix0 ratings": ["--anchor", "--picture", "--run"],
     "matrix0 recipes": ["--json", "[NAME]"],
     "matrix0 relay": ["--run"],
     "matrix0 report": ["--output", "RUN"],

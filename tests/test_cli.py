@@ -208,6 +208,16 @@ def test_a_match_of_baselines_prints_the_score_and_keeps_the_games(
     assert sorted((first[0], second[0])) == ["1", "2"]
     (anchor,) = (row for row in (first, second) if row[1] == "random")
     assert anchor[2:6] == ["—", "+0", "anchor", "4"]
+    other = run("ratings", "--run", "prepared", "--anchor", "greedy")
+    (anchor,) = (row.split() for row in other.out.splitlines() if "anchor" in row)
+    assert anchor[1] == "greedy"
+    nobody = run("ratings", "--run", "prepared", "--anchor", "kasparov")
+    assert nobody.code == 64
+    assert "nobody called 'kasparov' played in this run" in _one_line(nobody)
+    nothing = run("ratings", "--run", "prepared", "--picture", "rise.svg")
+    assert nothing.code == 64
+    assert "no network of this run is rated" in _one_line(nothing)
+    assert not Path("rise.svg").exists()
 
 
 def test_ratings_and_rollbacks_say_what_is_missing(run: Run, tmp_path: Path) -> None:

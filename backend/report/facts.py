@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import chess.pgn
 import msgspec
@@ -21,13 +21,11 @@ from backend.replay.gametext import read_game
 from backend.rundir import RunDirectory, differing
 from backend.runs import RunView, view
 from backend.settings import build_config
-from backend.store.reading import matches, read_only
+from backend.store.reading import cycles, matches, read_only
 from backend.wire import decode_event
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps, rising, and values of a curve."""
-
-E = TypeVar("E", CycleFinished, Promoted)
 
 NUM_GAMES: Final = 6
 _TAIL: Final = 64 * 1024
@@ -74,18 +72,18 @@ def gather(run: RunDirectory) -> Facts:
         games=games,
         positions=positions,
         curves=_curves(run.database) if has_database else _imported_curves(run.metrics_file),
-        cycles=_bodies(run.database, "cycles", CycleFinished) if has_database else [],
-        promotions=_bodies(run.database, "promotions", Promoted) if has_database else [],
+        cycles=cycles(run.database) if has_database else [],
+        promotions=_promotions(run.database) if has_database else [],
         matches=played,
         standings=rate_run(run.database) if has_database else None,
         samples=_samples(run.games, played),
     )
 
 
-def _bodies(database: Path, table: str, kind: type[E]) -> list[E]:
+def _promotions(database: Path) -> list[Promoted]:
     with read_only(database) as connection:
-        rows = connection.execute(f"SELECT body FROM {table} ORDER BY at").fetchall()
-        return [msgspec.json.decode(body, type=kind) for (body,) in rows]
+        rows = connection.execute("SELECT body FROM promotions ORDER BY at").fetchall()
+        return [msgspec.json.decode(body, type=Promoted) for (body,) in rows]
 
 
 def _last_version(database: Path) -> str:

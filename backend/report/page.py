@@ -11,6 +11,7 @@ import chess.pgn
 from backend import summary, wording
 from backend.report.drawing import board, chart, ladder
 from backend.report.facts import Facts, Points
+from backend.report.rise import elo_over_time, reached
 from backend.settings import dump_config
 from backend.text import clean
 from model.ssl.tasks import TASKS
@@ -128,7 +129,11 @@ def _ratings(facts: Facts) -> str:
         f"{found.draw_frac:.0%}. LOS: probability of being stronger than the next in the table."
     )
     table = _table(("player", "budget", "Elo", "95 %", "games", "LOS"), rows)
-    return f"{ladder(found)}{table}<p>{_e(remarks)}</p>"
+    rise = ""
+    if reached(found, facts.cycles):
+        drawn = elo_over_time(found, facts.cycles, f"Elo, {found.anchor.name} is 0")
+        rise = f"<figure>{drawn}</figure>"
+    return f"{rise}{ladder(found)}{table}<p>{_e(remarks)}</p>"
 
 
 def _cycles(facts: Facts) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import RunDirectoryError
-from backend.events import EVENT_TYPES, Event, EventBase, MatchFinished, TrainingStep
+from backend.events import EVENT_TYPES, CycleFinished, Event, EventBase, MatchFinished, TrainingStep
 
 Floats = NDArray[np.float64]
 _KINDS: Final[dict[str, type[EventBase]]] = {kind.__name__: kind for kind in EVENT_TYPES}
@@ -139,6 +139,13 @@ def matches(database: Path) -> list[MatchFinished]:
     with read_only(database) as connection:
         rows = connection.execute("SELECT body FROM matches ORDER BY at").fetchall()
         return [msgspec.json.decode(body, type=MatchFinished) for (body,) in rows]
+
+
+def cycles(database: Path) -> list[CycleFinished]:
+    """All finished cycles, oldest first."""
+    with read_only(database) as connection:
+        rows = connection.execute("SELECT body FROM cycles ORDER BY at").fetchall()
+        return [msgspec.json.decode(body, type=CycleFinished) for (body,) in rows]
 
 
 class PoolRow(NamedTuple):

@@ -1,6 +1,9 @@
 """`matrix0 ratings`: all players of a run in one table, from every pair of games they played."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from backend.errors import ConfigError
 from matrix0.commands.options import RunOption, echo
@@ -9,18 +12,40 @@ if TYPE_CHECKING:
     from backend.evaluation.standings import Standings
 
 
-def ratings(run: RunOption) -> None:
-    """Rate everybody who played in a run; the random mover, else the first network, is 0."""
+def ratings(
+    run: RunOption,
+    anchor: Annotated[
+        str,
+        typer.Option(help="Whose rating is 0; by itself the random mover, else the first network."),
+    ] = "",
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="Write the rise of the run's networks over its hours, as SVG."),
+    ] = None,
+) -> None:
+    """Rate everybody who played in a run, jointly, from all their games."""
     from backend.evaluation.pool import rate_run
     from backend.rundir import RunDirectory
 
     directory = RunDirectory(run)
     directory.read_config()
-    standings = rate_run(directory.database)
+    standings = rate_run(directory.database, anchor)
     if standings is None:
         raise ConfigError(f"{directory.path}: no match was recorded yet; `matrix0 match` plays one")
     for line in table(standings):
         echo(line)
+    if picture is not None:
+        from backend.commit import commit_file
+        from backend.report.rise import elo_over_time
+        from backend.store.reading import cycles
+
+        title = f"{directory.name}: strength of its networks, {standings.anchor.name} is 0"
+        try:
+            drawn = elo_over_time(standings, cycles(directory.database), title)
+        except ValueError as error:
+            raise ConfigError(f"{directory.path}: {error}") from error
+        commit_file(picture, drawn.encode())
+        echo(f"the picture is in {picture}")
 
 
 def table(standings: "Standings") -> list[str]:
