@@ -1,5 +1,6 @@
 """How strong the networks of a run were, over the hours that it was at work, as SVG."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -15,7 +16,8 @@ _HEIGHT: Final = 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 150, 34, 46
 _INK: Final = "#0072B2"
 _OTHER: Final = "#D55E00"
-_LEVELS: Final = 6
+_LINES: Final = 7
+"""At most so many grid lines either way."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,9 @@ def elo_over_time(standings: Standings, cycles: Sequence[CycleFinished], title: 
     names = {one.standing.player.name for one in networks}
     others = [row for row in standings.rows if row.player.name not in names]
     rows = [one.standing for one in networks] + others
-    low = min(row.low for row in rows)
-    high = max(row.high for row in rows)
+    every = _round_step(max(row.high for row in rows) - min(row.low for row in rows))
+    low = every * math.floor(min(row.low for row in rows) / every)
+    high = every * math.ceil(max(row.high for row in rows) / every)
     end = max(networks[-1].hours, 1e-3)
     across = (_WIDTH - _LEFT - _RIGHT) / end
     up = (_HEIGHT - _TOP - _BOTTOM) / max(high - low, 1.0)
@@ -72,12 +75,14 @@ def elo_over_time(standings: Standings, cycles: Sequence[CycleFinished], title: 
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
         _text(_LEFT, 18, title, weight="bold"),
     ]
-    for number in range(_LEVELS):
-        elo = low + (high - low) * number / (_LEVELS - 1)
+    for number in range(round((high - low) / every) + 1):
+        elo = low + every * number
         lines.append(f'<path stroke="#dddddd" d="M{_LEFT} {y(elo):.1f}H{_WIDTH - _RIGHT}"/>')
         lines.append(_text(_LEFT - 6, y(elo) + 4, f"{elo:+z.0f}", anchor="end"))
-        hours = end * number / (_LEVELS - 1)
-        lines.append(_text(x(hours), _HEIGHT - 26, f"{hours:.2g}", anchor="middle"))
+    interval = _round_step(end)
+    for number in range(math.floor(end / interval) + 1):
+        hours = interval * number
+        lines.append(_text(x(hours), _HEIGHT - 26, f"{hours:g}", anchor="middle"))
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     lines.append(_text(middle, _HEIGHT - 8, "hours at work", anchor="middle"))
     lines.append(_text(6, 18, "Elo"))
@@ -96,6 +101,13 @@ def elo_over_time(standings: Standings, cycles: Sequence[CycleFinished], title: 
         lines.append(f'<path stroke="{_INK}" d="M{at:.1f} {y(row.low):.1f}V{y(row.high):.1f}"/>')
         lines.append(f'<circle fill="{_INK}" r="3.5" cx="{at:.1f}" cy="{y(row.elo):.1f}"/>')
     return "\n".join([*lines, "</svg>\n"])
+
+
+def _round_step(span: float) -> float:
+    """1, 2 or 5 times a power of ten, at most `_LINES` of which fit in `span`."""
+    rough = max(span, 1e-6) / _LINES
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", weight: str = "normal") -> str:

@@ -68,7 +68,7 @@ class Venue:
             return word
         if self.directory is None:
             raise ConfigError(f"{word!r} is a network: say which run it is of by --run")
-        return _checkpoint(word, self.directory)
+        return checkpoint_called(word, self.directory)
 
     def introduce(self, name: str, simulations: int = 0) -> str:
         """'step-00000300 (64 simulations)'; an engine's name says what it spends."""
@@ -91,7 +91,8 @@ def _remark(text: str) -> None:
     echo(text, err=True)
 
 
-def _checkpoint(word: str, directory: "RunDirectory") -> str:
+def checkpoint_called(word: str, directory: "RunDirectory") -> str:
+    """The name of what `word` means in a run. CheckpointError where there is none."""
     from backend.checkpoints import list_checkpoints
     from backend.store.reading import best_network
 
@@ -100,7 +101,9 @@ def _checkpoint(word: str, directory: "RunDirectory") -> str:
         raise CheckpointError(f"{directory.checkpoints}: no checkpoint yet")
     name = word
     if word == "best":
-        name = best_network(directory.database)
+        # A run that only learned from imported games has no gate, and so no best network.
+        best = best_network(directory.database) if directory.database.exists() else ""
+        name = best or names[-1]
     elif word in ("initial", "latest"):
         name = names[0 if word == "initial" else -1]
     if name not in names:

@@ -19,6 +19,7 @@ from backend.supervised import Measurement, SupervisedTraining
 from backend.training.curriculum import PhaseConfig
 from backend.training.trainer import IMPORTED_SAMPLES
 from backend.wire import decode_event, encode
+from matrix0.commands.players import checkpoint_called
 from tests.backend.replay.games import white_mates, write
 
 GAMES = Path(__file__).resolve().parents[1] / "data" / "games" / "games_ci.pgn"
@@ -105,6 +106,8 @@ def test_it_measures_and_saves_each_cycle_and_at_the_end(run: RunDirectory) -> N
     assert [m.step for m in measured] == [0, 4, 6]
     assert [p.step for p in points] == [2, 4, 6]
     assert list_checkpoints(run.checkpoints) == ["step-00000000", "step-00000004", "step-00000006"]
+    # Nothing has passed a gate here: the newest is the best there is.
+    assert checkpoint_called("best", run) == "step-00000006"
     manifest = read_manifest(run.checkpoints / "step-00000006")
     assert manifest.parent == "step-00000004"
     assert manifest.metrics["held_out_top1"] == pytest.approx(measured[-1].top1)
