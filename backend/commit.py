@@ -147,11 +147,11 @@ def is_temporary(path: Path) -> bool:
     return _TEMPORARY.fullmatch(path.name) is not None
 
 
-def sweep(directory: Path) -> list[Path]:
+def sweep(directory: Path, *, fs: FileSystem = OS) -> list[Path]:
     """Removes what interrupted commits left in `directory`; call it while nobody commits there."""
     leftovers = sorted(entry for entry in directory.iterdir() if is_temporary(entry))
     for leftover in leftovers:
-        OS.remove(leftover)
+        fs.remove(leftover)
     return leftovers
 
 

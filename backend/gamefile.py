@@ -79,7 +79,8 @@ class GameFile:
         if newest not in present:
             return len(data)
         first = next(at for at, stem in games if stem == newest)
-        return [match.start() for match in _GAME_START.finditer(data, 0, first)][-1]
+        # Where the head of that game is damaged, what stands before its name is kept as it is.
+        return max((match.start() for match in _GAME_START.finditer(data, 0, first)), default=first)
 
 
 def _stem(game_id: bytes) -> str:

@@ -7,6 +7,7 @@ candidate was measured against.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from backend import checkpoints
@@ -32,6 +33,7 @@ from backend.events import (
     Promoted,
     Role,
 )
+from backend.filesystem import OS, FileSystem
 from backend.forecast import cycle_elapsed_s
 from backend.ledger import Ledger
 from backend.recovery import Findings, read_checkpoint
@@ -57,6 +59,7 @@ class Gating:
         *,
         order: Order,
         on_cycle: Callable[[int], None],
+        fs: FileSystem = OS,
     ) -> None:
         self._run = run
         self._config = config
@@ -64,6 +67,7 @@ class Gating:
         self._director = director
         self._order = order
         self._on_cycle = on_cycle
+        self._fs = fs
         self._changing = asyncio.Lock()
 
     @property
@@ -348,7 +352,8 @@ class Gating:
             name = checkpoint.name
             if name not in kept:
                 await self._ledger.store.set_checkpoint_state(name, "retired")
-                await asyncio.to_thread(remove_directory, self._run.checkpoints / name)
+                path = self._run.checkpoints / name
+                await asyncio.to_thread(partial(remove_directory, path, fs=self._fs))
                 self._ledger.publish(CheckpointRetired(name=name, reason=checkpoint.reason))
 
 

@@ -86,10 +86,10 @@ async def open_ledger(
         store = await Store.open(run.database)
     except DamagedDatabaseError as error:
         remarks.append(f"the database is damaged, was set aside and made anew: {error}")
-        await asyncio.to_thread(_set_aside_database, run)
+        await asyncio.to_thread(_set_aside_database, run, fs)
         store = await Store.open(run.database)
     await store.record_all(entry.fact for entry in reading.entries)
-    evidence = run.quarantine / f"{_stamp()}-journal.jsonl"
+    evidence = _aside(run, "journal.jsonl")
     remarks += await mend_journal(run.journal, evidence, store, reading, fs=fs)
     journal = await asyncio.to_thread(partial(Journal, run.journal, fs=fs))
     return Ledger(store, journal, clock=clock), journal, remarks
@@ -115,7 +115,7 @@ async def recover(
         )
     swept = 0
     for folder in (run.path, run.replay, run.checkpoints, run.games):
-        swept += len(await asyncio.to_thread(sweep, folder))
+        swept += len(await asyncio.to_thread(partial(sweep, folder, fs=fs)))
     tables = await asyncio.to_thread(open_tables, config.selfplay)
     intake = Intake(
         run,
@@ -126,8 +126,8 @@ async def recover(
         fs=fs,
     )
     await intake.prepare()
-    adopted, refused = await _reconcile_shards(run, ledger, intake, remarks)
-    sound, damaged = await _reconcile_checkpoints(run, config, ledger, remarks)
+    adopted, refused = await _reconcile_shards(run, ledger, intake, remarks, fs)
+    sound, damaged = await _reconcile_checkpoints(run, config, ledger, remarks, fs)
     if sound:
         await asyncio.to_thread(_refuse_another_shape, run, config, sound[-1].name)
     best = await _sound_best(ledger, sound, remarks)
@@ -200,19 +200,18 @@ def _refuse_newer(run: RunDirectory, journal: Reading) -> None:
         )
 
 
-def _set_aside_database(run: RunDirectory) -> None:
-    stamp = _stamp()
+def _set_aside_database(run: RunDirectory, fs: FileSystem) -> None:
     for name in ("matrix0.db", "matrix0.db-wal", "matrix0.db-shm", "matrix0.db.seal"):
         path = run.path / name
         if path.exists():
-            move(path, run.quarantine / f"{stamp}-{name}")
+            move(path, _aside(run, name), fs=fs)
 
 
 # Shards -------------------------------------------------------------------------------------------
 
 
 async def _reconcile_shards(
-    run: RunDirectory, ledger: Ledger, intake: Intake, remarks: list[str]
+    run: RunDirectory, ledger: Ledger, intake: Intake, remarks: list[str], fs: FileSystem
 ) -> tuple[int, int]:
     """How many files were adopted, and how many refused."""
     present = {path.name for path in run.replay.glob("*.safetensors")}
@@ -228,9 +227,9 @@ async def _reconcile_shards(
     await ledger.store.set_shard_state(found, "admitted")
     for name in present:
         if states.get(name) == "retired":
-            remove(run.replay / name)
+            remove(run.replay / name, fs=fs)
         elif states.get(name) == "rejected":
-            move(run.replay / name, run.quarantine / name)
+            move(run.replay / name, run.quarantine / name, fs=fs)
     adopted = refused = 0
     for name in sorted(present - states.keys(), key=lambda n: (_written_at(run.replay / n), n)):
         if await intake.admit(name) is not None:
@@ -248,7 +247,7 @@ def _written_at(path: Path) -> float:
 
 
 async def _reconcile_checkpoints(
-    run: RunDirectory, config: Config, ledger: Ledger, remarks: list[str]
+    run: RunDirectory, config: Config, ledger: Ledger, remarks: list[str], fs: FileSystem
 ) -> tuple[list[CheckpointSaved], int]:
     """The sound ones, oldest first, and how many were damaged."""
     store = ledger.store
@@ -257,14 +256,15 @@ async def _reconcile_checkpoints(
     damaged = 0
     for name in names:
         if states.get(name) == "retired":
-            await asyncio.to_thread(remove_directory, run.checkpoints / name)
+            await asyncio.to_thread(partial(remove_directory, run.checkpoints / name, fs=fs))
             continue
         try:
             saved = await asyncio.to_thread(read_checkpoint, run.checkpoints / name, config)
         except CheckpointError as error:
             remarks.append(f"checkpoint {name} is damaged and was set aside: {error}")
             damaged += 1
-            await asyncio.to_thread(_quarantine, run, name)
+            aside = _aside(run, name)
+            await asyncio.to_thread(partial(move, run.checkpoints / name, aside, fs=fs))
             await store.set_checkpoint_state(name, "damaged")
             continue
         if name not in states:
@@ -310,12 +310,14 @@ def _refuse_another_shape(run: RunDirectory, config: Config, newest: str) -> Non
         )
 
 
-def _quarantine(run: RunDirectory, name: str) -> None:
-    move(run.checkpoints / name, run.quarantine / f"{_stamp()}-{name}")
-
-
-def _stamp() -> str:
-    return time.strftime("%Y%m%d-%H%M%S")
+def _aside(run: RunDirectory, name: str) -> Path:
+    """Where it goes in quarantine/, in the place of no earlier evidence."""
+    stamp, number = time.strftime("%Y%m%d-%H%M%S"), 1
+    path = run.quarantine / f"{stamp}-{name}"
+    while path.exists():
+        number += 1
+        path = run.quarantine / f"{stamp}_{number}-{name}"
+    return path
 
 
 async def _sound_best(ledger: Ledger, sound: list[CheckpointSaved], remarks: list[str]) -> str:

@@ -28,7 +28,7 @@ from matrix0 import __version__
 from matrix0.commands.cluster import lines as cluster_lines
 from tests.backend.cluster_head import RayHead
 from tests.backend.fakes.worker import random_game
-from tests.backend.test_recovery import started
+from tests.backend.starting import started
 from tests.run_process import SETTINGS, RunProcess
 from tests.run_witness import Witness, faults
 

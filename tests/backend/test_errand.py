@@ -11,8 +11,8 @@ from backend.errors import RunDirectoryError, RunLockedError
 from backend.rundir import SUPERVISOR, RunDirectory
 from backend.store.journal import read_journal
 from backend.store.reading import best_network, matches
+from tests.backend.starting import started, write_checkpoint
 from tests.backend.test_cycle import result
-from tests.backend.test_recovery import started, write_checkpoint
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from backend.gating import Gating
 from backend.ledger import Ledger
 from backend.recovery import read_checkpoint
 from backend.rundir import RunDirectory
+from tests.backend.starting import CONFIG as FEW_STEPS
+from tests.backend.starting import started, write_checkpoint
 from tests.backend.test_cycle import result
-from tests.backend.test_recovery import CONFIG as FEW_STEPS
-from tests.backend.test_recovery import started, write_checkpoint
 
 CONFIG = replace(FEW_STEPS, supervisor=SupervisorConfig(keep_checkpoints=2))
 

@@ -1,38 +1,25 @@
 """Start-up on disks in every state a death may leave behind, with real shards and checkpoints."""
 
-import random
-import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from backend import checkpoints
-from backend.audit.run import examine
 from backend.commands import PlayMatch
-from backend.config import Config, EvaluationConfig, ReplayConfig
 from backend.cycle import Play
-from backend.disk import volume_of
-from backend.errors import ConfigError
 from backend.events import Alert, Promoted, TrainingStep
-from backend.gamefile import GameFile
 from backend.gating import Gating
-from backend.live import wanted
-from backend.recovery import Findings, open_ledger, read_checkpoint, recover
-from backend.replay.shards import ShardWriter
+from backend.recovery import read_checkpoint
 from backend.rundir import RunDirectory
-from backend.training.config import TrainingConfig
-from tests.backend.fakes.worker import random_game
-from tests.backend.test_cycle import decided, result
-
-CONFIG = Config(
-    training=TrainingConfig(steps_per_cycle=10),
-    evaluation=EvaluationConfig(games=4, baseline_games=0),
+from tests.backend.starting import (
+    CONFIG,
+    delete_database,
+    pgn_ids,
+    started,
+    write_checkpoint,
+    write_shards,
 )
+from tests.backend.test_cycle import decided, result
 
 
 @pytest.fixture
@@ -40,39 +27,6 @@ def run(tmp_path: Path) -> RunDirectory:
     run = RunDirectory(tmp_path / "run")
     run.create()
     return run
-
-
-@asynccontextmanager
-async def started(run: RunDirectory, config: Config = CONFIG) -> AsyncIterator[Findings]:
-    ledger, journal, remarks = await open_ledger(run)
-    try:
-        yield await recover(run, config, ledger, remarks)
-    finally:
-        await ledger.flush()
-        await ledger.store.close()
-        journal.close()
-
-
-def write_shards(run: RunDirectory, number: int, seed: int = 1) -> list[str]:
-    writer = ShardWriter(run.replay, "sp-sp0", producer="sp0", orientation="white", network="n")
-    rng = random.Random(seed)
-    return [writer.write([random_game(rng), random_game(rng)]).name for _ in range(number)]
-
-
-def delete_database(run: RunDirectory) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{run.database}{suffix}").unlink(missing_ok=True)
-
-
-def write_checkpoint(run: RunDirectory, step: int) -> str:
-    arrays = {"weights": np.full(4, step, np.float32)}
-    parts = {"model": arrays, "ema": arrays, "optimizer": arrays}
-    return checkpoints.save(run.checkpoints, step=step, model=CONFIG.model, parts=parts).name
-
-
-def pgn_ids(run: RunDirectory) -> list[str]:
-    text = (run.games / "selfplay.pgn").read_text()
-    return [line.split('"')[1] for line in text.splitlines() if line.startswith("[GameId")]
 
 
 async def test_an_empty_directory_is_a_new_run(run: RunDirectory) -> None:
@@ -112,22 +66,6 @@ async def test_orphans_are_adopted_and_counted_once(run: RunDirectory) -> None:
         stored = {row.name for row in await findings.ledger.store.shards()}
     assert stored == set(names)
     assert len(pgn_ids(run)) == 6
-
-
-async def test_a_death_between_pgn_and_row_doubles_no_game(run: RunDirectory) -> None:
-    write_shards(run, 1)
-    async with started(run):
-        pass
-    committed = (run.games / "selfplay.pgn").read_bytes()
-    (name,) = write_shards(run, 1, seed=2)
-    # As left by a death after the append, and after half of it.
-    for tail in (b'[Event "Matrix0 self-play"]\n[GameId "' + name.encode() + b':0"]\n\n1. e4 *\n',):
-        (run.games / "selfplay.pgn").write_bytes(committed + tail[: len(tail) // 2])
-    async with started(run) as findings:
-        assert findings.event.adopted_shards == 1
-    ids = pgn_ids(run)
-    assert len(ids) == len(set(ids)) == 4
-    assert (run.games / "selfplay.pgn").read_bytes().startswith(committed)
 
 
 @pytest.mark.parametrize("damage", ["missing", "garbage"])
@@ -172,38 +110,6 @@ async def test_points_beyond_the_newest_checkpoint_are_forgotten(run: RunDirecto
         assert findings.ledger.state.metrics["policy_loss"] == ((5.0, 2.0), (10.0, 2.0))
         assert findings.ledger.state.step == 10
         assert [step for _, step, _ in await findings.ledger.store.metrics()] == [5, 10]
-
-
-async def test_a_damaged_shard_goes_to_quarantine_and_stays_there(run: RunDirectory) -> None:
-    good, bad = write_shards(run, 2)
-    data = bytearray((run.replay / bad).read_bytes())
-    data[len(data) // 2] ^= 4
-    (run.replay / bad).write_bytes(data)
-    async with started(run) as findings:
-        assert findings.event.quarantined == 1
-        assert findings.event.shards == 1
-    assert (run.quarantine / bad).exists()
-    assert [path.name for path in run.replay.iterdir()] == [good]
-    shutil.copy(run.quarantine / bad, run.replay / bad)
-    async with started(run) as findings:
-        assert findings.event.shards == 1
-    assert not (run.replay / bad).exists()
-
-
-async def test_shards_that_vanished_are_named_and_count_again_when_they_return(
-    run: RunDirectory, tmp_path: Path
-) -> None:
-    name = write_shards(run, 2)[0]
-    async with started(run):
-        pass
-    (run.replay / name).rename(tmp_path / name)
-    async with started(run) as findings:
-        assert findings.event.shards == 1
-        assert any(name in remark for remark in findings.remarks)
-    (tmp_path / name).rename(run.replay / name)
-    async with started(run) as findings:
-        assert findings.event.shards == 2
-        assert findings.event.games == 4
 
 
 async def test_a_damaged_best_network_falls_back_to_the_one_before(run: RunDirectory) -> None:
@@ -294,119 +200,3 @@ async def test_the_curve_behind_a_recorded_checkpoint_is_recorded_with_it(
         await gating.checkpoint_saved(read_checkpoint(run.checkpoints / name, CONFIG))
         # A death now, before the next regular flush, must leave no hole: nobody makes it again.
         assert await ledger.store.metrics() == [("policy_loss", 10, 2.0)]
-
-
-async def test_a_shard_that_left_the_window_while_it_was_read_is_nobodys_concern(
-    run: RunDirectory,
-) -> None:
-    config = Config(replay=ReplayConfig(window_positions=8, min_positions=1))
-    names = write_shards(run, 4)
-    async with started(run, config) as findings:
-        await findings.intake._retire()
-        before = await findings.ledger.store.shards()
-        for name in (names[0], names[3], "unheard-of"):  # left the window, sound, made up
-            await findings.intake.withdraw(name)
-        assert await findings.ledger.store.shards() == before
-        assert [alert.level for alert in findings.ledger.state.alerts] == ["warning"]
-    assert not list(run.quarantine.iterdir())
-
-
-async def test_shards_that_left_the_window_leave_the_disk_but_stay_counted(
-    run: RunDirectory,
-) -> None:
-    config = Config(replay=ReplayConfig(window_positions=8, min_positions=1))
-    names = write_shards(run, 4)
-
-    async with started(run, config) as findings:
-        await findings.intake._retire()
-        states = {row.name: row.state for row in await findings.ledger.store.shards()}
-    assert [states[name] for name in names] == ["retired", "retired", "admitted", "admitted"]
-    assert sorted(path.name for path in run.replay.iterdir()) == sorted(names[2:])
-    delete_database(run)
-    async with started(run, config) as findings:
-        assert findings.event.games == 8
-        assert findings.event.shards == 2
-    assert len(pgn_ids(run)) == 8
-
-
-def test_text_is_appended_behind_what_is_vouched_for(tmp_path: Path) -> None:
-    games = GameFile(tmp_path / "g.pgn")
-    length = games.append("one\n", 0)
-    games.append("torn", length)
-    assert games.append("two\n", length) == 8
-    assert (tmp_path / "g.pgn").read_text() == "one\ntwo\n"
-    assert games.append("three\n", 1000) == 14
-    assert (tmp_path / "g.pgn").read_text() == "one\ntwo\nthree\n"
-
-
-def test_without_a_database_only_the_newest_shard_in_the_file_is_doubted(tmp_path: Path) -> None:
-    games = GameFile(tmp_path / "g.pgn")
-    one = '[Event "x"]\n[GameId "a-1:0"]\n\n*\n\n'
-    two = '[Event "x"]\n[GameId "a-2:0"]\n\n*\n\n[Event "x"]\n[GameId "a-2:1"]\n\n*\n\n'
-    games.append(one + two, 0)
-    assert games.trusted_length(frozenset({"a-1", "a-2"})) == len(one)
-    assert games.trusted_length(frozenset({"a-1"})) == len(one + two)
-    assert games.shards(len(one)) == {"a-1"}
-
-
-async def test_settings_that_were_edited_between_two_starts_are_named_once(
-    run: RunDirectory,
-) -> None:
-    run.settle(CONFIG)
-    async with started(run) as findings:
-        assert findings.remarks == []
-    text = run.config_file.read_text()
-    run.config_file.write_text(text.replace("batch_size = 384", "batch_size = 77"))
-    assert examine(run).notes
-    async with started(run) as findings:
-        assert findings.remarks == [
-            "config.toml was edited since the last start of this run: "
-            "training.batch_size is 77, was 384"
-        ]
-    delete_database(run)  # It has no part in this.
-    async with started(run) as findings:
-        assert findings.remarks == []
-        run.write_config(wanted(run.read_config(), "learning_rate", "x0.5").config)
-    async with started(run) as findings:
-        assert findings.remarks == []
-    assert not examine(run).notes
-
-
-@pytest.mark.parametrize(
-    ("file", "said"),
-    [("config.toml", "no setting differs"), ("config.toml.kept", "config.toml.kept is damaged")],
-)
-async def test_a_changed_bit_in_the_settings_is_told(
-    run: RunDirectory, file: str, said: str
-) -> None:
-    run.settle(CONFIG)
-    sound = (run.path / file).read_bytes()
-    sign = b"!" if file == "config.toml" else b"\xff"
-    (run.path / file).write_bytes(sound.replace(b"Every", b"Ever" + sign, 1))
-    async with started(run) as findings:
-        assert len(findings.remarks) == 1
-        assert said in findings.remarks[0]
-    async with started(run) as findings:
-        assert findings.remarks == []
-
-
-async def test_settings_that_cannot_be_read_point_to_those_of_the_last_start(
-    run: RunDirectory,
-) -> None:
-    run.settle(CONFIG)
-    run.config_file.write_text("[training\n")
-    with pytest.raises(ConfigError, match=r"config\.toml\.kept"):
-        run.read_config()
-
-
-@pytest.mark.parametrize("kinds", [("ext4", "nfs4"), ("nfs4", "ext4")], ids=["over", "under"])
-async def test_a_run_on_a_network_file_system_is_told_what_is_not_promised(
-    kinds: tuple[str, str], run: RunDirectory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    volume = str(volume_of(run.path))
-    mounts = [SimpleNamespace(mountpoint=volume, fstype=kind) for kind in kinds]
-    other = SimpleNamespace(mountpoint="/elsewhere", fstype="nfs")
-    monkeypatch.setattr("psutil.disk_partitions", lambda all: [*mounts, other])
-    async with started(run) as findings:
-        told = [remark for remark in findings.remarks if "network file system (nfs4)" in remark]
-    assert len(told) == (kinds[-1] == "nfs4")

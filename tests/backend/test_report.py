@@ -24,8 +24,8 @@ from backend.settings import build_config
 from backend.store.reading import curve
 from matrix0 import cli
 from tests.backend.fakes.process import CONFIG, SupervisorProcess, prepare
+from tests.backend.starting import started
 from tests.backend.test_cycle import result
-from tests.backend.test_recovery import started
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 HOSTILE = "<script>alert(1)</script>\"'&\x1b[31m"

@@ -16,7 +16,7 @@ from backend.errors import RunDirectoryError
 from backend.rundir import SUPERVISOR, RunDirectory
 from backend.runs import list_runs, runs_table
 from matrix0 import cli
-from tests.backend.test_recovery import started, write_checkpoint
+from tests.backend.starting import started, write_checkpoint
 
 
 @pytest.fixture

@@ -1,4 +1,8 @@
-"""Power cuts, simulated: the small run is recorded, cut anywhere, and recovered by the program."""
+"""Power cuts, simulated: the small run is recorded, cut anywhere, and recovered by the program.
+
+Of some of the disks the recovery is recorded and cut too. Damaged things lie there then, which it
+has to set aside: after the next recovery each must be found in quarantine/ as it was.
+"""
 
 import asyncio
 import os
@@ -6,6 +10,7 @@ import shutil
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -20,6 +25,17 @@ LOST_DATABASE_FRAC: Final = 0.3
 IN_MEMORY: Final = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """The disk is simulated: a real one would only be slow."""
 DATABASE: Final = ("matrix0.db", "matrix0.db-wal")
+AGAIN_EVERY: Final = 3
+"""Of each so many states one is cut in its recovery too."""
+PLANTED_FRAC: Final = 0.7
+OF_A_RECOVERY: Final = ("Settled", "Took", "WorkerFailed", "Recovered")
+OF_DAMAGE: Final = ("Alert", "ShardRejected")
+PLANTED: Final = {
+    "replay/sp-sp0-999999-0123456789abcdef.safetensors": b"no shard " * 400,
+    "checkpoints/step-99999999/manifest.json": b"no manifest " * 200,
+    "matrix0.db": b"no database " * 600,
+}
+"""Damaged things: path in the run -> content."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,8 @@ class PowerCuts:
     violations: Counter[str] = field(default_factory=Counter)
     """First words of each kind -> states that show it."""
     bad_states: int = 0
+    again: int = 0
+    """Of the states, those of a cut in a recovery."""
     slowest_s: float = 0.0
     """Of the recoveries."""
 
@@ -64,25 +82,84 @@ def _simulate_one(
     recorder = Recorder(live, ignore=ignore)
     heard: list[Heard] = []
     run = live / "runs" / "run"
-
-    def tell(event: Event) -> None:
-        files = {name: (run / name).read_bytes() for name in DATABASE if (run / name).exists()}
-        heard.append(Heard(recorder.clock, event, files))
-
+    tell = partial(_record, recorder, run, heard)
     asyncio.run(Workload(run, tell, seed=rng.getrandbits(32), fs=recorder).run(rounds))
+    _expect_all_recorded(recorder)
     for number in range(count):
         cut = rng.randint(1, recorder.clock)
         disk = place / f"disk-{number}"
         materialise(recorder, cut, disk, rng)
-        problems, seconds = _check(disk / "runs" / "run", [h for h in heard if h.at <= cut], rng)
+        left = _Left(disk, [h for h in heard if h.at <= cut])
+        if number % AGAIN_EVERY == 0 and left.run.is_dir():
+            left = _cut_in_recovery(left, place / f"again-{number}", ignore, rng)
+            found.again += 1
+        problems, seconds = _check(left, rng)
         found.states += 1
         found.bad_states += bool(problems)
         found.violations.update({_kind(problem) for problem in problems})
         found.slowest_s = max(found.slowest_s, seconds)
-        shutil.rmtree(disk)
+        for used in {disk, left.disk}:
+            shutil.rmtree(used)
 
 
-def _check(run: Path, heard: list[Heard], rng: Random) -> tuple[list[str], float]:
+@dataclass
+class _Left:
+    """What a power cut left, and what had been acknowledged before."""
+
+    disk: Path
+    heard: list[Heard]
+    evidence: list[str] = field(default_factory=list)
+    """Planted things that were there."""
+
+    @property
+    def run(self) -> Path:
+        return self.disk / "runs" / "run"
+
+
+def _record(recorder: Recorder, run: Path, heard: list[Heard], event: Event) -> None:
+    files = {name: (run / name).read_bytes() for name in DATABASE if (run / name).exists()}
+    heard.append(Heard(recorder.clock, event, files))
+
+
+def _expect_all_recorded(recorder: Recorder) -> None:
+    unseen = recorder.unseen(lambda path: path.name.startswith("matrix0.db"))
+    assert not unseen, f"went past the file system that is recorded: {unseen}"
+
+
+def _cut_in_recovery(left: _Left, again: Path, ignore: frozenset[str], rng: Random) -> _Left:
+    """What a second cut leaves, in the recovery from the first."""
+    database = left.heard[-1].database if left.heard and rng.random() >= LOST_DATABASE_FRAC else {}
+    planted = [path for path in PLANTED if rng.random() < PLANTED_FRAC and path not in database]
+    for path in planted:
+        (left.run / path).parent.mkdir(parents=True, exist_ok=True)
+        (left.run / path).write_bytes(PLANTED[path])
+    recorder = Recorder(left.disk, ignore=ignore)
+    for name, content in database.items():  # SQLite's own: no part of the record.
+        (left.run / name).write_bytes(content)
+    told: list[Heard] = []
+    asyncio.run(recovered(left.run, partial(_record, recorder, left.run, told), fs=recorder))
+    _expect_all_recorded(recorder)
+    if not any(h.event["type"] == "Took" for h in told):
+        return left  # Whoever checks that finds it out.
+    cut = rng.randint(0, recorder.clock)
+    materialise(recorder, cut, again, rng)
+    heard = [
+        Heard(h.at, _without(h.event, planted), h.database)
+        for h in told
+        if h.at <= cut and h.event["type"] not in OF_DAMAGE
+    ]
+    return _Left(again, left.heard + (heard or [Heard(0, {"type": "Cut"}, database)]), planted)
+
+
+def _without(event: Event, planted: list[str]) -> Event:
+    """Nothing but what was planted may be set aside."""
+    if event["type"] != "Recovered":
+        return event
+    return event | {"quarantined": max(0, event["quarantined"] - len(planted))}
+
+
+def _check(left: _Left, rng: Random) -> tuple[list[str], float]:
+    run, heard = left.run, left.heard
     before = Acknowledged()
     for one in heard:
         before.hear(one.event)
@@ -99,12 +176,21 @@ def _check(run: Path, heard: list[Heard], rng: Random) -> tuple[list[str], float
     after = Acknowledged()
     after.witness = before.witness
     for event in told:
-        if event["type"] in ("Settled", "Took", "WorkerFailed", "Recovered"):
-            after.hear(event)
+        if event["type"] in OF_A_RECOVERY:
+            after.hear(_without(event, left.evidence))
     if not after.seconds:
         return [f"no recovery: {told[-1:]}"], 0.0
     before.seconds = after.seconds
-    return before.violations(run), max(after.seconds)
+    lost = [f"{path} is not set aside" for path in left.evidence if not _is_kept(run, path)]
+    return before.violations(run) + lost, max(after.seconds)
+
+
+def _is_kept(run: Path, path: str) -> bool:
+    """Whether a planted thing is in quarantine/ as it was, and nowhere else."""
+    kept = [p for p in (run / "quarantine").rglob("*") if p.is_file()]
+    there = run / path
+    is_gone = not there.exists() or there.read_bytes() != PLANTED[path]
+    return is_gone and any(p.read_bytes() == PLANTED[path] for p in kept)
 
 
 def _kind(problem: str) -> str:

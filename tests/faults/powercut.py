@@ -1,5 +1,8 @@
 """What a power cut may leave: a file system that remembers its calls, and the disks they allow.
 
+A second cut may come while a start puts in order what the first one left: then the recorder takes
+what it finds there for durable.
+
 After ALICE (Pillai et al., OSDI 2014). What was fsynced survives. Of the rest of a file a random
 legal part does: nothing, a prefix, a subset or all of its writes, the last one torn at 512 bytes or
 followed by zeros. Of the rest of a directory a prefix of its changes does; either each directory
@@ -8,6 +11,7 @@ takes along all that came before.
 """
 
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -70,6 +74,7 @@ class Recorder(OsFileSystem):
         self._ignore = ignore
         self._open: dict[int, tuple[int, int]] = {}
         """File descriptor -> node, offset."""
+        self._adopt(root, self.nodes[0])
 
     # Files ----------------------------------------------------------------------------------------
 
@@ -130,7 +135,9 @@ class Recorder(OsFileSystem):
     def rename(self, old: Path, new: Path) -> None:
         super().rename(old, new)
         source, target = self._parent(old), self._parent(new)
-        node = source.names.pop(old.name)
+        node = source.names.pop(old.name, None)
+        if node is None:  # SQLite made it.
+            node = self._durable(new)
         target.names[new.name] = node
         at = self._tick()
         if source is target:
@@ -146,6 +153,36 @@ class Recorder(OsFileSystem):
             parent.changes.append(Entry(self._tick(), {path.name: None}))
 
     # The model ------------------------------------------------------------------------------------
+
+    def unseen(self, theirs: Callable[[Path], bool]) -> list[Path]:
+        """What is on the disk or in the log and not in both, unless it is `theirs`: SQLite's."""
+        on_disk = {path for path in self.root.rglob("*") if not theirs(path)}
+        return sorted(on_disk ^ {path for path in self._known(self.root, 0) if not theirs(path)})
+
+    def _known(self, place: Path, number: int) -> Iterator[Path]:
+        node = self.nodes[number]
+        for name, child in node.names.items() if isinstance(node, Directory) else ():
+            yield place / name
+            yield from self._known(place / name, child)
+
+    def _adopt(self, place: Path, directory: File | Directory) -> None:
+        """What lies there already is durable."""
+        assert isinstance(directory, Directory)
+        for path in sorted(place.iterdir()):
+            directory.names[path.name] = self._durable(path)
+        directory.changes.append(Entry(0, dict(directory.names)))
+
+    def _durable(self, path: Path) -> int:
+        self.nodes.append(Directory() if path.is_dir() else File())
+        number = len(self.nodes) - 1
+        node = self.nodes[number]
+        if isinstance(node, Directory):
+            self._adopt(path, node)
+        else:
+            content = path.read_bytes()
+            node.changes.append(Write(0, 0, content))
+            node.length = len(content)
+        return number
 
     def _tick(self) -> int:
         self.clock += 1

@@ -5,6 +5,7 @@ Each harness is also let loose on a protocol that is known to be wrong, and must
 
 import pytest
 
+from backend.commit import move
 from tests.faults import bit_rot, call_failures, commit_kills, power_cuts
 
 NAIVE = {
@@ -17,12 +18,21 @@ NAIVE = {
 def test_a_power_cut_takes_nothing_that_was_acknowledged() -> None:
     found = power_cuts.simulate(20, seed=1, rounds=4)
     assert (found.bad_states, found.violations) == (0, {})
+    assert found.again > 0
 
 
 @pytest.mark.slow
 def test_five_hundred_power_cuts_take_nothing_that_was_acknowledged() -> None:
     found = power_cuts.simulate(500, seed=2)
     assert (found.states, found.bad_states, found.violations) == (500, 0, {})
+
+
+def test_a_recovery_that_goes_past_the_file_system_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("backend.recovery.move", lambda old, new, fs: move(old, new))
+    with pytest.raises(AssertionError, match="went past the file system"):
+        power_cuts.simulate(4, seed=5, rounds=1)
 
 
 @pytest.mark.parametrize("left_out", NAIVE, ids=list(NAIVE))

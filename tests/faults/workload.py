@@ -85,6 +85,7 @@ class Workload:
             findings.director,
             order=self._order,
             on_cycle=lambda cycle: None,
+            fs=self._fs,
         )
         await self._gating.resume(findings)
         await self._play()
@@ -187,10 +188,10 @@ class Acknowledged:
         return found + [f"{path} was not swept" for path in half_written(directory)]
 
 
-async def recovered(directory: Path, tell: Tell) -> None:
+async def recovered(directory: Path, tell: Tell, *, fs: FileSystem = OS) -> None:
     """The real recovery of what lies in a directory."""
     try:
-        await Workload(directory, tell, seed=0).run(0)
+        await Workload(directory, tell, seed=0, fs=fs).run(0)
     except Matrix0Error as error:
         tell({"type": "WorkerFailed", "error": str(error)})
 
