@@ -18,10 +18,12 @@ SCHEMA: Final = 1
 FILES: Final = "files"
 _PATH: Final = re.compile(
     r"(config\.toml|preset|matrix0\.db|(journal|metrics)\.jsonl"
-    r"|(replay|imported|games)/[A-Za-z0-9][\w.+-]*|checkpoints/step-\d{8,}/[a-z]+\.(safetensors|json))"
+    r"|(replay|imported|rescored|games)/[A-Za-z0-9][\w.+-]*|checkpoints/step-\d{8,}/[a-z]+\.(safetensors|json))"
 )
 """All that a run may have; a backup of a stranger can write nowhere else."""
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*?-(?P<time>\d{8}-\d{6})(-(?P<number>\d+))?\.json")
+_NAME: Final = re.compile(
+    r"(?P<run>[a-z0-9][a-z0-9._-]*?)-(?P<time>\d{8}-\d{6})(-(?P<number>\d+))?\.json"
+)
 
 
 class StoredFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +87,13 @@ def list_backups(folder: Path) -> list[Path]:
         return []
     found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
     return sorted(found, key=lambda path: (stamp_of(path), path.name))
+
+
+def run_of(path: Path) -> str:
+    """The run that its name tells."""
+    match = _NAME.fullmatch(path.name)
+    assert match is not None, path
+    return match["run"]
 
 
 def stamp_of(path: Path) -> tuple[str, int]:

@@ -6,7 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
-from backend.backups.manifest import FILES, Manifest, StoredFile, list_backups, read_manifest
+from backend.backups.manifest import (
+    FILES,
+    Manifest,
+    StoredFile,
+    list_backups,
+    read_manifest,
+    run_of,
+)
 from backend.commit import Writer, commit_file, make_directory
 from backend.errors import BackupError
 from backend.rundir import RunDirectory
@@ -32,13 +39,19 @@ class Restored:
 
 
 def find_backup(path: Path) -> Path:
-    """The manifest that is meant: `path` itself, or the newest one in the folder `path`."""
-    if path.is_dir():
-        found = list_backups(path)
-        if not found:
-            raise BackupError(f"{path}: there is no backup in this folder")
-        return found[-1]
-    return path
+    """The manifest that is meant: `path` itself, or the newest one in the folder `path`.
+
+    BackupError where a folder holds none, or those of several runs.
+    """
+    if not path.is_dir():
+        return path
+    newest = {run_of(found): found for found in list_backups(path)}
+    if not newest:
+        raise BackupError(f"{path}: there is no backup in this folder")
+    if len(newest) > 1:
+        known = ", ".join(f"{run} (newest: {newest[run]})" for run in sorted(newest))
+        raise BackupError(f"{path}: holds backups of {len(newest)} runs; name one: {known}")
+    return next(iter(newest.values()))
 
 
 def check(path: Path) -> Restored:

@@ -88,7 +88,9 @@ def restore(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="BACKUP", help="NAME-TIME.json, or a folder: its newest.", show_default=False
+            metavar="BACKUP",
+            help="NAME-TIME.json, or a folder of one run: its newest.",
+            show_default=False,
         ),
     ],
     directory: Annotated[

@@ -17,10 +17,13 @@ from backend.config import SupervisorConfig
 from backend.errors import BackupError
 from backend.events import CheckpointSaved, LogLine, Promoted, ShardAdmitted
 from backend.ledger import Ledger
+from backend.replay.provenance import Rescoring
+from backend.replay.shards import read_shard
 from backend.rundir import RunDirectory
 from backend.store.journal import Journal
 from backend.store.store import Store
 from tests.backend.fakes.process import CONFIG, SupervisorProcess, prepare
+from tests.backend.replay.games import white_mates, write, write_columns
 from tests.command_line import Run
 
 
@@ -127,6 +130,40 @@ def test_what_is_damaged_is_left_out_and_said_of_each_file(
     assert brought.code == 65
     assert f"damaged: {name}" in brought.out
     assert "the directory is gone" in brought.out or "cannot be read" in brought.out
+
+
+def test_a_folder_with_backups_of_several_runs_asks_which(
+    whole: RunDirectory, tmp_path: Path, run: Run
+) -> None:
+    shutil.copytree(whole.path, tmp_path / "run-2")
+    kept = tmp_path / "kept"
+    back_up(whole, kept, clock=lambda: 1e9)
+    newest = back_up(whole, kept, clock=lambda: 2e9).path
+    other = back_up(RunDirectory(tmp_path / "run-2"), kept, clock=lambda: 1.5e9).path
+    told = run("restore", str(kept), str(tmp_path / "back"))
+    assert told.code == 65
+    assert f"2 runs; name one: run (newest: {newest}), run-2 (newest: {other})" in told.err
+    assert not (tmp_path / "back").exists()
+    assert run("restore", str(other), str(tmp_path / "back")).code == 0
+
+
+def test_shards_that_a_pass_has_rescored_come_back_too(whole: RunDirectory, tmp_path: Path) -> None:
+    shutil.copytree(whole.path, tmp_path / "run")
+    of_pass = RunDirectory(tmp_path / "run")
+    played = write(of_pass.replay, [white_mates()])
+    plan = Rescoring(
+        of=played.name,
+        blunder=0.0,
+        width=0.0,
+        search_frac=0.5,
+        everywhere=True,
+        syzygy="",
+        tables="",
+    )
+    rescored = write_columns(of_pass.rescored, read_shard(played).columns, rescoring=plan)
+    back = RunDirectory(tmp_path / "back")
+    assert restore(back_up(of_pass, tmp_path / "kept").path, back).faults == {}
+    assert (back.rescored / rescored.name).read_bytes() == rescored.read_bytes()
 
 
 def test_a_run_is_never_restored_over_another_nor_outside_its_directory(
