@@ -28,11 +28,13 @@ from backend.events import (
 )
 from backend.last_words import last_words, size_of
 from backend.ledger import Ledger
+from backend.member import Member
 from backend.memory import memory_limit_mib
 from backend.pool import Exited, Line, Lost, WorkerPool, WorkerSpec
 from backend.supervision import (
     BLINK_S,
     RECYCLE_AFTER_S,
+    GiveUp,
     Pulse,
     Restart,
     RestartPolicy,
@@ -47,35 +49,6 @@ OnEvent = Callable[[str, Event], Awaitable[None]]
 OnExit = Callable[[Role], Awaitable[None]]
 """After a worker has ended without being asked to, before it is started again."""
 OnGivenUp = Callable[[Role, int], None]
-
-
-class _Member:
-    def __init__(self, spec: WorkerSpec, policy: RestartPolicy, pulse: Pulse) -> None:
-        self.spec = spec
-        self.policy = policy
-        self.pulse = pulse
-        self.exit: asyncio.Future[int] | None = None
-        """Set while a process runs."""
-        self.is_ready = False
-        self.is_given_up = False
-        self.is_leaving = False
-        """It shall end for good, and is asked to."""
-        self.is_recycled = False
-        """It shall end and be started again, and is asked to."""
-        self.wake = asyncio.Event()
-        """Ends its rest between two lives."""
-        self.is_lost = False
-        """It was not its fault: its machine is gone, or none has room for it."""
-        self.cause = ""
-        """Why it will have ended, as far as we know."""
-        self.condemned_at: float | None = None
-        self.rss_mib = 0.0
-        """At the last sign of life."""
-        self.started_at = 0.0
-
-    @property
-    def is_alive(self) -> bool:
-        return self.exit is not None and not self.exit.done()
 
 
 class Crew:
@@ -110,9 +83,9 @@ class Crew:
         """While `tend` is at work."""
         self._members = {spec.worker: self._member(spec) for spec in specs}
 
-    def _member(self, spec: WorkerSpec) -> _Member:
+    def _member(self, spec: WorkerSpec) -> Member:
         policy = RestartPolicy(self._config, self._rng)
-        return _Member(spec, policy, Pulse(self._config, self._clock()))
+        return Member(spec, policy, Pulse(self._config, self._clock()))
 
     # Who there is ---------------------------------------------------------------------------------
 
@@ -158,7 +131,7 @@ class Crew:
         member.is_recycled = member.is_alive
         self._end_life(member)
 
-    def _end_life(self, member: _Member) -> None:
+    def _end_life(self, member: Member) -> None:
         if member.is_alive and self._tasks is not None and not self._is_stopping:
             self._tasks.create_task(self._ask_to_end([member]))
         else:
@@ -188,10 +161,10 @@ class Crew:
         """Orders one worker."""
         return await self._send(self._members[worker], command)
 
-    def _of(self, role: Role) -> list[_Member]:
+    def _of(self, role: Role) -> list[Member]:
         return [member for member in self._members.values() if member.spec.role == role]
 
-    async def _send(self, member: _Member, command: WorkerCommand) -> bool:
+    async def _send(self, member: Member, command: WorkerCommand) -> bool:
         if member.exit is None:
             return False
         try:
@@ -222,7 +195,7 @@ class Crew:
                         member.exit.set_result(ExitCode.INTERNAL)
             self._hearing = None
 
-    async def _hear(self, member: _Member, line: bytes) -> None:
+    async def _hear(self, member: Member, line: bytes) -> None:
         worker = member.spec.worker
         try:
             event = decode_event(line)
@@ -237,6 +210,8 @@ class Crew:
                 member.pulse.beat(event.phase, self._clock())
                 member.rss_mib = event.rss_mib
                 self._weigh(member)
+                if event.stuck_s and member.condemned_at is None:
+                    self._condemn(member, event.stuck_s)
             case WorkerReady():
                 member.pulse.beat("loading", self._clock())
                 member.is_ready = True
@@ -246,18 +221,20 @@ class Crew:
                 pass
         await self._on_event(worker, event)
 
-    def _weigh(self, member: _Member) -> None:
+    def _weigh(self, member: Member) -> None:
         """Lets a worker that holds too much end in order, between two steps, and start again."""
         grown = member.rss_mib > self._memory_limit_mib
-        is_young = self._clock() - member.started_at < RECYCLE_AFTER_S
+        lived_s = self._clock() - member.started_at
+        is_young = lived_s < RECYCLE_AFTER_S
         if not grown or is_young or not member.is_alive or member.is_recycled or member.is_leaving:
             return
         member.is_recycled = True
+        held = f"{member.rss_mib:,.0f} MiB, more than {self._memory_limit_mib:,.0f}"
+        member.outgrown = (lived_s, held)
         self._ledger.alert(
             "warning",
-            f"{member.spec.worker} holds {member.rss_mib:,.0f} MiB, more than "
-            f"{self._memory_limit_mib:,.0f} (supervisor.memory_limit_gib): it ends in order and "
-            "is started again",
+            f"{member.spec.worker} holds {held} (supervisor.memory_limit_gib): it ends in order "
+            "and is started again",
         )
         self._end_life(member)
 
@@ -270,7 +247,7 @@ class Crew:
             for member in self._members.values():
                 tasks.create_task(self._live(member))
 
-    async def _live(self, member: _Member) -> None:
+    async def _live(self, member: Member) -> None:
         worker = member.spec.worker
         while not (self._is_stopping or member.is_leaving):
             code = await self._run_once(member)
@@ -281,6 +258,8 @@ class Crew:
                 break
             if member.is_recycled:
                 member.is_recycled = False
+                if member.outgrown and (verdict := member.policy.outgrew(*member.outgrown)):
+                    await self._give_up(member, verdict, ExitCode.CONFIG)
                 continue
             if member.is_lost:
                 delay_s = self._config.backoff_s
@@ -293,16 +272,20 @@ class Crew:
                 self._ledger.publish(WorkerBackoff(worker=worker, delay_s=delay_s, crashes=crashes))
                 await self._rest(member, delay_s)
             else:
-                member.is_given_up = True
-                self._ledger.publish(WorkerGivenUp(worker=worker, reason=decision.reason))
-                self._on_given_up(member.spec.role, code)
-                await self._rest(member, None)
-                member.is_given_up = False
+                await self._give_up(member, decision, code)
         if member.is_leaving and not self._is_stopping:
             del self._members[worker]
             self._ledger.publish(WorkerRetired(worker=worker))
 
-    async def _rest(self, member: _Member, delay_s: float | None) -> None:
+    async def _give_up(self, member: Member, verdict: GiveUp, code: int) -> None:
+        """Says so, and returns once somebody wants the worker to go on."""
+        member.is_given_up = True
+        self._ledger.publish(WorkerGivenUp(worker=member.spec.worker, reason=verdict.reason))
+        self._on_given_up(member.spec.role, code)
+        await self._rest(member, None)
+        member.is_given_up = False
+
+    async def _rest(self, member: Member, delay_s: float | None) -> None:
         """Until the delay is over, or until somebody wants the worker to go on; None: only that."""
         try:
             async with asyncio.timeout(delay_s):
@@ -311,11 +294,11 @@ class Crew:
             pass  # The delay is over, which is how most rests end.
         member.wake.clear()
 
-    async def _run_once(self, member: _Member) -> int:
+    async def _run_once(self, member: Member) -> int:
         """One life of a worker: its exit status."""
         spec = member.spec
         member.cause, member.condemned_at, member.is_ready = "", None, False
-        member.is_lost = False
+        member.is_lost, member.outgrown = False, None
         member.rss_mib, member.started_at = 0.0, self._clock()
         said_before = size_of(spec.log)
         member.pulse.beat("starting", self._clock())
@@ -378,17 +361,21 @@ class Crew:
                 if member.exit is not None:
                     self._check(member, now)
 
-    def _check(self, member: _Member, now: float) -> None:
+    def _check(self, member: Member, now: float) -> None:
         worker = member.spec.worker
         if member.condemned_at is not None:
             if now - member.condemned_at >= min(KILL_GRACE_S, self._config.stall_s):
                 self._pool.signal(worker, signal.SIGKILL)
         elif member.pulse.is_stalled(now):
-            silent_s = member.pulse.silent_s(now)
-            member.cause = f"silent for {silent_s:.0f} s in phase {member.pulse.phase!r}, ended"
-            member.condemned_at = now
-            self._ledger.alert("warning", f"{worker}: {member.cause}; its stack is in its log")
-            self._pool.signal(worker, signal.SIGUSR1)  # faulthandler writes every thread's stack
+            self._condemn(member, member.pulse.silent_s(now))
+
+    def _condemn(self, member: Member, silent_s: float) -> None:
+        """Lets it write down where it hangs; it is killed a little later."""
+        worker = member.spec.worker
+        member.cause = f"silent for {silent_s:.0f} s in phase {member.pulse.phase!r}, ended"
+        member.condemned_at = self._clock()
+        self._ledger.alert("warning", f"{worker}: {member.cause}; its stack is in its log")
+        self._pool.signal(worker, signal.SIGUSR1)  # faulthandler writes every thread's stack
 
     # The end --------------------------------------------------------------------------------------
 
@@ -399,7 +386,7 @@ class Crew:
             member.wake.set()
         await self._ask_to_end(list(self._members.values()))
 
-    async def _ask_to_end(self, members: Sequence[_Member]) -> None:
+    async def _ask_to_end(self, members: Sequence[Member]) -> None:
         """Asks them to stop, waits, terminates, kills."""
         # A worker may be replaced while we wait: only these lives are ended.
         lives = {m.spec.worker: m.exit for m in members if m.exit is not None}

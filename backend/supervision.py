@@ -40,10 +40,27 @@ class RestartPolicy:
         self._config = config
         self._rng = rng
         self._crashes: list[float] = []
+        self._outgrown = 0
+        """Lives in a row that soon held more memory than is allowed."""
 
     def forgive(self) -> None:
-        """Forgets the crashes so far: a person has seen to it."""
+        """Forgets what was so far: a person has seen to it."""
         self._crashes.clear()
+        self._outgrown = 0
+
+    def outgrew(self, lived_s: float, held: str) -> GiveUp | None:
+        """After a life that was ended for what it held, `lived_s` after its start; None: go on.
+
+        What leaks takes its time. Who is soon too big each time will be it again.
+        """
+        self._outgrown = self._outgrown + 1 if lived_s < CRASH_WINDOW_S else 0
+        if self._outgrown < self._config.max_crashes:
+            return None
+        return GiveUp(
+            f"its last {self._outgrown} lives each outgrew supervisor.memory_limit_gib within "
+            f"{CRASH_WINDOW_S / 60:.0f} minutes ({held}): raise that setting, or give it less to "
+            "hold"
+        )
 
     def exited(self, code: int, now: float) -> Restart | GiveUp:
         """What to do after an exit that nobody asked for; `code` is negative for a signal."""

@@ -11,8 +11,8 @@ class SupervisorConfig:
 
     heartbeat_s: float = 1.0
     """Seconds between two signs of life of a worker."""
-    stall_s: float = 60.0
-    """A worker silent for this long is killed and restarted."""
+    stall_s: float = 30.0
+    """A worker silent for this long, and for ten times its usual step, is killed and restarted."""
     startup_s: float = 300.0
     """The same, while it loads or compiles."""
     memory_limit_gib: float = 0.0

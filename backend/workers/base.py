@@ -16,6 +16,7 @@ import faulthandler
 import os
 import queue
 import signal
+import statistics
 import sys
 import threading
 import time
@@ -64,6 +65,8 @@ ROOM_RETRY_S: Final = 1.0
 """Between two tries to write on a full disk."""
 SETTLING_POLLS: Final = 3
 """So many polls of a phase are taken as its warm-up, with the long deadline."""
+MEASURED_STEPS: Final = 64
+"""The last ones of a phase, whose median tells how long a step may take."""
 
 _T = TypeVar("_T")
 WorkerMain = Callable[["WorkerIO", RunDirectory, Config], None]
@@ -97,7 +100,7 @@ class WorkerIO:
         self.worker = worker
         self.role = role
         self.heartbeat_s = 1.0
-        self.stall_s = 60.0
+        self.stall_s = 30.0
         self.startup_s = 300.0
         self.device_memory: DeviceMemory | None = None
         """Known once the role is `ready`; called from the heartbeat thread."""
@@ -106,6 +109,7 @@ class WorkerIO:
         self._commands: queue.SimpleQueue[WorkerCommand] = queue.SimpleQueue()
         self._outbox: deque[_Outgoing] = deque()
         self._telemetry_waiting = 0
+        self._facts_waiting = 0
         self._dropped = 0
         self._closed = False
         self._changed = threading.Condition()
@@ -113,7 +117,7 @@ class WorkerIO:
         self._phase = "starting"
         self._detail = ""
         self._polls = 0
-        self._longest_gap_s = 0.0
+        self._steps_s: deque[float] = deque(maxlen=MEASURED_STEPS)
         self._progress_at = self._looked_at = time.monotonic()
         """The second: when the heart last looked."""
 
@@ -254,8 +258,10 @@ class WorkerIO:
         with self._changed:
             out = _Outgoing(line, is_fact=True)
             self._outbox.append(out)
+            self._facts_waiting += 1
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._closed or out.is_written)
+            self._facts_waiting -= 1
 
     def _write_events(self) -> None:
         while True:
@@ -300,7 +306,7 @@ class WorkerIO:
             return
         if phase != self._phase:
             self._polls = 0
-            self._longest_gap_s = 0.0
+            self._steps_s.clear()
         self._phase, self._detail = phase, detail
         self._beat_now.set()
 
@@ -309,17 +315,23 @@ class WorkerIO:
         now = time.monotonic()
         self._polls += 1
         if self._polls > SETTLING_POLLS:
-            self._longest_gap_s = max(self._longest_gap_s, now - self._progress_at)
+            self._steps_s.append(now - self._progress_at)
         self._progress_at = now
 
     def _patience_s(self) -> float:
-        """How long the main thread may be silent: ten times its longest step, or `stall_s`."""
+        """How long the main thread may be silent: ten times a usual step, or `stall_s`."""
         if self._phase in PATIENT_PHASES or self._polls <= SETTLING_POLLS:
             return max(self.startup_s, self.stall_s)
-        return max(self.stall_s, 10 * self._longest_gap_s)
+        steps_s = list(self._steps_s)
+        return max(self.stall_s, 10 * statistics.median(steps_s) if steps_s else 0.0)
 
     def silent_s(self, now: float) -> float:
-        """Since the main thread last got on. Time in which not even we ran is nobody's silence."""
+        """Since the main thread last got on. Time in which not even we ran is nobody's silence.
+
+        Nor is the time in which a fact waits for the supervisor, which may wait for a disk.
+        """
+        if self._facts_waiting:
+            self._progress_at = now
         gap_s = now - self._looked_at
         if gap_s > BLINK_S + self.heartbeat_s:  # A laptop slept, or we were stopped.
             self._progress_at += gap_s
@@ -331,16 +343,14 @@ class WorkerIO:
         told = False
         while not self._closed:
             silent_s = self.silent_s(time.monotonic())
-            if silent_s <= self._patience_s():
-                told = False
-                self._send_beat(process)
-            elif not told:
-                told = True
-                self.log(f"no step for {silent_s:.0f} s in phase {self._phase!r}", "error")
+            is_stuck = silent_s > self._patience_s()
+            if not (is_stuck and told):
+                self._send_beat(process, silent_s if is_stuck else 0.0)
+            told = is_stuck
             self._beat_now.wait(self.heartbeat_s)
             self._beat_now.clear()
 
-    def _send_beat(self, process: psutil.Process) -> None:
+    def _send_beat(self, process: psutil.Process, stuck_s: float) -> None:
         used, limit = self.device_memory() if self.device_memory else (None, None)
         beat = Heartbeat(
             worker=self.worker,
@@ -349,6 +359,7 @@ class WorkerIO:
             rss_mib=process.memory_info().rss / 2**20,
             device_mib=used,
             device_limit_mib=limit,
+            stuck_s=stuck_s,
         )
         self.emit(beat)
 

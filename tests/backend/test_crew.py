@@ -2,10 +2,12 @@
 
 import asyncio
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,7 +33,7 @@ from backend.ledger import Ledger
 from backend.pool import WorkerSpec
 from backend.store.journal import Journal
 from backend.store.store import Store
-from backend.workers.base import WorkerIO
+from backend.workers.base import MEASURED_STEPS, WorkerIO
 from tests.backend.fakes.pool import Clock, FakePool
 
 QUICK = SupervisorConfig(
@@ -178,6 +180,21 @@ async def test_a_silent_worker_writes_its_stack_and_is_killed(
         await scene.wait_for(WorkerStarted)
 
 
+async def test_one_that_says_it_is_stuck_is_killed_without_another_deadline(ledger: Ledger) -> None:
+    pool = FakePool()
+    config = SupervisorConfig(stall_s=30.0)
+    async with stage(pool, ledger, config) as scene:
+        await scene.wait_for(WorkerStarted)
+        pool.say("sp0", Heartbeat(worker="sp0", phase="playing", stuck_s=31.0))
+        alert = await scene.wait_for(Alert)
+        assert isinstance(alert, Alert)
+        assert "silent for 31 s in phase 'playing'" in alert.text
+        assert pool.signals == [("sp0", signal.SIGUSR1)]
+        scene.clock.now += 3.0
+        await scene.wait_for(WorkerExited)
+        assert pool.signals[-1] == ("sp0", signal.SIGKILL)
+
+
 async def test_nobody_is_called_hung_after_our_own_sleep(ledger: Ledger) -> None:
     pool = FakePool()
     async with stage(pool, ledger) as scene:
@@ -281,6 +298,35 @@ async def test_one_that_holds_too_much_ends_in_order_and_is_started_again(ledger
         assert not [event for event in scene.published if isinstance(event, WorkerBackoff)]
 
 
+async def test_a_memory_limit_that_no_life_keeps_is_a_crash_loop_that_names_the_setting(
+    ledger: Ledger,
+) -> None:
+    pool = FakePool()
+    config = SupervisorConfig(memory_limit_gib=1.0, max_crashes=3)
+    async with stage(pool, ledger, config) as scene:
+
+        async def outgrow(after_s: float) -> None:
+            await scene.wait_for(WorkerStarted)
+            scene.clock.now += after_s
+            pool.say("sp0", Heartbeat(worker="sp0", phase="playing", rss_mib=1025.0))
+            await scene.wait_for(WorkerExited)
+
+        for after_s in (20.0, 500.0, 700.0, 20.0, 500.0, 20.0):
+            assert scene.given_up == [], "the third life was long enough to be of use"
+            await outgrow(after_s)
+        given_up = await scene.wait_for(WorkerGivenUp)
+        assert isinstance(given_up, WorkerGivenUp)
+        assert "supervisor.memory_limit_gib" in given_up.reason
+        assert "1,025 MiB, more than 1,024" in given_up.reason
+        assert scene.given_up == [("selfplay", ExitCode.CONFIG)]
+        alert = ledger.state.alerts[-1]
+        assert (alert.level, given_up.reason in alert.text) == ("error", True)
+        scene.crew.restart("sp0")
+        await outgrow(20.0)
+        await scene.wait_for(WorkerStarted)
+    assert len(pool.starts) == 8
+
+
 def test_a_gap_in_which_nobody_ran_is_no_silence_of_the_worker() -> None:
     io = WorkerIO("sp0", "selfplay", commands_fd=-1, events_fd=-1)
     now = io._progress_at
@@ -291,6 +337,39 @@ def test_a_gap_in_which_nobody_ran_is_no_silence_of_the_worker() -> None:
     now += 3600.0
     assert io.silent_s(now) == pytest.approx(50.0)
     assert io.silent_s(now + 1.0) == pytest.approx(51.0)
+
+
+def test_a_worker_may_be_silent_for_ten_of_its_usual_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("backend.workers.base.time", SimpleNamespace(monotonic=clock))
+    io = WorkerIO("sp0", "selfplay", commands_fd=-1, events_fd=-1)
+    io.set_phase("playing")
+    assert io._patience_s() == io.startup_s, "it warms up"
+    for step_s in (2.0, 2.0, 2.0, 200.0, 2.0, 2.0):
+        clock.now += step_s
+        io.progress()
+    assert io._patience_s() == io.stall_s == SupervisorConfig().stall_s == 30.0
+    for _ in range(MEASURED_STEPS):
+        clock.now += 5.0
+        io.progress()
+    assert io._patience_s() == 50.0
+
+
+def test_a_fact_that_waits_for_the_supervisor_is_no_silence_of_the_worker() -> None:
+    io = WorkerIO("sp0", "selfplay", commands_fd=-1, events_fd=-1)
+    teller = threading.Thread(target=io.log, args=("a fact",), daemon=True)
+    now = io._progress_at
+    with io._changed:
+        teller.start()
+        io._changed.wait_for(lambda: io._outbox, timeout=10)
+    assert [io.silent_s(now + second) for second in range(1, 40)] == [0.0] * 39
+    with io._changed:
+        io._closed = True
+        io._changed.notify_all()
+    teller.join(10)
+    assert io.silent_s(now + 40) == pytest.approx(1.0)
 
 
 async def test_who_does_not_stop_is_terminated_then_killed(
