@@ -20,12 +20,19 @@ from backend.clock import wall
 from backend.commit import commit_file, remove_directory
 from backend.config import Config
 from backend.device import choose_device
-from backend.errors import CheckpointError, NonFiniteError, NonFiniteStateError, WorkerError
+from backend.errors import (
+    CheckpointError,
+    NonFiniteError,
+    NonFiniteStateError,
+    ReplayError,
+    WorkerError,
+)
 from backend.events import PhaseBegan, TrainingHalted, TrainingStep
 from backend.inference.front import Inference
 from backend.means import MetricMeans
 from backend.replay.imports import HELD_OUT, LEARNED
 from backend.replay.mixture import Mixture
+from backend.replay.rescored import set_aside
 from backend.replay.sampler import Draws, Sampler
 from backend.replay.shards import list_shards
 from backend.replay.sources import is_mixed, mixture_of, window_of_shards
@@ -92,7 +99,7 @@ class SupervisedTraining:
         self._run = run
         self._config = config
         self._say = say
-        unseen, _ = window_of_shards(run.imported, HELD_OUT, config)
+        unseen, _ = window_of_shards(run.imported, HELD_OUT, config, self._set_aside)
         # Not the run's seed: runs are compared on the same positions.
         rng = np.random.default_rng(HELD_OUT_SEED)
         self._rows = rng.permutation(unseen.num_positions)[:MEASURED_POSITIONS]
@@ -246,17 +253,20 @@ class SupervisedTraining:
         """From all that was imported; with a mix from the run's own games, too."""
         run, config = self._run, self._config
         if is_mixed(config):
-            own = Window(run.replay, config.replay.window_positions)
+            own = Window(run.replay, config.replay.window_positions, self._set_aside)
             for path in list_shards(run.replay):
                 own.add(path.name)
             self._mixture = mixture_of(run, config, rng, own, self._say, all_alike=True)
             self.num_positions = self._mixture.num_positions
             return self._mixture
-        window, self.num_left_out = window_of_shards(run.imported, LEARNED, config)
+        window, self.num_left_out = window_of_shards(run.imported, LEARNED, config, self._set_aside)
         self.num_positions = window.num_positions
         return Sampler(
             window, rng, 0.0, config.training.mirror_frac, looks_ahead=config.model.looks_ahead
         )
+
+    def _set_aside(self, path: Path, error: ReplayError) -> None:
+        self._say(set_aside(path, error))
 
     def _announce_phase(self) -> None:
         if self._mixture is None or (number := self._mixture.phase(self.step)) == self._phase:

@@ -45,6 +45,14 @@ def examine_checkpoints(run: RunDirectory, index: Index, audit: Audit, *, is_liv
         audit.problem("matrix0.db", f"best is {best or 'none'}, promoted last {promoted or 'none'}")
 
 
+def examine_checkpoints_without_rows(run: RunDirectory, audit: Audit) -> None:
+    """Without a database: whether each is whole."""
+    for name in checkpoints.list_checkpoints(run.checkpoints):
+        audit.counted["checkpoints"] += 1
+        for file, what in _faults(run.checkpoints / name, ""):
+            audit.problem(f"checkpoints/{name}{file}", what)
+
+
 def _faults(path: Path, sha256: str) -> Iterator[tuple[str, str]]:
     """(file below the checkpoint, what is wrong with it)."""
     if not path.is_dir():

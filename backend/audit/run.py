@@ -5,9 +5,13 @@ from typing import Final
 
 from backend.audit.findings import Audit
 from backend.audit.history import examine_journal, examine_matches, examine_settings
-from backend.audit.index import Unsound, faults_of_database, read_index
-from backend.audit.networks import examine_checkpoints
-from backend.audit.shards import examine_shards
+from backend.audit.index import Index, Unsound, faults_of_database, read_index
+from backend.audit.networks import examine_checkpoints, examine_checkpoints_without_rows
+from backend.audit.shards import (
+    examine_played_without_rows,
+    examine_shards,
+    examine_shards_without_rows,
+)
 from backend.commit import is_temporary
 from backend.config import Config
 from backend.errors import ConfigError, RunDirectoryError
@@ -33,18 +37,15 @@ def examine(run: RunDirectory, *, replays: bool = True) -> Audit:
     for folder in (folder for folder in FOLDERS if not (run.path / folder).is_dir()):
         audit.note(folder, "gone; the next start makes it")
     _count_aside(run, audit, is_live)
-    if not run.database.exists():
-        audit.note(DATABASE, "not there: nothing was started here, or the next start makes it anew")
-        return audit
-    try:
-        for fault in faults_of_database(run.database):
-            audit.problem(DATABASE, fault)
-        index = read_index(run.database)
-    except (Unsound, RunDirectoryError) as error:
-        audit.problem(DATABASE, f"damaged: {error}; the next start makes it anew from the files")
+    index = _examine_database(run, audit)
+    if index is None:
+        examine_played_without_rows(run, audit)
+        examine_shards_without_rows(run, audit, replays=replays, is_live=is_live)
+        examine_checkpoints_without_rows(run, audit)
         return audit
     tables = open_tables(config.selfplay) if config and replays else None
     examine_shards(run, index, audit, replays=replays, is_live=is_live, tables=tables)
+    examine_shards_without_rows(run, audit, replays=replays, is_live=is_live)
     examine_checkpoints(run, index, audit, is_live=is_live)
     examine_journal(run, index, audit, is_live=is_live)
     if config is not None:
@@ -52,6 +53,20 @@ def examine(run: RunDirectory, *, replays: bool = True) -> Audit:
     if replays:
         examine_matches(run, index, audit)
     return audit
+
+
+def _examine_database(run: RunDirectory, audit: Audit) -> Index | None:
+    """What it says; None where there is nothing sound."""
+    if not run.database.exists():
+        audit.note(DATABASE, "not there: nothing was started here, or the next start makes it anew")
+        return None
+    try:
+        for fault in faults_of_database(run.database):
+            audit.problem(DATABASE, fault)
+        return read_index(run.database)
+    except (Unsound, RunDirectoryError) as error:
+        audit.problem(DATABASE, f"damaged: {error}; the next start makes it anew from the files")
+        return None
 
 
 def _examine_config(run: RunDirectory, audit: Audit) -> Config | None:

@@ -61,13 +61,28 @@ def examine_shards(
             for fault in faults:
                 audit.problem(f"replay/{name}", fault)
     _examine_strangers(run, index, audit, is_live)
+
+
+def examine_shards_without_rows(
+    run: RunDirectory, audit: Audit, *, replays: bool, is_live: bool
+) -> None:
+    """What no row tells of: imported games, and what a pass has rescored."""
+    _examine_files(run.imported, "imported shards", audit)
     examine_rescored(run, audit, replays=replays, is_live=is_live)
-    for path in sorted(run.imported.glob("*.safetensors")):
-        audit.counted["imported shards"] += 1
+
+
+def examine_played_without_rows(run: RunDirectory, audit: Audit) -> None:
+    """Without a database all that can be said of the run's own games is whether they are whole."""
+    _examine_files(run.replay, "shards", audit)
+
+
+def _examine_files(folder: Path, kind: str, audit: Audit) -> None:
+    for path in sorted(folder.glob("*.safetensors")):
+        audit.counted[kind] += 1
         try:
             read_shard(path)
         except ReplayError as error:
-            audit.problem(f"imported/{path.name}", _without_path(error, path))
+            audit.problem(f"{folder.name}/{path.name}", _without_path(error, path))
 
 
 def examine_rescored(run: RunDirectory, audit: Audit, *, replays: bool, is_live: bool) -> None:

@@ -18,7 +18,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from backend.commit import make_directory, remove, sweep
+from backend.commit import make_directory, move, remove, sweep
+from backend.errors import NewerShardError, ReplayError
 from backend.filesystem import OS, FileSystem
 from backend.replay import schema
 from backend.replay.provenance import Rescoring
@@ -66,13 +67,44 @@ class RescoreTally:
     """Whether it was asked to stop before the end; the same call goes on there."""
 
 
-def rescored_path(directory: Path, name: str) -> Path | None:
-    """The shard that stands for `directory/name`, None without one."""
-    return next(_standing_for(directory.parent / FOLDER, name), None)
+OnDamage = Callable[[Path, ReplayError], None]
+"""Hears of a rescored shard that is damaged; what was played is read then, unless it raises."""
+
+
+def refuse(path: Path, error: ReplayError) -> None:
+    """Raises `error`."""
+    raise error
+
+
+def set_aside(path: Path, error: ReplayError) -> str:
+    """Moves a damaged rescored shard to quarantine/ of its run; says so in one line."""
+    kept = path.parent.parent / "quarantine" / path.name
+    try:
+        make_directory(kept.parent)
+        move(path, kept)
+    except OSError as refusal:
+        return f"{error}; the shard it was made from is read; it cannot be set aside: {refusal}"
+    return f"{error}; the shard it was made from is read; this one is in quarantine/"
+
+
+def read_rescored(directory: Path, name: str, on_damage: OnDamage = refuse) -> Shard | None:
+    """The shard that stands for `directory/name`, None without a sound one.
+
+    ReplayError when a newer Matrix0 made it.
+    """
+    for path in _in_place(directory.parent / FOLDER, name):
+        try:
+            if _stands_for(path, name):
+                return read_shard(path)
+        except NewerShardError:
+            raise
+        except ReplayError as error:
+            on_damage(path, error)
+    return None
 
 
 def remove_rescored(directory: Path, name: str, *, fs: FileSystem = OS) -> None:
-    """Remove what stands for `directory/name`, which has gone."""
+    """Remove what stands for `directory/name`, which has gone; not what is damaged."""
     for path in _standing_for(directory.parent / FOLDER, name):
         remove(path, fs=fs)
 
@@ -87,12 +119,21 @@ def rescore(
 ) -> RescoreTally:
     """Make the pass `plan` over the shards of sibling `folders`, one at a time.
 
-    `plan.of` is filled in for each. ReplayError when a shard is damaged.
+    `plan.of` is filled in for each. ReplayError when a shard that was played is damaged; one of an
+    earlier pass is set aside and made again.
     """
     target = folders[0].parent / FOLDER
     make_directory(target)
     sweep(target)
     tally = RescoreTally()
+    for path in list_shards(target):
+        try:
+            read_metadata(path)
+        except NewerShardError:
+            raise
+        except ReplayError as error:
+            set_aside(path, error)
+            tally.removed += 1
     paths = [path for folder in folders for path in list_shards(folder)]
     for number, path in enumerate(paths):
         if should_stop():
@@ -193,8 +234,20 @@ def _same(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def _standing_for(folder: Path, name: str) -> Iterator[Path]:
+    for path in _in_place(folder, name):
+        try:
+            if _stands_for(path, name):
+                yield path
+        except ReplayError:
+            continue  # Whoever reads it names it.
+
+
+def _in_place(folder: Path, name: str) -> list[Path]:
+    """Those of the same prefix and number as the shard `name`."""
     prefix, seq = place_in_name(name)
-    for path in list_shards(folder, f"{prefix}-{seq:06d}-"):
-        rescoring = read_metadata(path).rescoring
-        if rescoring is not None and rescoring.of == name:
-            yield path
+    return list_shards(folder, f"{prefix}-{seq:06d}-")
+
+
+def _stands_for(path: Path, name: str) -> bool:
+    rescoring = read_metadata(path).rescoring
+    return rescoring is not None and rescoring.of == name

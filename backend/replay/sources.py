@@ -11,6 +11,7 @@ from backend.errors import ReplayError
 from backend.replay.imports import LEARNED
 from backend.replay.mixture import Mixture, Source
 from backend.replay.provenance import KINDS
+from backend.replay.rescored import OnDamage, refuse, set_aside
 from backend.replay.sampler import Sampler
 from backend.replay.shards import list_shards, read_metadata
 from backend.replay.window import Window
@@ -18,7 +19,9 @@ from backend.rundir import RunDirectory
 from backend.training.curriculum import SELF_PLAY
 
 
-def window_of_shards(directory: Path, prefix: str, config: Config) -> tuple[Window, int]:
+def window_of_shards(
+    directory: Path, prefix: str, config: Config, on_damage: OnDamage = refuse
+) -> tuple[Window, int]:
     """All shards with this prefix, and how many positions were more than the window holds.
 
     ReplayError when there is none, or one of the other orientation.
@@ -26,12 +29,13 @@ def window_of_shards(directory: Path, prefix: str, config: Config) -> tuple[Wind
     paths = list_shards(directory, prefix)
     if not paths:
         raise ReplayError(
-            f"{directory}: no shard {prefix}-…; bring in more games: "
+            f"{directory}: no shard {prefix}…; bring in more games: "
             "matrix0 import pgn FILE… --run DIR"
         )
     own = prefix != LEARNED
     replay = config.replay
-    window = Window(directory, replay.window_positions if own else replay.imported_positions)
+    capacity = replay.window_positions if own else replay.imported_positions
+    window = Window(directory, capacity, on_damage)
     added = 0
     for path in paths:
         added += _add(window, path, config)
@@ -90,7 +94,11 @@ def mixture_of(
     """
     windows = {SELF_PLAY: own_games}
     for kind, paths in imported_shards(run).items():
-        windows[kind] = Window(run.imported, config.replay.imported_positions)
+        windows[kind] = Window(
+            run.imported,
+            config.replay.imported_positions,
+            lambda path, error: say(set_aside(path, error)),
+        )
         added = sum(_add(windows[kind], path, config) for path in paths)
         if left_out := added - windows[kind].num_positions:
             say(

@@ -17,7 +17,7 @@ import numpy as np
 
 from backend.errors import ReplayError
 from backend.replay.labels import LABELS, Labels
-from backend.replay.rescored import rescored_path
+from backend.replay.rescored import OnDamage, read_rescored, refuse
 from backend.replay.schema import Array
 from backend.replay.shards import read_shard
 
@@ -39,7 +39,9 @@ _COLUMNS: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
 class Window:
     """Positions of the newest shards, at least `capacity` of them once so many were added."""
 
-    def __init__(self, directory: Path, capacity: int) -> None:
+    def __init__(self, directory: Path, capacity: int, on_damage: OnDamage = refuse) -> None:
+        """`on_damage` hears of what a pass has rescored and cannot be read."""
+        self._on_damage = on_damage
         self._directory = directory
         self._capacity = capacity
         self._columns = {name: _Tape(dtype, shape) for name, (dtype, shape) in _COLUMNS.items()}
@@ -68,14 +70,14 @@ class Window:
     def add(self, name: str) -> int:
         """Take in a shard of the directory; returns its positions, 0 if it was added before.
 
-        Where a pass has rescored it (`rescored.py`), what that has written is taken.
+        Where a pass has rescored it (`rescored.py`) and that is sound, it is taken instead.
 
         The file's hash and structure are checked. ReplayError names what is wrong with it.
         """
         if name in self._names:
             return 0
-        path = rescored_path(self._directory, name) or self._directory / name
-        shard = read_shard(path)
+        rescored = read_rescored(self._directory, name, self._on_damage)
+        shard = rescored or read_shard(self._directory / name)
         self._names.add(name)
         columns = shard.columns | {
             "game": shard.columns["game_of_position"].astype(np.int64) + self._num_games,

@@ -6,6 +6,7 @@ all that the next step depends on, the sampler's generator and the samples prese
 
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, Final, assert_never
 
 from backend import checkpoints
@@ -40,6 +41,7 @@ from backend.events import (
 )
 from backend.means import MetricMeans
 from backend.replay.credits import EXPIRED_CREDITS, PRICE, Credits
+from backend.replay.rescored import FOLDER, set_aside
 from backend.replay.suspects import ReadingNote
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
@@ -87,7 +89,7 @@ class _TrainerWorker:
             before_risk=self._save_before_risk,
         )
         self._credits = Credits(config.replay)
-        self._window = Window(run.replay, config.replay.window_positions)
+        self._window = Window(run.replay, config.replay.window_positions, self._set_aside)
         self._note = ReadingNote(run.reading_file)
         self._feed = Feed(run, config, self._window, io.log)
         self._loader = Loader(self._feed.draws, self._trainer, config.training.batch_size)
@@ -199,9 +201,14 @@ class _TrainerWorker:
             with self._note.reading(name):
                 return self._window.add(name)
         except ReplayError as error:
-            unusable = ShardUnusable(worker=self._io.worker, name=name, reason=clean(str(error)))
-            self._io.emit(unusable)
+            self._tell_unusable(name, str(error))
             return 0
+
+    def _set_aside(self, path: Path, error: ReplayError) -> None:
+        self._tell_unusable(f"{FOLDER}/{path.name}", set_aside(path, error))
+
+    def _tell_unusable(self, name: str, reason: str) -> None:
+        self._io.emit(ShardUnusable(worker=self._io.worker, name=name, reason=clean(reason)))
 
     def _wait(self, waiting: str) -> None:
         if self._paused or self._safeguard.is_halted:

@@ -10,6 +10,8 @@ import pytest
 from backend.audit.findings import Audit
 from backend.audit.shards import examine_rescored
 from backend.commit import make_directory
+from backend.config import Config
+from backend.errors import ReplayError
 from backend.replay import records
 from backend.replay.boards import board_from_position, move_from_code
 from backend.replay.policy_moves import policy_index
@@ -22,15 +24,16 @@ from backend.replay.rescored import (
     fingerprint,
     remove_rescored,
     rescore,
-    rescored_path,
+    set_aside,
 )
 from backend.replay.rescoring import most_men, targets_of
 from backend.replay.sampler import Sampler
-from backend.replay.shards import read_shard
+from backend.replay.shards import read_metadata, read_shard
 from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.tables import open_tables
 from tests.backend.replay.games import WHITE_MATES, game_of, white_mates, write, write_columns
+from tests.command_line import Run
 
 SYZYGY = Path(__file__).resolve().parents[2] / "data" / "syzygy"
 PLAN = Rescoring(
@@ -182,6 +185,15 @@ def _files(tmp_path: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (tmp_path / FOLDER).iterdir()}
 
 
+def _standing_for(played: Path) -> Path | None:
+    """The shard of the last pass that is read in the place of this one."""
+    for path in (played.parent.parent / FOLDER).iterdir():
+        rescoring = read_metadata(path).rescoring
+        if rescoring is not None and rescoring.of == played.name:
+            return path
+    return None
+
+
 BLUNDERED = [-0.2, -0.2, -0.3, -0.3, -0.4, -0.4, 0.9]
 
 
@@ -220,11 +232,86 @@ def test_a_window_reads_the_rescored_shard_in_the_place_of_the_played_one(tmp_pa
     np.testing.assert_allclose(decided[0], [0.3, 0.0, 0.7], atol=1e-3)
     assert played[0].tolist() == [1, 0, 0]
     remove_rescored(path.parent, path.name)
-    assert rescored_path(path.parent, path.name) is None
+    assert _standing_for(path) is None
     window = Window(path.parent, 100)
     window.add(path.name)
     again = Sampler(window, np.random.default_rng(0), 0.0).gather(np.arange(7)).wdl_target
     assert (again == played).all()
+
+
+@pytest.mark.parametrize("where", [0, 100, -1], ids=["length", "header", "content"])
+def test_for_a_damaged_rescored_shard_the_played_one_is_read_and_it_is_set_aside(
+    tmp_path: Path, where: int
+) -> None:
+    path = _played_run(tmp_path)
+    _pass(tmp_path)
+    files = _files(tmp_path)
+    rescored = _standing_for(path)
+    assert rescored is not None
+    damaged = bytearray(rescored.read_bytes())
+    damaged[where] ^= 0x81
+    rescored.write_bytes(damaged)
+    with pytest.raises(ReplayError, match=rescored.name):
+        Window(path.parent, 100).add(path.name)
+    told: list[str] = []
+    window = Window(path.parent, 100, lambda path, error: told.append(set_aside(path, error)))
+    assert window.add(path.name) == 7
+    targets = Sampler(window, np.random.default_rng(0), 0.0).gather(np.arange(7)).wdl_target
+    assert targets[0].tolist() == [1, 0, 0], "as it was played"
+    assert len(told) == 1
+    assert rescored.name in told[0]
+    assert (tmp_path / "quarantine" / rescored.name).read_bytes() == damaged
+    assert _files(tmp_path) == {}
+    _pass(tmp_path)
+    assert _files(tmp_path) == files
+
+
+def test_a_pass_makes_a_damaged_shard_of_an_earlier_one_again(tmp_path: Path) -> None:
+    _played_run(tmp_path)
+    _pass(tmp_path)
+    files = _files(tmp_path)
+    for where in (0, -1):
+        (path,) = (tmp_path / FOLDER).iterdir()
+        damaged = bytearray(path.read_bytes())
+        damaged[where] ^= 0x81
+        path.write_bytes(damaged)
+        _pass(tmp_path)
+        assert _files(tmp_path) == files
+
+
+def test_a_damaged_rescored_shard_does_not_hinder_what_it_was_made_from_from_leaving(
+    tmp_path: Path,
+) -> None:
+    path = _played_run(tmp_path)
+    _pass(tmp_path)
+    (rescored,) = (tmp_path / FOLDER).iterdir()
+    rescored.write_bytes(b"no shard")
+    remove_rescored(path.parent, path.name)
+    assert rescored.exists()
+
+
+def test_verify_looks_at_shards_and_networks_without_a_database_too(
+    tmp_path: Path, run: Run
+) -> None:
+    played = _played_run(tmp_path)
+    _pass(tmp_path)
+    directory = RunDirectory(tmp_path)
+    directory.create()
+    directory.write_config(Config())
+    write(directory.imported, [white_mates()])
+    sound = run("verify", str(tmp_path))
+    assert sound.code == 0, sound.out
+    assert "2 shards, 1 imported shards, 1 rescored shards" in sound.out
+    for path in (played, *directory.imported.iterdir(), *directory.rescored.iterdir()):
+        content = path.read_bytes()
+        path.write_bytes(content[:-1])
+        told = run("verify", "--quick", str(tmp_path))
+        assert told.code == 65
+        assert f"{path.parent.name}/{path.name}: damaged" in told.out
+        path.write_bytes(content)
+    step = directory.checkpoints / "step-00000001"
+    step.mkdir()
+    assert "checkpoints/step-00000001" in run("verify", str(tmp_path)).out
 
 
 def test_what_stands_for_a_shard_that_is_gone_is_removed(tmp_path: Path) -> None:
@@ -238,7 +325,7 @@ def test_what_stands_for_a_shard_that_is_gone_is_removed(tmp_path: Path) -> None
 def test_a_rescored_shard_is_derived_again_and_a_lie_in_it_is_found(tmp_path: Path) -> None:
     played = _played_run(tmp_path)
     _pass(tmp_path)
-    path = rescored_path(played.parent, played.name)
+    path = _standing_for(played)
     assert path is not None
     assert check_rescored(path, played) == check_rescored(path, played)
     assert check_rescored(path, played).fault == ""
@@ -262,7 +349,7 @@ def test_verify_derives_rescored_shards_again(tmp_path: Path) -> None:
     examine_rescored(run, audit, replays=True, is_live=False)
     assert audit.counted["rescored shards"] == 1
     assert (audit.problems, audit.notes) == ([], [])
-    path = rescored_path(played.parent, played.name)
+    path = _standing_for(played)
     assert path is not None
     plan = read_shard(path).metadata.rescoring
     lied = write_columns(
