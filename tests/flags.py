@@ -26,8 +26,8 @@ FLAGS = {
     "matrix0 data": ["--ascii", "--json", "--samples", "--seed", "RUN"],
     "matrix0 doctor": ["--json"],
     "matrix0 experiment": [
-        *("--arm", "--games", "--json", "--minutes", "--out", "--parallel", "--preset"),
-        *("--seeds", "--set", "--simulations"),
+        *("--arm", "--from", "--games", "--json", "--minutes", "--out", "--parallel"),
+        *("--preset", "--seeds", "--set", "--simulations"),
     ],
     "matrix0 export": ["--format", "--json", "--output", "--positions", "NETWORK"],
     "matrix0 import": [],

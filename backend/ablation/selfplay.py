@@ -1,4 +1,4 @@
-"""Arms that learn from their own games: one run each, from nothing, for the same time.
+"""Arms that learn from their own games: one run each, from one beginning, for the same time.
 
     OUT/plan.json                     the time
     OUT/results.jsonl                 what was found
@@ -32,6 +32,7 @@ from backend.errors import ConfigError, ReplayError, RunDirectoryError
 from backend.launch import await_start
 from backend.processes import start_detached
 from backend.rundir import RunDirectory
+from backend.start import start_from
 from backend.state import RunState
 
 OnProgress = Callable[[str, float, str], None]
@@ -77,8 +78,11 @@ class SelfPlayExperiment:
         minutes: float,
         seeds: int,
         parallel: int = 1,
+        start: Path | None = None,
     ) -> None:
-        """ConfigError when `out` holds one of other settings or another time."""
+        """`start`: the checkpoint whose network all runs begin with; None: each from nothing.
+
+        ConfigError when `out` holds one of other settings or another time."""
         self.out = out
         self.arms = arms
         """The first is what the others are compared with."""
@@ -87,6 +91,7 @@ class SelfPlayExperiment:
         self.calibration: Path | None = None
         self.spent = f"{minutes:g} minutes of self-play"
         self._minutes = minutes
+        self._start = start
         self._cores = _shares(parallel)
         self._plan = self._read_plan()
         self._check_settings()
@@ -170,6 +175,9 @@ class SelfPlayExperiment:
         run = self.directory(arm, seed)
         run.create()
         run.settle(self.config(arm, seed))
+        if self._start is not None and not checkpoints.list_checkpoints(run.checkpoints):
+            with run.lock("matrix0 experiment"):
+                start_from(self._start, run)
         process = start_detached(run)
         if cores and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(process.pid, cores)

@@ -1,7 +1,7 @@
-"""`matrix0 experiment`: runs from nothing that differ in a setting, equal time, then games."""
+"""`matrix0 experiment`: runs that differ in a setting learn for equal time, then they play."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +10,7 @@ import typer
 from matrix0.commands.ablate import score_in_words
 from matrix0.commands.options import JsonOption, PresetOption, SetOption, echo, say
 from matrix0.commands.progress import Meter, interruptible
+from matrix0.commands.starting import FromOption
 
 if TYPE_CHECKING:
     from backend.ablation.selfplay import SelfPlayExperiment
@@ -35,11 +36,12 @@ def experiment(
     simulations: Annotated[
         int, typer.Option(min=0, help="Leaf evaluations for one move; 0 means as in the settings.")
     ] = 0,
+    network: FromOption = None,
     preset: PresetOption = "tiny",
     overrides: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let runs that differ in a setting learn from nothing for the same time; then they play."""
+    """Let runs that differ in a setting learn by self-play for the same time; then they play."""
     from backend.ablation.arms import arms_of
     from backend.settings import build_config
 
@@ -49,6 +51,13 @@ def experiment(
     base = build_config(preset, overrides=overrides or [])
     for one in arms:
         one.config(base, 0)  # A wrong setting is said before hours are spent.
+    start = None
+    if network is not None:
+        from backend.checkpoints import read_manifest
+        from backend.engine.network import find_network
+
+        start = find_network(network).path
+        base = replace(base, model=read_manifest(start).model)
     simulations = simulations or base.evaluation.simulations or base.search.simulations
 
     from backend.ablation.play import Arena
@@ -57,7 +66,9 @@ def experiment(
 
     out.mkdir(parents=True, exist_ok=True)
     with RunDirectory(out).lock("matrix0 experiment"), interruptible() as should_stop:
-        runs = SelfPlayExperiment(out, arms, base, minutes=minutes, seeds=seeds, parallel=parallel)
+        runs = SelfPlayExperiment(
+            out, arms, base, minutes=minutes, seeds=seeds, parallel=parallel, start=start
+        )
         with Meter() as meter:
             is_done = runs.train(on_progress=meter.show, should_stop=should_stop)
             if is_done and games:

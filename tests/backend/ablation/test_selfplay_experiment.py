@@ -8,9 +8,12 @@ from backend.ablation.arms import arms_of
 from backend.ablation.play import Arena
 from backend.ablation.results import ArmsMatch
 from backend.ablation.selfplay import SelfPlayExperiment
+from backend.checkpoints import read_manifest
 from backend.errors import ConfigError
 from backend.rundir import RunDirectory
 from backend.settings import build_config
+from backend.start import is_started_from
+from backend.store.reading import read_only
 
 SECONDS = 4.0
 ARMS = arms_of([], ["gumbel:", "puct: search.root=puct"])
@@ -41,6 +44,13 @@ def experiment(out: Path, seconds: float = SECONDS, parallel: int = 1) -> SelfPl
     return SelfPlayExperiment(out, ARMS, BASE, minutes=seconds / 60, seeds=1, parallel=parallel)
 
 
+def games_so_far(database: Path) -> tuple[int, int]:
+    with read_only(database) as connection:
+        query = "SELECT coalesce(sum(games), 0), coalesce(sum(positions), 0) FROM shards"
+        games, positions = connection.execute(query).fetchone()
+        return games, positions
+
+
 def in_use(found: SelfPlayExperiment) -> list[RunDirectory]:
     runs = [found.directory(arm, 0) for arm in ARMS]
     return [run for run in runs if run.path.exists() and run.holder() is not None]
@@ -68,7 +78,8 @@ def test_each_arm_is_at_work_for_its_time_and_an_interrupted_one_for_the_rest(
     assert puct is not None
     for played, arm in ((gumbel, ARMS[0]), (puct, ARMS[1])):
         assert SECONDS <= played.seconds < SECONDS + 5
-        assert played.positions > 0
+        database = going_on.directory(arm, 0).database
+        assert (played.games, played.positions) == games_so_far(database)
         assert going_on.network(arm, 0).is_dir()
         assert going_on.directory(arm, 0).read_config().search.root == arm.name
 
@@ -77,6 +88,15 @@ def test_each_arm_is_at_work_for_its_time_and_an_interrupted_one_for_the_rest(
     (match,) = going_on.matches(ARMS[1])
     assert isinstance(match, ArmsMatch)
     assert (match.against, match.wins + match.draws + match.losses) == ("gumbel", 2)
+
+    network = going_on.network(ARMS[0], 0)
+    (tmp_path / "later").mkdir()
+    later = SelfPlayExperiment(
+        tmp_path / "later", ARMS, BASE, minutes=SECONDS / 60, seeds=1, start=network
+    )
+    before = len(shares)
+    assert not later.train(on_progress=hear, should_stop=lambda: len(shares) > before)
+    assert is_started_from(later.directory(ARMS[0], 0), read_manifest(network))
 
     count = len(going_on.results.findings)
     again = experiment(tmp_path / "out")
