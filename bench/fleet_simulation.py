@@ -24,28 +24,29 @@ PORTIONS: Final = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """What the model knows. The figures are those of `bench/fleet.py`, preset `tiny`."""
+    """What the model knows. Figures: `bench/fleet.py`, self-play of `small` on one core, and a
+    trainer with a GPU, as docs/lab-notes.md has them; latency, link and match are assumptions."""
 
     workers: int = 10_000
-    games_per_s: float = 0.2
-    """Of one worker: 13 positions/s of `small` on one core."""
+    games_per_s: float = 0.114
+    """Of one worker: 12.8 positions a second."""
     games_at_once: int = 32
     """Begun and not ended, in one worker; a game lasts this many divided by `games_per_s`."""
-    positions_per_game: float = 72.0
-    game_bytes: float = 7_300.0
-    network_bytes: float = 270e3
+    positions_per_game: float = 112.0
+    game_bytes: float = 27_200.0
+    network_bytes: float = 14.2e6
     link_bytes_per_s: float = 125e6
     """Of the machine that takes games in, each way."""
     latency_s: float = 0.05
     """Mean, one way, exponential: between a worker and that machine."""
-    admission_s: float = 0.022
+    admission_s: float = 0.015
     """Processor and disk time to replay and record one shard."""
     samples_per_position: float = 2.0
-    samples_per_s: float = 2_000.0
+    samples_per_s: float = 6_100.0
     """What the trainer can take."""
-    samples_per_network: float = 77e3
+    samples_per_network: float = 512e3
     """Between two candidates: a cycle."""
-    evaluation_s: float = 60.0
+    evaluation_s: float = 300.0
     """From a candidate to its promotion."""
     max_waiting: int = 16
     """Shards of one worker on their way; then it rests."""
@@ -356,10 +357,11 @@ def main() -> None:
         ("latency", standard.latency_s, "seconds, one way"),
         ("link", standard.link_bytes_per_s, "bytes a second"),
         ("samples", standard.samples_per_s, "a second, of the trainer"),
+        ("waiting", standard.max_waiting, "shards of one worker on their way"),
         ("life", standard.life_s, "mean seconds to a worker's death; 0: none dies"),
         ("repeats", standard.repeat_frac, "share of shards that come twice"),
     ):
-        parser.add_argument(f"--{name}", type=float, default=value, help=text)
+        parser.add_argument(f"--{name}", type=type(value), default=value, help=text)
     parser.add_argument("--staleness", type=int, default=0, help="promotions; 0 refuses nothing")
     parser.add_argument("--no-bound", action="store_true", help="arrived is enough to play on")
     given = parser.parse_args()
@@ -372,6 +374,7 @@ def main() -> None:
         samples_per_s=given.samples,
         life_s=given.life,
         repeat_frac=given.repeats,
+        max_waiting=given.waiting,
         max_staleness=given.staleness,
         waits_for_admission=not given.no_bound,
     )
