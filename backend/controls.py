@@ -8,7 +8,6 @@ Each order is answered by why not, or by what was done.
 """
 
 import asyncio
-from typing import Final
 
 from backend.commands import (
     ChangeSetting,
@@ -29,7 +28,7 @@ from backend.errors import OrderError
 from backend.events import PauseChanged, SettingChanged, WorkerHeld
 from backend.gating import Gating
 from backend.ledger import Ledger
-from backend.live import LIVE, Change, wanted
+from backend.live import FLEET, LIVE, WORKERS, Change, wanted
 from backend.roster import (
     WorkerCommandLine,
     num_selfplay_workers,
@@ -40,8 +39,6 @@ from backend.rundir import RunDirectory
 from backend.wording import plural
 
 Order = PauseRun | ResumeRun | PauseWorker | ResumeWorker | RestartWorker | ChangeSetting
-
-WORKERS: Final = "selfplay.workers"
 
 
 class Controls:
@@ -165,7 +162,7 @@ class Controls:
 
     def _adjust_workers(self, change: Change) -> str:
         """Starts or ends self-play workers until there are as many as the settings want."""
-        if change.name != WORKERS:
+        if change.name not in (WORKERS, FLEET):
             return ""
         there = self._crew.workers("selfplay")
         missing = num_selfplay_workers(change.config) - len(there)

@@ -30,6 +30,10 @@ class Live:
 
 
 MOST_WORKERS: Final = 64
+MOST_ON_A_CLUSTER: Final = 10_000
+WORKERS: Final = "selfplay.workers"
+FLEET: Final = "cluster.num_selfplay"
+"""Of these two the one counts that is of the pool in force; the other one is not offered."""
 
 LIVE: Final[Mapping[str, Live]] = {
     "training.learning_rate": Live(
@@ -44,8 +48,13 @@ LIVE: Final[Mapping[str, Live]] = {
     "search.gumbel_considered": Live(
         roles=("selfplay", "evaluator"), most=218, takes="1 to 218; matches too, from the next"
     ),
-    "selfplay.workers": Live(
+    WORKERS: Live(
         roles=(), most=MOST_WORKERS, takes=f"1 to {MOST_WORKERS}; 0: as many as suit this machine"
+    ),
+    FLEET: Live(
+        roles=(),
+        most=MOST_ON_A_CLUSTER,
+        takes=f"on a cluster, 1 to {MOST_ON_A_CLUSTER:,}; 0: as many as on this machine alone",
     ),
     "selfplay.temperature": Live(roles=("selfplay",), most=100, takes="above 0"),
     "selfplay.temperature_plies": Live(roles=("selfplay",), most=1000, takes="0 or more"),
@@ -74,16 +83,18 @@ class Change:
 
 
 def settings_in_force(config: Config) -> dict[str, str]:
-    """Value of each live setting, as in config.toml."""
-    return {name: setting_text(_value(config, name)) for name in LIVE}
+    """Value of each live setting that counts, as in config.toml."""
+    idle = WORKERS if config.cluster.pool == "ray" else FLEET
+    return {name: setting_text(_value(config, name)) for name in LIVE if name != idle}
 
 
 def wanted(config: Config, name: str, text: str) -> Change:
     """What setting `name` (or its last part) to `text` comes to; a text like x0.5 is a factor.
 
-    OrderError, with the reason, when it cannot be.
+    The number of workers is that of the pool in force, whichever of the two is named. OrderError,
+    with the reason, when it cannot be.
     """
-    name = _resolved(name.strip())
+    name = _of_pool(_resolved(name.strip()), config)
     old = _value(config, name)
     try:
         after = changed(config, name, _multiplied(text.strip(), old))
@@ -110,6 +121,14 @@ def _resolved(name: str) -> str:
     raise OrderError(
         f"{name!r} is no setting that a run at work can change{hint} (there are: {listed})"
     )
+
+
+def _of_pool(name: str, config: Config) -> str:
+    if config.cluster.pool == "ray":
+        return FLEET if name == WORKERS else name
+    if name == FLEET:
+        raise OrderError(f"{FLEET} is of a cluster, and cluster.pool is 'local': set {WORKERS}")
+    return name
 
 
 def _multiplied(text: str, old: Any) -> str:

@@ -2,11 +2,13 @@
 
 import pytest
 
+from backend.cluster.config import ClusterConfig
 from backend.config import Config
 from backend.errors import OrderError
-from backend.live import LIVE, settings_in_force, wanted
+from backend.live import FLEET, LIVE, WORKERS, settings_in_force, wanted
 from backend.training.config import TrainingConfig
 
+ON_A_CLUSTER = Config(cluster=ClusterConfig(pool="ray", num_selfplay=4))
 CONFIG = Config(training=TrainingConfig(learning_rate=0.001))
 
 
@@ -58,5 +60,19 @@ def test_what_cannot_be_is_refused_with_the_reason(name: str, text: str, why: st
 
 
 def test_every_live_setting_is_one() -> None:
-    assert settings_in_force(CONFIG).keys() == LIVE.keys()
+    assert settings_in_force(CONFIG).keys() == LIVE.keys() - {FLEET}
+    assert settings_in_force(ON_A_CLUSTER).keys() == LIVE.keys() - {WORKERS}
     assert settings_in_force(CONFIG)["search.simulations"] == "64"
+
+
+@pytest.mark.parametrize("name", ["workers", WORKERS, "num_selfplay", FLEET])
+def test_on_a_cluster_the_number_of_workers_is_that_of_the_cluster(name: str) -> None:
+    change = wanted(ON_A_CLUSTER, name, "x2")
+    assert (change.name, change.old, change.new) == (FLEET, "4", "8")
+    assert change.config.selfplay.workers == 0
+    assert wanted(ON_A_CLUSTER, name, "500").new == "500"
+
+
+def test_without_a_cluster_its_number_of_workers_is_refused() -> None:
+    with pytest.raises(OrderError, match=r"cluster\.pool is 'local': set selfplay\.workers"):
+        wanted(CONFIG, "num_selfplay", "8")
