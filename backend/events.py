@@ -122,6 +122,8 @@ class ShardRejected(EventBase, frozen=True, kw_only=True):
     reason: str
     is_stale: bool = False
     """It is sound; the network that played it is too old (`cluster.max_staleness`)."""
+    worker: str = ""
+    """Who played it; empty where that is not known."""
 
 
 # Training ---------------------------------------------------------------------------------------

@@ -217,9 +217,19 @@ def _shard_rejected(state: RunState, event: e.ShardRejected) -> RunState:
     totals, text = state.totals, f"shard {event.name} refused: {event.reason}"
     if event.is_stale:
         totals = replace(totals, stale_shards=totals.stale_shards + 1)
-        return _log(replace(state, totals=totals), event.at, "run", "info", text)
+        state = _stale_on(replace(state, totals=totals), event.worker)
+        return _log(state, event.at, "run", "info", text)
     totals = replace(totals, rejected_shards=totals.rejected_shards + 1)
     return _alert(replace(state, totals=totals), event.at, "error", text)
+
+
+def _stale_on(state: RunState, worker: str) -> RunState:
+    view = state.workers.get(worker)
+    if view is None:
+        return state
+    stale_on = {**state.stale_on, view.node: state.stale_on.get(view.node, 0) + 1}
+    state = _worker(state, worker, stale_shards=view.stale_shards + 1)
+    return replace(state, stale_on=stale_on if view.node else state.stale_on)
 
 
 def _training_step(state: RunState, event: e.TrainingStep) -> RunState:

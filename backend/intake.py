@@ -121,7 +121,7 @@ class Intake:
             self._ledger.alert("error", f"shard {name} could not be read: {error}")
             return None
         if stale := await self._staleness(shard):
-            await self._reject(name, stale, is_stale=True)
+            await self._reject(name, stale, stale_of=shard.producer)
             return None
         return await self._count(shard)
 
@@ -197,12 +197,19 @@ class Intake:
         self._in_window.append((shard.name, shard.positions))
         return event
 
-    async def _reject(self, name: str, reason: str, *, is_stale: bool = False) -> None:
+    async def _reject(self, name: str, reason: str, *, stale_of: str | None = None) -> None:
+        """Sets it aside; `stale_of` is the worker whose network was too old, if that is why."""
         self._known.add(name)
         source = self._run.replay / name
         if source.exists():
             await asyncio.to_thread(partial(move, fs=self._fs), source, self._run.quarantine / name)
-        event = ShardRejected(at=self._ledger.now(), name=name, reason=reason, is_stale=is_stale)
+        event = ShardRejected(
+            at=self._ledger.now(),
+            name=name,
+            reason=reason,
+            is_stale=stale_of is not None,
+            worker=stale_of or "",
+        )
         await self._ledger.patience.until_there_is_room(
             lambda: self._ledger.store.reject(name, reason, event.at)
         )

@@ -56,6 +56,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     workers: dict[str, WorkerView] = {}
     cluster: e.ClusterSeen | None = None
     """The machines that self-play runs on; None while it runs on this one alone."""
+    stale_on: dict[str, int] = {}
+    """Shards refused as stale, by the machine of the cluster that their worker was on."""
     checkpoints: tuple[CheckpointView, ...] = ()
     """Those on disk, oldest first; without the one that is only for resuming."""
     best: str = ""

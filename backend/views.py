@@ -35,6 +35,8 @@ class WorkerView(View, frozen=True, kw_only=True):
     """How it computes its network; None before the first."""
     held: bool = False
     """A person has paused it alone."""
+    stale_shards: int = 0
+    """Of its shards: refused because their network was too old."""
 
 
 class CheckpointView(View, frozen=True, kw_only=True):

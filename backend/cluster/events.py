@@ -15,6 +15,10 @@ class NodeSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_alive: bool
     cpus: float = 0.0
     gpus: float = 0.0
+    shard_bytes: int = 0
+    """Of games, brought home from it since the relay started."""
+    network_bytes: int = 0
+    """Of networks that it has fetched since."""
 
 
 class ClusterSeen(EventBase, frozen=True, kw_only=True):

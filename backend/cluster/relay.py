@@ -10,7 +10,8 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -113,7 +114,15 @@ class _Relay:
         self._actors: dict[str, Any] = {}
         self._queues: dict[str, asyncio.Queue[Tell | SignalTo]] = {}
         self._networks: dict[str, Any] = {}
-        self._shard_bytes = 0
+        self._sizes: dict[str, int] = {}
+        """Bytes of every network that was sent."""
+        self._node_of: dict[str, str] = {}
+        """Machine of each worker that has begun."""
+        self._shard_bytes: Counter[str] = Counter()
+        """Brought home, by machine."""
+        self._fetched: dict[str, set[str]] = {}
+        """Networks that each machine has fetched."""
+        self._fetched_bytes: Counter[str] = Counter()
         self._network_bytes = 0
         self._seen: ClusterSeen | None = None
         self._encode = msgspec.json.Encoder().encode
@@ -167,6 +176,7 @@ class _Relay:
             )
             nodes = await asyncio.to_thread(ray.nodes)
             node = next((_node(n).name for n in nodes if n["NodeID"] == node_id), node_id[:8])
+            self._node_of[worker] = node
             self._say(Begun(worker=worker, pid=pid, node=node))
             obey = asyncio.create_task(self._obey(worker, actor))
             try:
@@ -192,6 +202,7 @@ class _Relay:
             for item in items:
                 if item.shard:
                     await asyncio.to_thread(self._take, item)
+                    self._shard_bytes[self._node_of[worker]] += len(item.content)
                     taken.append(item.shard)
                 if item.code is not None:
                     self._say(Gone(worker=worker, code=item.code, last_words=item.last_words))
@@ -205,7 +216,6 @@ class _Relay:
         path = self._run.replay / Path(item.shard).name
         if not path.exists():
             commit_file(path, item.content)
-        self._shard_bytes += len(item.content)
 
     async def _obey(self, worker: str, actor: Any) -> None:
         """Passes on orders, one after the other."""
@@ -219,6 +229,7 @@ class _Relay:
                 if order.network:
                     files = self._network(order.network)
                     await actor.put_network.remote(order.network, files)
+                    self._count_fetch(self._node_of[worker], order.network)
                 await actor.tell.remote(order.line)
             except ray.exceptions.RayError as error:
                 print(f"{worker}: {_first_line(error)}", file=sys.stderr, flush=True)
@@ -229,10 +240,18 @@ class _Relay:
             place = self._run.checkpoints / name
             files = {file: (place / file).read_bytes() for file in NETWORK_FILES}
             self._networks[name] = self._ray.put(files)
-            self._network_bytes += sum(len(content) for content in files.values())
+            self._sizes[name] = sum(len(content) for content in files.values())
+            self._network_bytes += self._sizes[name]
             for old in list(self._networks)[:-KEPT_NETWORKS]:
                 del self._networks[old]
         return self._networks[name]
+
+    def _count_fetch(self, node: str, network: str) -> None:
+        """A machine fetches a network for the first worker that needs it."""
+        fetched = self._fetched.setdefault(node, set())
+        if network not in fetched:
+            fetched.add(network)
+            self._fetched_bytes[node] += self._sizes[network]
 
     # The nodes ------------------------------------------------------------------------------------
 
@@ -241,14 +260,30 @@ class _Relay:
             nodes = await asyncio.to_thread(self._ray.nodes)
             seen = ClusterSeen(
                 at=wall(),
-                nodes=tuple(_node(node) for node in nodes),
-                shard_bytes=self._shard_bytes,
+                nodes=tuple(self._with_bytes(node) for node in seen_nodes(nodes)),
+                shard_bytes=self._shard_bytes.total(),
                 network_bytes=self._network_bytes,
             )
             if replace(seen, at=0.0) != self._seen:
                 self._seen = replace(seen, at=0.0)
                 self._say(seen)
             await asyncio.sleep(LOOK_S)
+
+    def _with_bytes(self, node: NodeSeen) -> NodeSeen:
+        return replace(
+            node,
+            shard_bytes=self._shard_bytes[node.name],
+            network_bytes=self._fetched_bytes[node.name],
+        )
+
+
+def seen_nodes(nodes: Sequence[Mapping[str, Any]]) -> list[NodeSeen]:
+    """Each machine once: one that came back under its name is not gone as well."""
+    by_name: dict[str, NodeSeen] = {}
+    for node in map(_node, nodes):
+        if node.is_alive or node.name not in by_name:
+            by_name[node.name] = node
+    return list(by_name.values())
 
 
 def _actor_class(ray: Any, config: ClusterConfig) -> Any:

@@ -84,6 +84,8 @@ class AdmittedShard:
     positions: int
     network: str
     """Checkpoint that played; empty where none did."""
+    producer: str
+    """Worker that wrote it."""
     games: list[AdmittedGame]
     pgn: str
     """All its games as PGN text, ending in an empty line."""
@@ -132,6 +134,7 @@ def admit(path: Path, tables: Tablebase | None = None) -> AdmittedShard:
         shard.sha256,
         shard.num_positions,
         shard.metadata.network,
+        shard.metadata.producer,
         games,
         "".join(texts),
     )

@@ -273,7 +273,7 @@ def test_status_groups_workers_by_machine() -> None:
         state = fold(state, event)
     shown = cluster_lines(state)
     assert shown[0].startswith("r: 1 of 2 machines, 0 positions/s, 3.0 MiB of games")
-    assert shown[1] == "n0 10.0.0.2: up, 8 cores, 0 GPUs, 0 positions/s"
+    assert shown[1].startswith("n0 10.0.0.2: up, 8 cores, 0 GPUs, 0 positions/s, 0.0 MiB of games")
     assert shown[2].split()[:2] == ["sp0", "starting"]
     assert shown[3].startswith("n1 10.0.0.3: gone")
     assert cluster_lines(RunState(run="r"))[0].startswith("r: no cluster")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import chess
 
 from backend import events as e
+from backend.cluster.events import NodeSeen
 from backend.fold import fold
 from backend.state import RunState
 
@@ -329,3 +330,48 @@ def stopped_state() -> RunState:
     state = rich_state()
     stop = e.RunStopped(at=state.now + 5, reason="5 cycles are done", exit_code=0)
     return fold(state, stop)
+
+
+def fleet(at: float) -> list[e.Event]:
+    """Self-play moves to a cluster: two machines play, one is gone with its worker."""
+    nodes = (
+        NodeSeen(
+            name="n0",
+            address="10.0.0.2",
+            is_alive=True,
+            cpus=8,
+            shard_bytes=9 << 20,
+            network_bytes=3 << 20,
+        ),
+        NodeSeen(name="a-long-name", address="10.0.0.3", is_alive=True, cpus=4, gpus=1),
+        NodeSeen(name="n2", address="10.0.0.4", is_alive=False, shard_bytes=1 << 20),
+    )
+    events: list[e.Event] = [
+        e.ClusterSeen(at=at, nodes=nodes, shard_bytes=10 << 20, network_bytes=3 << 20)
+    ]
+    for worker, node in (("sp0", "n0"), ("sp1", "n0"), ("sp2", "n2"), ("sp3", "a-long-name")):
+        events.append(e.WorkerStarted(at=at, worker=worker, role="selfplay", pid=7, node=node))
+        events.append(e.Heartbeat(at=at, worker=worker, phase="playing", rss_mib=600.0))
+        events.append(
+            e.SelfPlayProgress(
+                at=at,
+                worker=worker,
+                network="step-00002000",
+                games_running=96,
+                mean_ply=40.0,
+                positions_per_s=30.0,
+                evaluations_per_s=900.0,
+                network_frac=0.8,
+                batch_frac=0.9,
+            )
+        )
+    events += [
+        e.ShardRejected(
+            at=at, name="sp-sp1-000007-0123456789abcdef", reason="old", is_stale=True, worker="sp1"
+        ),
+        e.WorkerExited(at=at, worker="sp2", code=70, expected=False, reason="its machine is gone"),
+        e.WorkerBackoff(at=at, worker="sp2", delay_s=1.0, crashes=0),
+    ]
+    for worker in ("selfplay-0", "selfplay-1"):
+        events.append(e.WorkerRetired(at=at, worker=worker))
+    return events

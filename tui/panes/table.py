@@ -47,13 +47,22 @@ class StateTable(DataTable[Text]):
             cell_padding=0,
             cursor_foreground_priority="renderable",
         )
+        self.spec: tuple[Column, ...] = ()
+        self._shown: dict[str, tuple[Text, ...]] = {}
+        self.use_columns(columns)
+
+    def use_columns(self, columns: tuple[Column, ...]) -> None:
+        """Shows these instead; the rows that come next are of them."""
+        if columns == self.spec:
+            return
         self.spec = columns
+        self._shown.clear()
+        self.clear(columns=True)
         for column in columns:
             label = Text(
                 column.label.rjust(column.width - 1) if column.align == "right" else column.label
             )
             self.add_column(label, width=column.width, key=column.key)
-        self._shown: dict[str, tuple[Text, ...]] = {}
 
     def show_rows(self, rows: Mapping[str, tuple[Cell, ...]]) -> None:
         drawn = {

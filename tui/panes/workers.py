@@ -1,11 +1,15 @@
-"""Who works, at what, how fast, and who is being restarted."""
+"""Who works, at what, how fast, and who is being restarted; on a cluster, by machine."""
+
+from typing import Final
 
 from textual.content import Content
 from textual.message import Message
 
+from backend.cluster.grouping import Machine, elsewhere, machines
 from backend.selfplay.readings import remarks
 from backend.state import RunState
 from backend.views import WorkerView
+from backend.wording import plural
 from tui import format as fmt
 from tui.glyphs import Glyphs
 from tui.panes.quiet import Titles
@@ -22,6 +26,21 @@ COLUMNS = (
     Column("beat", "beat", 5, "right"),
     Column("restarts", "rst", 4, "right"),
 )
+FLEET_COLUMNS = (
+    Column("worker", "machine", 10),
+    Column("state", "state", 14),
+    Column("games", "games", 6, "right"),
+    Column("speed", "pos/s", 6, "right"),
+    Column("memory", "mem", 6, "right"),
+    Column("moved", "moved", 6, "right"),
+    Column("stale", "old", 4, "right"),
+    Column("restarts", "rst", 4, "right"),
+)
+"""On a cluster: what came home from a machine and what it fetched; shards refused as too old."""
+MAX_MACHINES: Final = 64
+"""Listed; the title counts all of them."""
+MACHINE: Final = "@"
+"""Begins the key of a machine's row: no worker's name does."""
 UP = ("running", "paused", "starting")
 STALE_BEAT_S = 5.0
 
@@ -36,16 +55,38 @@ class WorkersPane(StateTable):
         self._titles = Titles(self)
 
     def on_data_table_row_selected(self) -> None:
-        self.post_message(self.Chosen())
+        if self.selected_worker:
+            self.post_message(self.Chosen())
+
+    @property
+    def selected_worker(self) -> str:
+        """Worker under the cursor; empty on a machine and without rows."""
+        return "" if self.selected_key.startswith(MACHINE) else self.selected_key
 
     def show(self, state: RunState, now: float) -> None:
-        self.show_rows(worker_rows(state, now, self.glyphs))
         dot = f" {self.glyphs.middle_dot} "
-        facts = dot.join([counts(state, self.glyphs), *remarks(state)])
+        fleet = machines(state)
+        if fleet:
+            self.use_columns(FLEET_COLUMNS)
+            self.show_rows(fleet_rows(state, fleet, now, self.glyphs))
+        else:
+            self.use_columns(COLUMNS)
+            self.show_rows(worker_rows(state, now, self.glyphs))
+        facts = dot.join([counts(state, self.glyphs), *_fleet_facts(fleet), *remarks(state)])
         title = Content.assemble(("workers", "bold"), f"  {facts}")
-        selected = state.workers.get(self.selected_key)
-        detail = f" {self.glyphs.middle_dot} ".join(_details(selected)) if selected else ""
-        self._titles.put(title, f"{fmt.line(self.selected_key)}: {detail}" if detail else "")
+        self._titles.put(title, self._selected(state, fleet))
+
+    def _selected(self, state: RunState, fleet: list[Machine]) -> str:
+        """What there is to say of the row under the cursor."""
+        key = self.selected_key
+        machine = next((m for m in fleet if MACHINE + m.name == key), None)
+        view = state.workers.get(key)
+        if machine is not None:
+            name, facts = machine.address or machine.name, _machine_details(machine)
+        else:
+            name, facts = key, _details(view) if view else []
+        detail = f" {self.glyphs.middle_dot} ".join(facts)
+        return f"{fmt.line(name)}: {detail}" if detail else ""
 
 
 def worker_rows(state: RunState, now: float, glyphs: Glyphs) -> dict[str, tuple[Cell, ...]]:
@@ -73,6 +114,68 @@ def _row(view: WorkerView, now: float, glyphs: Glyphs) -> tuple[Cell, ...]:
         Cell(beat, "attention" if stale else "", bold=stale),
         Cell(str(view.restarts), "attention" if view.restarts else "muted"),
     )
+
+
+def fleet_rows(
+    state: RunState, fleet: list[Machine], now: float, glyphs: Glyphs
+) -> dict[str, tuple[Cell, ...]]:
+    """Every machine with its workers below it, then the workers at home."""
+    rows = {}
+    for machine in fleet[:MAX_MACHINES]:
+        rows[MACHINE + machine.name] = _machine_row(machine, glyphs)
+        for view in sorted(machine.workers, key=lambda view: view.worker):
+            rows[view.worker] = _fleet_row(view, now, glyphs, indent=" ")
+    at_home = {view.worker for view in elsewhere(state)}
+    for view in ordered_workers(state):
+        if view.worker in at_home:
+            rows[view.worker] = _fleet_row(view, now, glyphs, indent="")
+    return rows
+
+
+def _machine_row(machine: Machine, glyphs: Glyphs) -> tuple[Cell, ...]:
+    up = machine.is_alive
+    moved_mib = (machine.shard_bytes + machine.network_bytes) / (1 << 20)
+    return (
+        Cell(fmt.line(machine.name), bold=True),
+        Cell(f"{glyphs.running} up", "good") if up else Cell(f"{glyphs.failed} gone", "bad"),
+        Cell(fmt.count(machine.games_running)),
+        Cell(fmt.short(machine.positions_per_s)),
+        Cell(fmt.memory(machine.rss_mib, glyphs)),
+        Cell(fmt.memory(moved_mib, glyphs)),
+        Cell(str(machine.stale_shards), "attention" if machine.stale_shards else "muted"),
+        Cell(str(machine.restarts), "attention" if machine.restarts else "muted"),
+    )
+
+
+def _fleet_row(view: WorkerView, now: float, glyphs: Glyphs, indent: str) -> tuple[Cell, ...]:
+    cells = dict(zip((c.key for c in COLUMNS), _row(view, now, glyphs), strict=True))
+    cells["worker"] = Cell(indent + fmt.line(view.worker), bold=not indent)
+    cells["moved"] = Cell(glyphs.dash, "muted")  # Networks are fetched by machines.
+    stale = view.stale_shards
+    cells["stale"] = Cell(str(stale), "attention" if stale else "muted")
+    return tuple(cells[column.key] for column in FLEET_COLUMNS)
+
+
+def _fleet_facts(fleet: list[Machine]) -> list[str]:
+    if not fleet:
+        return []
+    facts = [f"{sum(m.is_alive for m in fleet)} of {plural(len(fleet), 'machine')}"]
+    if len(fleet) > MAX_MACHINES:
+        facts.append(f"{MAX_MACHINES} listed")
+    return facts
+
+
+def _machine_details(machine: Machine) -> list[str]:
+    """`4 cores`, `3.0 MiB of games`, `0.5 MiB of networks`, `2 too old`."""
+    gpus = [f"{machine.gpus:g} GPU"] if machine.gpus else []
+    stale = [f"{machine.stale_shards} too old"] if machine.stale_shards else []
+    return [
+        f"{machine.cpus:g} cores",
+        *gpus,
+        f"{machine.shard_bytes / (1 << 20):.1f} MiB of games",
+        f"{machine.network_bytes / (1 << 20):.1f} MiB of networks",
+        *stale,
+    ]
 
 
 def _details(view: WorkerView) -> list[str]:

@@ -94,7 +94,7 @@ class Dashboard(Screen[None]):
 
     @property
     def selected_worker(self) -> str:
-        return self.query_one(WorkersPane).selected_key
+        return self.query_one(WorkersPane).selected_worker
 
     # What keys do to the screen alone ------------------------------------------------------------
 
