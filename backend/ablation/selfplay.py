@@ -83,7 +83,7 @@ class SelfPlayExperiment:
         """`start`: the checkpoint whose network all runs begin with; None: each from nothing.
 
         ConfigError when `out` holds one of other settings or another time."""
-        self.out = out
+        self.out = out.absolute()  # As the paths of its runs are.
         self.arms = arms
         """The first is what the others are compared with."""
         self.base = base
@@ -173,6 +173,7 @@ class SelfPlayExperiment:
     def _begin(self, arm: Arm, seed: int, cores: frozenset[int]) -> _AtWork:
         """A run with all its workers up."""
         run = self.directory(arm, seed)
+        spent = self._plan.spent_s.get(str(run.path.relative_to(self.out)), 0.0)
         run.create()
         run.settle(self.config(arm, seed))
         if self._start is not None and not checkpoints.list_checkpoints(run.checkpoints):
@@ -184,7 +185,6 @@ class SelfPlayExperiment:
         state = await_start(run, process.poll)
         if state is None or state.phase == "stopped":
             raise RunDirectoryError(f"{run.path}: did not start, see {run.log_file('supervisor')}")
-        spent = self._plan.spent_s.get(str(run.path.relative_to(self.out)), 0.0)
         return _AtWork(arm=arm, seed=seed, run=run, process=process, cores=cores, spent_s=spent)
 
     def _finish(self, one: _AtWork) -> SelfPlayed:

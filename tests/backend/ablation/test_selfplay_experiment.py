@@ -58,9 +58,10 @@ def in_use(found: SelfPlayExperiment) -> list[RunDirectory]:
 
 @pytest.mark.slow
 def test_each_arm_is_at_work_for_its_time_and_an_interrupted_one_for_the_rest(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = experiment(tmp_path / "out")
+    monkeypatch.chdir(tmp_path)
+    started = experiment(Path("out"))  # As on a command line.
     shares: list[float] = []
 
     def hear(what: str, share: float, readings: str) -> None:
