@@ -12,6 +12,8 @@ class AlertsConfig:
 
     bell: bool = True
     """The terminal bell of every screen that watches the run; for warnings and errors."""
+    notify: bool = False
+    """A note on the desktop, made by the terminals that know how (OSC 9), for errors alone."""
     command: str = ""
     """Run by the supervisor for every alert, which it finds in the environment as MATRIX0_RUN,
     MATRIX0_ALERT_LEVEL and MATRIX0_ALERT; empty for none. No shell reads it."""

@@ -115,6 +115,18 @@ class RecordMatch(CommandBase, frozen=True, kw_only=True):
     result: MatchFinished
 
 
+class VerifyCheckpoint(CommandBase, frozen=True, kw_only=True):
+    """Read every byte of a checkpoint and say whether it is what its manifest says."""
+
+    name: str
+
+
+class DeleteCheckpoint(CommandBase, frozen=True, kw_only=True):
+    """Remove a checkpoint that nothing needs from disk."""
+
+    name: str
+
+
 class ChangeSetting(CommandBase, frozen=True, kw_only=True):
     """Change a setting of the run while it is at work."""
 
@@ -155,6 +167,8 @@ ClientCommand = (
     | Promote
     | Rollback
     | RecordMatch
+    | VerifyCheckpoint
+    | DeleteCheckpoint
     | ChangeSetting
     | PauseWorker
     | ResumeWorker

@@ -31,13 +31,13 @@ def carry_out(run: RunDirectory, order: Order, role: str) -> str:
             answer = supervisor.ask(order)
     else:
         with run.lock(role):
-            answer = asyncio.run(_obey(run, order))
+            answer = asyncio.run(_obey(run, order, role))
     if answer.refused:
         raise RunDirectoryError(f"{run.path}: {answer.refused}")
     return answer.text
 
 
-async def _obey(run: RunDirectory, order: Order) -> Reply:
+async def _obey(run: RunDirectory, order: Order, by: str) -> Reply:
     config = run.read_config()
     ledger, journal, _ = await open_ledger(run)
     try:
@@ -50,7 +50,7 @@ async def _obey(run: RunDirectory, order: Order) -> Reply:
         gating = Gating(
             run, config, ledger, director, order=_nobody_hears, on_cycle=lambda cycle: None
         )
-        refused, text = await gating.obey(order)
+        refused, text = await gating.obey(order, by)
         if not refused:
             await ledger.commit(order)
         await ledger.flush()

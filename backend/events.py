@@ -173,11 +173,19 @@ class CheckpointSaved(EventBase, frozen=True, kw_only=True):
 
 
 class CheckpointRetired(EventBase, frozen=True, kw_only=True):
-    """It was removed from disk: newer ones are there, and nothing needs it."""
+    """It was removed from disk: nothing needs it, as newer ones are there or a person said so."""
 
     name: str
     reason: str
     """Why it had been saved."""
+    by: str = ""
+    """Who had it deleted: the program and its process; empty: the run itself, for newer ones."""
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        why = f"deleted, asked by {self.by}" if self.by else "removed: newer ones are kept"
+        return f"checkpoint {self.name} {why}"
 
 
 # Evaluation -------------------------------------------------------------------------------------

@@ -100,8 +100,8 @@ def fold(state: RunState, event: e.Event) -> RunState:
             kept = tuple(c for c in state.checkpoints if c.name != event.name)
             if kept == state.checkpoints:  # It only served to resume from.
                 return state
-            text = f"checkpoint {event.name} removed: newer ones are kept"
-            return _log(replace(state, checkpoints=kept), event.at, "run", "info", text)
+            state = replace(state, checkpoints=kept)
+            return _log(state, event.at, "run", "info", event.sentence)
         case e.MatchStarted():
             return replace(state, match=MatchView.begun(event))
         case e.MatchProgress():
@@ -141,7 +141,8 @@ def fold(state: RunState, event: e.Event) -> RunState:
             return _log(state, event.at, event.worker, "info", f"{did} by {event.by}")
         case e.WorkerRetired():
             left = {name: view for name, view in state.workers.items() if name != event.worker}
-            state = replace(state, workers=left)
+            boards = {name: seen for name, seen in state.boards.items() if name != event.worker}
+            state = replace(state, workers=left, boards=boards)
             return _log(state, event.at, event.worker, "info", "ended for good: fewer are wanted")
         case e.RunStarted():
             return _run_started(state, event)
@@ -208,6 +209,7 @@ def _heartbeat(state: RunState, event: e.Heartbeat) -> RunState:
 def _board(state: RunState, event: e.BoardSeen) -> RunState:
     followed = state.board.worker if state.board else event.worker
     view = state.workers.get(followed)
+    state = replace(state, boards={**state.boards, event.worker: event})
     if event.worker == followed or view is None or view.state != "running":
         return replace(state, board=event)
     return state

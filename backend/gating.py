@@ -7,25 +7,24 @@ candidate was measured against.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
 from typing import Final
 
 from backend import checkpoints
 from backend.commands import (
+    DeleteCheckpoint,
     PlayMatch,
     Promote,
     RecordMatch,
     Rollback,
     UseNetwork,
+    VerifyCheckpoint,
     WorkerCommand,
 )
-from backend.commit import remove_directory
 from backend.config import BASELINES, Config
 from backend.cycle import Action, Decide, Director, Play, PromoteFirst, Skip, match_name
 from backend.errors import CheckpointError
 from backend.evaluation.gate import decide
 from backend.events import (
-    CheckpointRetired,
     CheckpointSaved,
     CycleFinished,
     GateDecided,
@@ -35,13 +34,16 @@ from backend.events import (
 )
 from backend.filesystem import OS, FileSystem
 from backend.forecast import cycle_elapsed_s
+from backend.keeper import Keeper
 from backend.ledger import Ledger
 from backend.recovery import Findings, read_checkpoint
 from backend.rundir import RunDirectory
 from backend.start import start_in_words
-from backend.succession import reign
 
 LOSSES: Final = ("policy_loss", "value_loss", "piece_loss")
+
+Wish = Promote | Rollback | RecordMatch | VerifyCheckpoint | DeleteCheckpoint
+"""What a person may want of the networks of a run."""
 
 Order = Callable[[Role, WorkerCommand], Awaitable[None]]
 """Orders the workers of a role that are ready; others are told when they are."""
@@ -67,7 +69,7 @@ class Gating:
         self._director = director
         self._order = order
         self._on_cycle = on_cycle
-        self._fs = fs
+        self._keeper = Keeper(run, config, ledger, director, fs=fs)
         self._changing = asyncio.Lock()
 
     @property
@@ -119,7 +121,7 @@ class Gating:
         await self._ledger.patience.until_there_is_room(lambda: self._ledger.store.record(event))
         self._ledger.publish(event)
         await self._act(self._director.checkpoint(event))
-        await self._prune()
+        await self._keeper.prune()
 
     async def rescan(self) -> None:
         """Takes in checkpoints whose trainer died between writing one and saying so."""
@@ -145,19 +147,20 @@ class Gating:
 
     async def evaluate(self, name: str = "") -> str:
         """Starts a match of a checkpoint, or the newest, against the best; or why it cannot."""
-        saved = await self._shown()
-        if not saved:
-            return "there is no checkpoint yet"
-        if name and name not in saved:
-            return f"there is no checkpoint {name!r} on disk"
-        actions = self._director.evaluate(name or saved[-1])
+        async with self._changing:  # What is to be measured must not be deleted meanwhile.
+            saved = await self._keeper.shown()
+            if not saved:
+                return "there is no checkpoint yet"
+            if name and name not in saved:
+                return f"there is no checkpoint {name!r} on disk"
+            actions = self._director.evaluate(name or saved[-1])
         if isinstance(actions, str):
             return actions
         await self._act(actions)
         return ""
 
-    async def obey(self, order: Promote | Rollback | RecordMatch) -> tuple[str, str]:
-        """(why not, what was done)."""
+    async def obey(self, order: Wish, by: str) -> tuple[str, str]:
+        """(why not, what was done); `by` is who asks."""
         match order:
             case Promote():
                 refused = await self.promote(order.name, order.reason)
@@ -167,12 +170,17 @@ class Gating:
                 return refused, f"{self.best} is the best network again"
             case RecordMatch():
                 return await self._take_in(order.result), f"{order.result.match} is recorded"
+            case VerifyCheckpoint():
+                return await self._verify(order.name, by)
+            case DeleteCheckpoint():
+                async with self._changing:
+                    return await self._keeper.delete(order.name, by)
 
     async def promote(self, name: str, reason: str) -> str:
         """Makes a checkpoint the best by hand; the reason if it cannot be."""
-        if refused := await self._unfit(name):
-            return refused
         async with self._changing:
+            if refused := await self._keeper.unfit(name):
+                return refused
             if name == self.best:
                 return f"{name} is the best network already"
             await self._promote(name, reason or "promoted by hand")
@@ -181,38 +189,26 @@ class Gating:
     async def roll_back(self, reason: str) -> str:
         """Makes the best what it was before the last promotion; the reason if it cannot be."""
         async with self._changing:
-            *earlier, _ = await self._reign() or [""]
+            *earlier, _ = await self._keeper.reign() or [""]
             if not earlier:
                 return "there was no best network before this one"
-            if refused := await self._unfit(earlier[-1]):
+            if refused := await self._keeper.unfit(earlier[-1]):
                 return refused
             said = f"rolled back by hand: {reason}" if reason else "rolled back by hand"
             await self._promote(earlier[-1], said, is_rollback=True)
         return ""
 
-    async def _unfit(self, name: str) -> str:
-        """Why a checkpoint cannot become the best; empty when it can."""
-        if name not in await self._shown():
-            return f"there is no checkpoint {name!r} on disk"
-        try:
-            await asyncio.to_thread(checkpoints.verify, self._run.checkpoints / name)
-        except CheckpointError as error:
-            return str(error)
-        return ""
-
-    async def _reign(self) -> list[str]:
-        return reign(await self._ledger.store.promotions())
+    async def _verify(self, name: str, by: str) -> tuple[str, str]:
+        refused, text = await self._keeper.verify(name)
+        if not refused:
+            self._ledger.log("run", f"{text}; asked by {by}")
+        return refused, text
 
     async def _take_in(self, match: MatchFinished) -> str:
         if any(known.match == match.match for known in await self._ledger.store.matches()):
             return f"there is a match {match.match} already"
         await self._ledger.commit(match)
         return ""
-
-    async def _shown(self) -> list[str]:
-        """Checkpoints that are more than something to resume from, oldest first."""
-        saved = await self._ledger.store.checkpoints()
-        return [checkpoint.name for checkpoint in saved if not checkpoint.only_resumes]
 
     # What the director wants ----------------------------------------------------------------------
 
@@ -282,7 +278,7 @@ class Gating:
         actions = self._director.concluded(cycle)
         self._on_cycle(cycle)
         await self._act(actions)
-        await self._prune()
+        await self._keeper.prune()
 
     async def _promote(self, name: str, reason: str, *, is_rollback: bool = False) -> None:
         assert self._changing.locked()
@@ -322,39 +318,6 @@ class Gating:
             greedy_score=scores.get("greedy"),
             promotes_anyway=decision.promotes_anyway,
         )
-
-    async def _prune(self) -> None:
-        """Removes what nothing needs.
-
-        Kept are the first, the best and the one before it, recent ones, each `keep_every`-th
-        cycle's, those that were asked for and those that are to be decided on.
-        """
-        saved = await self._ledger.store.checkpoints()
-        shown = await self._shown()
-        timed = [checkpoint.name for checkpoint in saved if checkpoint.only_resumes]
-        asked_for = [checkpoint.name for checkpoint in saved if checkpoint.reason == "requested"]
-        recent = shown[-self._config.supervisor.keep_checkpoints :]
-        earlier = (await self._reign())[-2:]
-        every = self._config.supervisor.keep_every * self._config.training.steps_per_cycle
-        marks = [
-            c.name for c in saved if c.reason == "cycle" and checkpoints.is_mark(c.step, every)
-        ]
-        kept = {
-            *shown[:1],
-            *recent,
-            *marks,
-            *timed[-1:],
-            *asked_for,
-            *earlier,
-            *self._director.in_use(),
-        }
-        for checkpoint in saved:
-            name = checkpoint.name
-            if name not in kept:
-                await self._ledger.store.set_checkpoint_state(name, "retired")
-                path = self._run.checkpoints / name
-                await asyncio.to_thread(partial(remove_directory, path, fs=self._fs))
-                self._ledger.publish(CheckpointRetired(name=name, reason=checkpoint.reason))
 
 
 def _score(match: MatchFinished) -> float:

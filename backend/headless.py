@@ -251,7 +251,7 @@ def describe(event: Event) -> str:
         case CheckpointSaved():
             return f"checkpoint {event.name} ({event.reason}, {event.size_mib:.1f} MiB)"
         case CheckpointRetired():
-            return f"checkpoint {event.name} removed: newer ones are kept"
+            return event.sentence
         case MatchStarted():
             most = "" if event.llr_low is None else "at most "
             return f"match {event.candidate} against {event.opponent}, {most}{event.games} games"

@@ -67,6 +67,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Finished ones, oldest first."""
     board: e.BoardSeen | None = None
     """The game that is followed: always the same worker's until it stops."""
+    boards: dict[str, e.BoardSeen] = {}
+    """A game of each worker, by its name: the newest that it has told of."""
     cycles_done: tuple[e.CycleFinished, ...] = ()
     log: tuple[e.LogLine, ...] = ()
     alerts: tuple[e.Alert, ...] = ()

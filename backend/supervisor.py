@@ -26,6 +26,7 @@ from backend.commands import (
     ChangeSetting,
     CheckpointNow,
     ClientCommand,
+    DeleteCheckpoint,
     EvaluateNow,
     Pause,
     PauseRun,
@@ -39,6 +40,7 @@ from backend.commands import (
     SaveCheckpoint,
     StopRun,
     UseNetwork,
+    VerifyCheckpoint,
     WorkerCommand,
 )
 from backend.config import Config
@@ -356,8 +358,8 @@ class Supervisor:
                     refused = "the run is paused: resume it first"
                 else:
                     refused = await self._gating.evaluate(command.name)
-            case Promote() | Rollback() | RecordMatch():
-                refused, text = await self._gating.obey(command)
+            case Promote() | Rollback() | RecordMatch() | VerifyCheckpoint() | DeleteCheckpoint():
+                refused, text = await self._gating.obey(command, by)
             case StopRun():
                 text = "stopping"
                 self.request_stop("stopped by a person")

@@ -15,6 +15,7 @@ from matrix0.commands import (
     ctl,
     data,
     dataset,
+    diff,
     doctor,
     experiment,
     export,
@@ -68,6 +69,7 @@ app.command("suite")(suite.suite)
 app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("diff")(diff.diff)
 app.command("verify")(keeping.verify)
 app.command("backup")(keeping.backup)
 app.command("restore")(keeping.restore)
@@ -113,6 +115,8 @@ ctl_app.command("checkpoint")(ctl.checkpoint)
 ctl_app.command("evaluate")(ctl.evaluate)
 ctl_app.command("promote")(ctl.promote)
 ctl_app.command("rollback")(ctl.rollback)
+ctl_app.command("verify")(ctl.verify)
+ctl_app.command("delete")(ctl.delete)
 ctl_app.command("stop")(ctl.stop)
 ctl_app.command("status")(ctl.status)
 app.add_typer(ctl_app, name="ctl")

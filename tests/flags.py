@@ -14,6 +14,7 @@ FLAGS = {
     "matrix0 config": ["--config", "--preset", "--set"],
     "matrix0 ctl": [],
     "matrix0 ctl checkpoint": ["--json", "--run", "--wait"],
+    "matrix0 ctl delete": ["--json", "--run", "NAME"],
     "matrix0 ctl evaluate": ["--json", "--run", "--wait", "[NAME]"],
     "matrix0 ctl pause": ["--json", "--run", "--wait", "[WORKER]"],
     "matrix0 ctl promote": ["--json", "--reason", "--run", "NAME"],
@@ -23,7 +24,9 @@ FLAGS = {
     "matrix0 ctl set": ["--json", "--run", "[NAME]", "[VALUE]"],
     "matrix0 ctl status": ["--json", "--run"],
     "matrix0 ctl stop": ["--json", "--run", "--wait"],
+    "matrix0 ctl verify": ["--json", "--run", "NAME"],
     "matrix0 data": ["--ascii", "--json", "--samples", "--seed", "RUN"],
+    "matrix0 diff": ["--json", "--run", "NAME", "[OTHER]"],
     "matrix0 doctor": ["--json"],
     "matrix0 experiment": [
         *("--arm", "--from", "--games", "--json", "--minutes", "--out", "--parallel"),

@@ -90,6 +90,11 @@ def test_a_shell_script_drives_a_run_from_its_first_checkpoint_to_its_end(
             f"{newest} is the best network\n",
         )
         assert ctl("rollback", run)[1] == "step-00000000 is the best network again\n"
+        code, out, err = ctl("verify", run, newest)
+        assert (code, err) == (0, "")
+        assert out.startswith(f"{newest} is sound: ")
+        code, _, err = ctl("delete", run, "step-00000000")
+        assert (code, err) == (ExitCode.NO, "matrix0: step-00000000 is the best network\n")
         code, _, err = ctl("promote", run, "step-9")
         assert (code, err) == (1, "matrix0: there is no checkpoint 'step-9' on disk\n")
 

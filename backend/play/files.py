@@ -10,8 +10,13 @@ from backend.play.game import MAX_PGN_BYTES, Game, read_pgn
 def save_game(game: Game, folder: Path, now: datetime) -> Path:
     """The new file. RunDirectoryError when it cannot be written."""
     path = folder / now.strftime("play-%Y%m%d-%H%M%S.pgn")
-    commit_file(path, game.to_pgn(date(now.year, now.month, now.day)).encode())
+    commit_file(path, pgn_of(game, now).encode())
     return path
+
+
+def pgn_of(game: Game, now: datetime) -> str:
+    """The game as it would be saved today."""
+    return game.to_pgn(date(now.year, now.month, now.day))
 
 
 def load_game(path: Path) -> Game:

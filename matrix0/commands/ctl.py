@@ -29,6 +29,11 @@ WorkerArgument = Annotated[
 ]
 
 
+CheckpointArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="Checkpoint: step-00001500.", show_default=False)
+]
+
+
 def pause(
     run: RunOption,
     worker: WorkerArgument = "",
@@ -133,10 +138,7 @@ def evaluate(
 
 
 def promote(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", help="Checkpoint: step-00001500.", show_default=False),
-    ],
+    name: CheckpointArgument,
     run: RunOption,
     reason: ReasonOption = "",
     as_json: JsonOption = False,
@@ -152,6 +154,20 @@ def rollback(run: RunOption, reason: ReasonOption = "", as_json: JsonOption = Fa
     from backend.commands import Rollback
 
     _order(run, Rollback(reason=reason), False, as_json)
+
+
+def verify(name: CheckpointArgument, run: RunOption, as_json: JsonOption = False) -> None:
+    """Read every byte of a checkpoint and say whether it is sound."""
+    from backend.commands import VerifyCheckpoint
+
+    _order(run, VerifyCheckpoint(name=name), False, as_json)
+
+
+def delete(name: CheckpointArgument, run: RunOption, as_json: JsonOption = False) -> None:
+    """Remove a checkpoint from disk; refused for what the run needs."""
+    from backend.commands import DeleteCheckpoint
+
+    _order(run, DeleteCheckpoint(name=name), False, as_json)
 
 
 def stop(run: RunOption, wait: WaitOption = False, as_json: JsonOption = False) -> None:

@@ -10,7 +10,13 @@ import pytest
 from msgspec.structs import replace as replace_struct
 
 from backend import checkpoints
-from backend.commands import PlayMatch, RecordMatch, Rollback
+from backend.commands import (
+    DeleteCheckpoint,
+    PlayMatch,
+    RecordMatch,
+    Rollback,
+    VerifyCheckpoint,
+)
 from backend.config import SupervisorConfig
 from backend.events import CheckpointRetired, CheckpointSaved
 from backend.gating import Gating
@@ -91,7 +97,9 @@ async def test_the_state_shows_the_checkpoints_that_are_on_disk_and_those_asked_
 
 
 async def test_each_nth_cycles_checkpoint_stays_for_good(stage: Stage) -> None:
-    stage.gating._config = replace(CONFIG, supervisor=replace(CONFIG.supervisor, keep_every=2))
+    stage.gating._keeper._config = replace(
+        CONFIG, supervisor=replace(CONFIG.supervisor, keep_every=2)
+    )
     for step in range(0, 80, 10):
         await stage.save(step, "cycle")
     await stage.save(75, "stopping")
@@ -136,7 +144,7 @@ async def test_a_rollback_goes_back_one_promotion_at_a_time_and_says_why(stage: 
     assert await gating.roll_back("") == "there was no best network before this one"
     for name in (second, third):
         assert await gating.promote(name, "") == ""
-    refused, text = await gating.obey(Rollback(reason="it blunders"))
+    refused, text = await gating.obey(Rollback(reason="it blunders"), "a test")
     assert (refused, text) == ("", f"{second} is the best network again")
     last = (await store.promotions())[-1]
     assert (last.name, last.previous, last.is_rollback) == (second, third, True)
@@ -184,8 +192,8 @@ async def test_an_undecided_candidate_is_promoted_when_it_led_and_the_verdict_st
 async def test_a_match_played_elsewhere_joins_the_pool_once(stage: Stage) -> None:
     played = PlayMatch(match="by-hand", candidate="a", opponent="b", games=4, simulations=8, seed=1)
     order = RecordMatch(result=result(played))
-    assert await stage.gating.obey(order) == ("", "by-hand is recorded")
-    assert await stage.gating.obey(order) == (
+    assert await stage.gating.obey(order, "a test") == ("", "by-hand is recorded")
+    assert await stage.gating.obey(order, "a test") == (
         "there is a match by-hand already",
         "by-hand is recorded",
     )
@@ -236,3 +244,72 @@ async def test_a_decision_that_comes_after_another_promotion_is_kept_and_promote
     assert not decision.promotes
     assert f"meanwhile {other} became the best" in decision.reason
     assert stage.gating.best == other
+
+
+async def test_a_checkpoint_that_nothing_needs_is_deleted_and_the_log_says_by_whom(
+    stage: Stage,
+) -> None:
+    await stage.save(0, "initial")
+    needless = await stage.save(3, "requested")
+    await stage.save(4, "stopping")
+    refused, text = await stage.gating.obey(DeleteCheckpoint(name=needless), "a test")
+    assert refused == ""
+    assert text.startswith(f"{needless} is deleted, ")
+    assert stage.on_disk() == stage.shown() == [0, 4]
+    assert (await stage.ledger.store.checkpoint_states())[needless] == "retired"
+    lines = [line.text for line in stage.ledger.state.log]
+    assert f"checkpoint {needless} deleted, asked by a test" in lines
+    refused, _ = await stage.gating.obey(DeleteCheckpoint(name=needless), "a test")
+    assert refused == f"there is no checkpoint '{needless}' on disk"
+
+
+async def test_what_the_run_needs_is_not_deleted(stage: Stage) -> None:
+    gating = stage.gating
+    first, second = [await stage.save(step, "requested") for step in (0, 1)]
+    assert await gating.promote(second, "") == ""
+    measured, waiting = [await stage.save(step, "cycle") for step in (10, 20)]
+    newest = await stage.save(21, "requested")
+
+    async def refusal(name: str) -> str:
+        return (await gating.obey(DeleteCheckpoint(name=name), "a test"))[0]
+
+    assert await refusal(second) == f"{second} is the best network"
+    assert await refusal(first) == f"{first} was the best before this one: a rollback needs it"
+    for name in (measured, waiting):
+        assert await refusal(name) == f"{name} is being measured or will be"
+    assert "training goes on from it" in await refusal(newest)
+    timed = await stage.save(22, "timed")
+    assert "training goes on from it" in await refusal(newest)
+    assert await refusal(timed) == f"there is no checkpoint '{timed}' on disk"
+    assert stage.on_disk() == [0, 1, 10, 20, 21, 22]
+
+
+async def test_a_checkpoint_is_verified_by_order_and_damage_is_said_to_everybody(
+    stage: Stage,
+) -> None:
+    name = await stage.save(0, "initial")
+    order = VerifyCheckpoint(name=name)
+    refused, text = await stage.gating.obey(order, "a test")
+    assert refused == ""
+    assert text.startswith(f"{name} is sound: ")
+    assert "every number finite" in text
+    file = stage.run.checkpoints / name / "ema.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    refused, text = await stage.gating.obey(order, "a test")
+    assert (refused, text) == (f"{file}: damaged: its SHA-256 is not the manifest's", "")
+    (alert,) = stage.ledger.state.alerts
+    assert (alert.level, alert.text) == ("error", f"checkpoint {name} is damaged: {refused}")
+
+
+async def test_a_promotion_and_a_deletion_at_once_leave_the_best_on_disk(stage: Stage) -> None:
+    for turn in range(20):
+        name = await stage.save(2 * turn, "requested")
+        await stage.save(2 * turn + 1, "requested")
+        promoted, deleted = await asyncio.gather(
+            stage.gating.promote(name, "a race"),
+            stage.gating.obey(DeleteCheckpoint(name=name), "a race"),
+        )
+        assert promoted or deleted[0], "one of the two is too late"
+        assert (stage.run.checkpoints / stage.gating.best).is_dir()
