@@ -17,10 +17,11 @@ from _table import Row, options, show
 from backend.state import RunState
 from backend.store.schema import VERSION_1
 from tui import raster
+from tui.figure import Curve, Figure
 from tui.glyphs import UNICODE
 from tui.history import History
 from tui.panes.curves import CHARTS
-from tui.plot import Curve, Figure, PlotStyle, plot
+from tui.plot import PlotStyle, plot
 from tui.series import Series
 from tui.viewport import Viewport
 

@@ -17,9 +17,9 @@ from backend.compare.overview import Listed
 from backend.compare.side import Side
 from backend.compare.table import LETTERS
 from tui import format as fmt
+from tui.figure import Curve, Figure, Mark, MarkKind
 from tui.history import History, Track
 from tui.panes.chart import reaches
-from tui.plot import Curve, Figure, Mark, MarkKind
 from tui.raster import Floats
 from tui.viewport import Axis
 

@@ -2,39 +2,19 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
-from typing import Final, Literal, get_args
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from tui import format as fmt
 from tui import raster
+from tui.figure import Curve, Figure, MarkKind, x_window
 from tui.glyphs import Glyphs
+from tui.grid import ROLES, Grid, Role, Row
 from tui.raster import DOTS_X, DOTS_Y, Dots, Floats
 from tui.series import Series
-from tui.viewport import WHOLE, Axis, Scale, Viewport
+from tui.viewport import WHOLE, Viewport
 
-Role = Literal[
-    "blank",
-    "axis",
-    "raw",
-    "cursor",
-    "mark",
-    "best",
-    "alert",
-    "limit",
-    "series-1",
-    "series-2",
-    "series-3",
-    "series-4",
-    "series-5",
-    "series-6",
-]
-Row = list[tuple[str, Role]]
-
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
 DASHES: Final = ((1, 0), (6, 4), (2, 3), (12, 3), (1, 5), (8, 8))
 """Dots on and off along x for the first, second and further curves: never colour alone."""
 MIN_WIDTH: Final = 16
@@ -43,56 +23,6 @@ GROUPS_PER_DOT: Final = 4
 """Groups of values that are looked at for one column of dots; more would draw the same."""
 TICKS_FROM: Final = 56
 """Columns of a figure from which on there are labels between the two ends of the x axis."""
-
-
-@dataclass(frozen=True)
-class Curve:
-    label: str
-    x: Floats
-    y: Floats
-    percent: bool = False
-    """y is a share, read out as per cent."""
-    is_read_out: bool = True
-    """Its newest value stands in the title."""
-    known: Series | None = None
-    """The same values, with what was made of them for earlier figures."""
-
-    @cached_property
-    def series(self) -> Series:
-        return Series(self.y) if self.known is None else self.known
-
-
-MarkKind = Literal["checkpoint", "setting", "alert", "missing", "best"]
-"""Rising in importance, as they hide each other: saved, a setting changed, alert, not a number,
-promoted."""
-
-
-@dataclass(frozen=True)
-class Mark:
-    """An event on the floor of the figure."""
-
-    x: float
-    kind: MarkKind
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    curves: tuple[Curve, ...]
-    marks: tuple[Mark, ...] = ()
-    limit: float | None = None
-    """A horizontal line that the curves should stay under."""
-    limit_label: str = ""
-    from_zero: bool = False
-    x_unit: Axis = "step"
-    """time: seconds since 1970. rate: the logarithm to base 10 of a learning rate."""
-    compares: bool = False
-    """Curves of several runs: no bands of raw data, and each value in the title has its label."""
-    empty: str = "no data yet"
-    """What is said while no curve has a finite point."""
-
-    @property
-    def has_points(self) -> bool:
-        return any(curve.series.has_finite for curve in self.curves)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,35 +36,6 @@ class PlotStyle:
     """x of the vertical line."""
 
 
-class _Grid:
-    """Characters with roles, addressed by cell."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self.chars = np.full((height, width), " ", dtype="<U1")
-        self.roles: npt.NDArray[np.int8] = np.zeros((height, width), dtype=np.int8)
-
-    def text(self, row: int, column: int, text: str, role: Role) -> None:
-        height, width = self.chars.shape
-        if not 0 <= row < height:
-            return
-        for i, char in enumerate(text):
-            if 0 <= column + i < width:
-                self.chars[row, column + i] = char
-                self.roles[row, column + i] = ROLES.index(role)
-
-    def rows(self) -> list[Row]:
-        return [self._runs(y) for y in range(self.chars.shape[0])]
-
-    def _runs(self, y: int) -> Row:
-        roles = self.roles[y]
-        edges = [0, *(np.flatnonzero(np.diff(roles)) + 1).tolist(), roles.size]
-        return [
-            ("".join(self.chars[y, a:b].tolist()), ROLES[int(roles[a])])
-            for a, b in pairwise(edges)
-            if b > a
-        ]
-
-
 @dataclass(frozen=True)
 class Drawn:
     rows: list[Row]
@@ -146,7 +47,7 @@ class Drawn:
 
 def plot(figure: Figure, width: int, height: int, style: PlotStyle) -> Drawn:
     """`height` rows of exactly `width` cells."""
-    grid = _Grid(width, height)
+    grid = Grid(width, height)
     if width < MIN_WIDTH or height < MIN_HEIGHT or not figure.has_points:
         text = "" if figure.has_points else fmt.fit(figure.empty, min(width, len(figure.empty)))
         grid.text(height // 2, (width - len(text)) // 2, text, "axis")
@@ -168,7 +69,7 @@ class _Part:
 
 
 class _Plotter:
-    def __init__(self, figure: Figure, grid: _Grid, style: PlotStyle) -> None:
+    def __init__(self, figure: Figure, grid: Grid, style: PlotStyle) -> None:
         self.figure = figure
         self.grid = grid
         self.style = style
@@ -353,24 +254,7 @@ class _Plotter:
                 self.grid.text(row, column, self.style.glyphs.axis, "cursor")
 
     def _paint(self, dots: Dots, role: Role, *, over: bool) -> None:
-        """Lay dots into the cells. The raw band never touches a cell that is taken."""
-        codes = raster.braille(dots)
-        area = (slice(0, self.num_rows), slice(self.left, self.left + self.columns))
-        chars, roles = self.grid.chars[area], self.grid.roles[area]
-        index = ROLES.index(role)
-        lit = codes > 0
-        if not over:
-            lit &= (roles == ROLES.index("blank")) | (roles == ROLES.index("raw"))
-        if self.style.glyphs.ascii:
-            drawn = _ascii(codes, raw=role == "raw")
-        else:
-            curves = roles >= ROLES.index("series-1")
-            taken = np.where(
-                curves & (chars.view(np.uint32) >= 0x2800), chars.view(np.uint32) & 0xFF, 0
-            )
-            drawn = (0x2800 + (codes | taken.astype(np.uint16)).astype(np.uint32)).view("<U1")
-        chars[lit] = drawn[lit]
-        roles[lit] = index
+        self.grid.dots(self.left, dots, role, over=over, ascii=self.style.glyphs.ascii)
 
     def _end_labels(self, smooth: list[_Part]) -> None:
         if not self.right:
@@ -393,26 +277,3 @@ class _Plotter:
 def series_role(number: int) -> Role:
     """The role, and the name of the colour, of a figure's curve."""
     return ROLES[ROLES.index("series-1") + number % len(DASHES)]
-
-
-def x_window(figure: Figure, view: Viewport) -> tuple[Scale, float, float]:
-    """The scale of the x axis and its ends."""
-    ends = [(float(c.x[0]), float(c.x[-1])) for c in figure.curves if c.x.size]
-    low, high = min(a for a, _ in ends), max(b for _, b in ends)
-    scale = Scale(view.log_x, low)
-    if view.window is None or view.axis != figure.x_unit:
-        return scale, low, high
-    start, end = view.window
-    end = high if end is None else end
-    if start >= high or end <= low:  # Zoomed into what is no more, or not yet, there.
-        return scale, low, high
-    return scale, start, end
-
-
-def _ascii(codes: npt.NDArray[np.uint16], *, raw: bool) -> npt.NDArray[np.str_]:
-    """Upper half ', lower half ., both :; the band of raw data is made of commas."""
-    upper = (codes & 0b00011011) > 0
-    lower = (codes & 0b11100100) > 0
-    if raw:
-        return np.where(upper | lower, ",", " ")
-    return np.where(upper & lower, ":", np.where(upper, "'", np.where(lower, ".", " ")))

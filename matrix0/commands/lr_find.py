@@ -94,8 +94,9 @@ def _curve(found: "RangeTest") -> list[str]:
     import numpy as np
     from rich.console import Console
 
+    from tui.figure import Curve, Figure, Mark
     from tui.glyphs import ASCII, UNICODE
-    from tui.plot import Curve, Figure, Mark, PlotStyle, plot
+    from tui.plot import PlotStyle, plot
 
     rates = np.log10(np.array(found.rates))
     marks = () if found.suggestion is None else (Mark(math.log10(found.suggestion), "best"),)

@@ -8,14 +8,15 @@ from textual.pilot import Pilot
 
 from backend.state import RunState
 from tests.tui.conftest import FakeLink, draw, screen, toasts
+from tests.tui.goldens import check_golden
 from tests.tui.plain import plain
 from tests.tui.test_history import Database
-from tests.tui.test_screen import check_golden
 from tui.app import ControlCentre
+from tui.figure import Curve, Figure, Mark
 from tui.glyphs import UNICODE
 from tui.panes.chart import LineChart
 from tui.panes.charts import ChartGrid
-from tui.plot import Curve, Figure, Mark, PlotStyle, plot
+from tui.plot import PlotStyle, plot
 from tui.viewport import Viewport
 
 

@@ -8,10 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from tests.tui import scenario
+from tui.figure import Curve, Figure, Mark
 from tui.glyphs import ASCII, UNICODE
+from tui.grid import Row
 from tui.history import History
 from tui.panes.curves import CHARTS
-from tui.plot import Curve, Figure, Mark, PlotStyle, Row, plot
+from tui.plot import PlotStyle, plot
 
 NO_HISTORY = History(Path("nowhere/matrix0.db"))
 RAMP = Curve("loss", np.arange(11.0), np.linspace(3.0, 1.0, 11))

@@ -4,7 +4,7 @@ import pytest
 from textual.color import Color
 
 from tui import themes
-from tui.plot import ROLES
+from tui.grid import ROLES
 
 SERIES = tuple(role for role in ROLES if role.startswith("series-"))
 TEXT = (*SERIES, "good", "attention", "bad", "best", "muted", "foreground", "primary", "accent")

@@ -8,9 +8,9 @@ from backend.forecast import memory_full_s
 from backend.state import RunState
 from model.ssl.tasks import OPEN_TASKS, TASKS, TaskName
 from tui import format as fmt
+from tui.figure import Curve, Figure, Mark, MarkKind
 from tui.history import History, Track
 from tui.panes.chart import ChartSpec
-from tui.plot import Curve, Figure, Mark, MarkKind
 from tui.viewport import Axis
 
 Points = tuple[tuple[float, float], ...]

@@ -26,6 +26,7 @@ from backend.state import RunState
 from tui import format as fmt
 from tui.action import Context, Place
 from tui.comparing import Comparison, marked_from, metric_words
+from tui.figure import Figure
 from tui.glyphs import Glyphs
 from tui.history import History
 from tui.panes.bars import KeyBar
@@ -35,7 +36,7 @@ from tui.panes.compared import events_text, settings_text, table_text
 from tui.panes.quiet import QuietStatic
 from tui.panes.table import Cell, Column, StateTable
 from tui.panes.textpane import TextPane
-from tui.plot import Figure, series_role
+from tui.plot import series_role
 from tui.screens.above import Above
 from tui.viewport import AXES_OF_RUNS, Axis, Viewport
 
