@@ -3,6 +3,7 @@
 from backend import commands as c
 from tui import format as fmt
 from tui.action import CHARTS, PLACES, Action, Context, unreachable
+from tui.checkpoint_actions import CHECKPOINTS
 from tui.client import REPLAYED
 from tui.past_actions import PAST
 from tui.tuning import TUNING
@@ -82,6 +83,10 @@ def _nobody_to_play(context: Context) -> str:
     return "" if context.state.checkpoints else "there is no checkpoint yet"
 
 
+def _no_other_board(context: Context) -> str:
+    return "" if len(context.state.boards) > 1 else "there is one board at most"
+
+
 def _ask_stop(context: Context) -> str:
     return (
         "Stop the run?\nSelf-play and training end, the trainer saves a checkpoint, no finished "
@@ -151,6 +156,7 @@ ACTIONS: tuple[Action, ...] = (
         command=lambda context: c.Rollback(reason=""),
         confirm=_ask_rollback,
     ),
+    *CHECKPOINTS,
     *TUNING,
     *(
         Action(
@@ -164,6 +170,14 @@ ACTIONS: tuple[Action, ...] = (
     ),
     *VIEWING,
     *PAST,
+    Action(
+        id="follow",
+        key="o",
+        title="Board of the next worker",
+        help="Follows a game of each self-play worker in turn.",
+        places=("dashboard", "replay"),
+        refused=_no_other_board,
+    ),
     Action(
         id="flip",
         key="f",
@@ -185,6 +199,22 @@ ACTIONS: tuple[Action, ...] = (
         help="A board of your own; training goes on meanwhile.",
         not_in=("compare", "replay"),
         refused=_nobody_to_play,
+    ),
+    Action(
+        id="copy",
+        key="y",
+        title="Copy what has the focus",
+        footer={"chart": "Copy", "log": "Copy"},
+        minor=True,
+        help="Values of a chart, name of a worker or checkpoint, line of the log, position as FEN: "
+        "to the clipboard, if the terminal allows that, and to a file.",
+        not_in=("games",),
+    ),
+    Action(
+        id="picture",
+        key="S",
+        title="Save a picture of the screen",
+        help="As SVG, in the directory matrix0-tui was started in.",
     ),
     Action(
         id="theme",

@@ -18,20 +18,19 @@ from backend.rundir import RunDirectory
 from backend.state import RunState
 from tui import format as fmt
 from tui import themes
-from tui.action import Action, Context, Place
+from tui.action import CHARTS, Context, Place
 from tui.actions import ACTIONS, BY_ID
 from tui.client import Link
+from tui.copying import copy_focused
 from tui.glyphs import ASCII, UNICODE
 from tui.keymap import keymap, shown_keys
+from tui.orders import Orders
 from tui.pace import REFRESH_S
 from tui.panes.alerts import unseen
 from tui.panes.bars import Strip
-from tui.panes.workers import WorkersPane
-from tui.past import PastRuns
+from tui.remembered import THEME, keep, kept
 from tui.screens.above import Above
-from tui.screens.confirm import ConfirmScreen
 from tui.screens.pages import cycles_page, help_page
-from tui.tuning import TUNING
 
 # Other screens are imported when they are opened: nothing of them is needed to start.
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ MAX_TOASTS = 3
 """New alerts shown as toasts at once; the others are in the pane."""
 
 
-class ControlCentre(PastRuns):
+class ControlCentre(Orders):
     CSS_PATH = "app.tcss"
     TITLE = "Matrix0"
     HORIZONTAL_BREAKPOINTS = WIDTHS
@@ -69,11 +68,13 @@ class ControlCentre(PastRuns):
         clock: Callable[[], float] = wall,
         refresh_s: float = REFRESH_S,
         rings: bool = True,
+        notifies: bool = False,
         keys: Mapping[str, str] = MappingProxyType({}),
         compared: Sequence[Path] | None = None,
         remark: str = "",
     ) -> None:
-        """`rings` for a new warning or error: the bell of the terminal. `keys` are the user's own.
+        """`rings` for a new warning or error: the bell of the terminal; `notifies` of an error on
+        the desktop, if the terminal knows how. `keys` are the user's own.
 
         With `compared` it begins on the compare screen, where these runs are marked; `run_dir` is
         then one of the runs. `remark` is said once. Raises ConfigError for keys that cannot be.
@@ -85,6 +86,7 @@ class ControlCentre(PastRuns):
         self.refresh_s = refresh_s
         self.remark = remark
         self.rings = rings
+        self.notifies = notifies
         self.compared = compared
         self._drawn = (-1, -1)
         """Version of the link and whole second of the last drawing."""
@@ -100,7 +102,9 @@ class ControlCentre(PastRuns):
     def on_mount(self) -> None:
         self.register_theme(themes.DARK)
         self.register_theme(themes.LIGHT)
-        self.theme = "matrix0-dark"
+        known = kept(THEME)
+        self.theme = known if known in self.available_themes else "matrix0-dark"
+        self.theme_changed_signal.subscribe(self, lambda theme: keep(THEME, theme.name))
         self.push_screen(self.dashboard)
         if self.compared is not None:
             self.open_compare(self.compared)
@@ -174,6 +178,9 @@ class ControlCentre(PastRuns):
                 self.toast(alert.text, alert.level)
             if self.rings and any(alert.level != "info" for alert in fresh):
                 self.bell()
+            errors = [alert.text for alert in fresh if alert.level == "error"]
+            if self.notifies and errors and self._driver is not None:
+                self._driver.write(on_desktop(f"{fmt.line(state.run)}: {errors[-1]}"))
             self._alerts_seen = state.alerts
         if state.phase == "stopped" and not self._ending_shown:
             self._ending_shown = True
@@ -212,11 +219,9 @@ class ControlCentre(PastRuns):
             now = f"It is {value} now"
             yield SystemCommand(f"Change {name}", now, partial(self.change_setting, name))
         yield SystemCommand("Theme", "Choose one of all themes", self.action_change_theme)
-        yield SystemCommand(
-            "Screenshot",
-            "Save the screen as an SVG picture in the directory matrix0-tui was started in",
-            lambda: self.set_timer(0.1, self.save_picture),
-        )
+        yield from self.checkpoint_commands()
+        if self.place in CHARTS:
+            yield from self.run_commands()
 
     @on(Strip.Picked)
     def _picked(self, event: Strip.Picked) -> None:
@@ -232,21 +237,15 @@ class ControlCentre(PastRuns):
         if reason := action.why_not(context):
             self.toast(f"{action.title}: {reason}", "warning")
         elif action.command is not None:
-            self.run_worker(self._order(action, context), group="orders")
+            self.order(action, context)
         else:
             self._do(id)
             self.redraw()
 
-    def change_setting(self, name: str) -> None:
-        """Asks for the value of one setting, or says why not."""
-        if reason := BY_ID["tune"].refused(self.context):
-            self.toast(f"Change {name}: {reason}", "warning")
-        else:
-            self.run_worker(self._tune(name), group="orders")
-
     def save_picture(self) -> None:
-        """Without a path Textual takes the user's downloads, which need not exist."""
-        self.deliver_screenshot(path=str(Path.cwd()))
+        """Once the palette is gone. Without a path Textual takes the user's downloads, which need
+        not exist."""
+        self.set_timer(0.1, lambda: self.deliver_screenshot(path=str(Path.cwd())))
 
     def action_help_quit(self) -> None:
         """Ctrl-C: nothing is lost by mistake."""
@@ -278,12 +277,20 @@ class ControlCentre(PastRuns):
             case "palette":
                 self.action_command_palette()
             case "tune":
-                self.run_worker(self._tune(), group="orders")
+                self.change_setting()
+            case "diff":
+                self.compare_checkpoints()
+            case "copy":
+                copy_focused(self)
+            case "picture":
+                self.save_picture()
             case "compare":
                 has_run = RunDirectory(self.run_dir).exists
                 self.open_compare((self.run_dir,) if has_run else ())
             case "replay-this":
                 self.open_replay(self.run_dir)
+            case "follow":
+                self.dashboard.follow_next(self.link.state)
             case "flip":
                 self.dashboard.flip_board()
             case "cycles":
@@ -318,48 +325,17 @@ class ControlCentre(PastRuns):
     def on_play_screen_left(self) -> None:
         self.pop_screen()
 
-    async def _order(self, action: Action, context: Context) -> None:
-        assert action.command is not None
-        question = action.confirm(context) if action.confirm is not None else ""
-        if question and not await self.push_screen_wait(ConfirmScreen(question)):
-            return
-        reply = await self.link.request(action.command(context))
-        if self.link.state.phase == "stopped":
-            return
-        if reply.refused:
-            self.toast(f"{action.title}: {reply.refused}", "warning")
-        else:
-            self.toast(reply.text or f"{action.title}: done")
-
-    async def _tune(self, name: str = "") -> None:
-        """Asks for a setting and its value until one is set or nothing is wanted."""
-        from tui.screens.tuning import SettingScreen
-
-        dialog = SettingScreen(self.link.state, self.link.request, name)
-        if done := await self.push_screen_wait(dialog):
-            self.toast(done)
-
-    @on(WorkersPane.Chosen)
-    def _worker_chosen(self) -> None:
-        self.run_worker(self._ask_worker(), group="orders")
-
-    async def _ask_worker(self) -> None:
-        """What to do with the worker under the cursor, for a mouse and for Enter."""
-        from tui.screens.tuning import WorkerScreen
-
-        context = self.context
-        choices = tuple(
-            (a.id, context.key_of(a), a.title, a.refused(context)) for a in TUNING if a.command
-        )
-        if id := await self.push_screen_wait(WorkerScreen(context.worker, choices)):
-            self.action_act(id)
-
 
 def _collect_no_more() -> None:
     """What stands now stays: looking through it for garbage held up keys for 0.1 s."""
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+def on_desktop(text: str) -> str:
+    """What makes a terminal put a note on the desktop (OSC 9); others take no notice of it."""
+    return f"\x1b]9;Matrix0 {fmt.line(text)}\x07"
 
 
 def leaving_code(link: Link) -> int:

@@ -4,13 +4,15 @@ A replay is a session of its own above the one it was opened from: link, dashboa
 clock change together, and come back together. The link below goes on listening.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textual.app import App
+from textual.app import App, SystemCommand
 
+from tui import format as fmt
 from tui.client import Link
 from tui.glyphs import Glyphs
 from tui.screens.dashboard import Dashboard
@@ -70,6 +72,20 @@ class PastRuns(App[int]):
             self.on_replay_dashboard_left()
         else:
             self.push_screen(CompareScreen(self.run_dir.parent, chosen, self.glyphs))
+
+    def run_commands(self) -> Iterable[SystemCommand]:
+        """The other runs beside this one, for the palette."""
+        runs = sorted(p for p in self.run_dir.parent.glob("*/config.toml") if p.is_file())
+        for path in (config.parent for config in runs):
+            if path != self.run_dir:
+                both = (self.run_dir, path)
+                name = fmt.line(path.name)
+                yield SystemCommand(
+                    f"Run {name}: compare", "With this one", partial(self.open_compare, both)
+                )
+                yield SystemCommand(
+                    f"Run {name}: replay", "From its beginning", partial(self.open_replay, path)
+                )
 
     def on_compare_screen_left(self) -> None:
         if self.compared is not None:

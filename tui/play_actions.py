@@ -129,6 +129,19 @@ PLAY_ACTIONS: tuple[Action, ...] = (
         refused=_about(_nothing_to_save),
     ),
     Action(
+        id="copy-position",
+        key="y",
+        title="Copy the position as FEN",
+        help="The one that is shown: to the clipboard, if the terminal allows that, and to a file.",
+    ),
+    Action(
+        id="copy-game",
+        key="Y",
+        title="Copy the game as PGN",
+        help="",
+        refused=_about(_nothing_to_save),
+    ),
+    Action(
         id="load-pgn",
         key="l",
         title="Load a game from PGN",

@@ -57,6 +57,7 @@ def run_app(
         ascii=ascii,
         refresh_s=pace.refresh_s,
         rings=kept.alerts.bell,
+        notifies=kept.alerts.notify,
         remark=pace.remark,
         keys=kept.keys if keys is None else keys,
     )

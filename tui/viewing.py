@@ -144,7 +144,7 @@ _ON_CHARTS: Final = (
     ),
     Action(
         id="log-axis",
-        key="y",
+        key="Y",
         title="Logarithmic y axis",
         footer={"chart": "Log", "compare": "Log"},
         minor=True,
@@ -243,6 +243,7 @@ _ON_LOG: Final = (
         key="w",
         title="Write the lines that are shown to a file",
         footer={"log": "Write"},
+        minor=True,
         help="In the directory matrix0-tui was started in.",
         places=_LOG,
     ),

@@ -82,6 +82,12 @@ def rich() -> RunState:
 
 
 @pytest.fixture(autouse=True)
+def _state_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a screen keeps for its user must not reach the next test, nor a person's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture(autouse=True)
 def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()

@@ -5,9 +5,9 @@ from msgspec.structs import replace
 from backend import events as e
 from backend.state import RunState
 from tests.tui import scenario
-from tests.tui.conftest import FakeLink, screen
+from tests.tui.conftest import FakeLink, draw, screen, toasts
 from tests.tui.plain import plain
-from tui.panes.board import with_played
+from tui.panes.board import BoardPane, with_played
 
 
 def test_the_played_move_is_shown_however_few_there_is_room_for() -> None:
@@ -27,3 +27,23 @@ async def test_the_played_move_is_marked_and_an_unknown_value_is_a_dash(rich: Ru
         text = plain(app)
     assert any("  Qxe6     60%" in line and "+0.00    12" in line for line in text.lines)
     assert any("▸ Bxd7+    30%" in line and "    —     0" in line for line in text.lines)
+
+
+async def test_the_boards_of_all_workers_are_followed_in_turn(rich: RunState) -> None:
+    link = FakeLink(replace(rich, board=None, boards={}))
+    async with screen(link) as (app, pilot):
+        await pilot.press("o")
+        assert toasts(app) == ["Board of the next worker: there is one board at most"]
+        link.say(*(scenario.board_seen(n, rich.now, f"selfplay-{n}") for n in (0, 1)))
+        await draw(app, pilot)
+        pane = app.dashboard.query_one(BoardPane)
+        for followed in (0, 1, 0, 1):
+            assert pane.seen is not None
+            assert pane.seen.worker == f"selfplay-{followed}"
+            await pilot.press("o")
+            await draw(app, pilot)
+        await pilot.press("o")
+        link.say(e.WorkerRetired(worker="selfplay-1"))
+        await draw(app, pilot)
+        assert pane.seen is not None
+        assert pane.seen.worker == "selfplay-0"

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 
 from backend.state import RunState
 from tests.tui.conftest import FakeLink, draw, screen
-from tests.tui.test_screen import check_golden
+from tests.tui.goldens import check_golden
 from tests.tui.test_themes import contrast
 from tui.app import ControlCentre
 

@@ -13,8 +13,8 @@ from backend.state import RunState
 from tests.backend.test_compare import run_of, stopped, told
 from tests.recorded_run import record
 from tests.tui.conftest import FakeLink, draw, toasts
+from tests.tui.goldens import check_golden
 from tests.tui.plain import plain
-from tests.tui.test_screen import check_golden
 from tui.app import ControlCentre
 from tui.client import NoRun
 from tui.comparing import Comparison, marked_from
@@ -132,7 +132,7 @@ async def test_the_axis_is_steps_then_time_at_work_then_games(runs: Path) -> Non
             ends.append(float(screen.chart.figure.curves[0].x[-1]))
             await pilot.press("x")
         assert ends == [60.0, 130.0, 96.0]
-        await pilot.press("X", "y", "m")
+        await pilot.press("X", "Y", "m")
         assert "log x" in screen.chart.how
         assert screen.chart.heading == "value loss"
         await pilot.press("M", "plus", "right_square_bracket")

@@ -13,9 +13,9 @@ from backend.replay.admission import admit
 from backend.state import RunState
 from tests.backend.replay.games import black_mates, cut_game, white_mates, write
 from tests.tui.conftest import SMALL, FakeLink, draw, toasts
+from tests.tui.goldens import check_golden
 from tests.tui.plain import plain
 from tests.tui.test_history import Database
-from tests.tui.test_screen import check_golden
 from tui.app import ControlCentre
 from tui.archive import SELFPLAY, stored_games
 from tui.replayed import load

@@ -105,11 +105,11 @@ async def test_ctrl_c_loses_nothing(rich: RunState) -> None:
 
 async def test_smoothing_and_axis_are_switched_and_said(rich: RunState) -> None:
     async with screen(FakeLink(rich), SMALL) as (app, pilot):
-        await pilot.press("s", "y")
+        await pilot.press("s", "Y")
         await draw(app, pilot)
         seen = plain(app)
         assert "ema 0.97 · log" in seen
-        await pilot.press("s", "y")
+        await pilot.press("s", "Y")
         await draw(app, pilot)
         assert "ema" not in plain(app)
 

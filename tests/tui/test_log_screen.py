@@ -12,9 +12,10 @@ from backend import events as e
 from backend.state import RunState
 from tests.tui import scenario
 from tests.tui.conftest import SMALL, FakeLink, draw, toasts
+from tests.tui.goldens import check_golden
 from tests.tui.plain import plain
 from tests.tui.test_history import Database
-from tests.tui.test_screen import NASTY, check_golden
+from tests.tui.test_screen import NASTY
 from tui.app import ControlCentre
 from tui.logbook import LogBook, lines_of
 from tui.panes.logview import MAX_LINES, LogView

@@ -16,81 +16,16 @@ from backend.wire import Reply
 from tests.limits import PATIENCE_S
 from tests.tui import scenario
 from tests.tui.conftest import SMALL, FakeLink, draw, screen, toasts
+from tests.tui.goldens import check_golden
 from tests.tui.plain import plain
 from tui.app import ControlCentre
 from tui.client import LinkView
 from tui.glyphs import UNICODE
-from tui.panes.board import BoardPane
-from tui.panes.checkpoints import CheckpointsPane
-from tui.panes.log import LogPane
 from tui.panes.starting import starting_text
-from tui.panes.workers import WorkersPane
 from tui.running import farewell
 
 ROOT = Path(__file__).resolve().parents[2]
-GOLDEN = Path(__file__).parent / "golden"
 NASTY = "[/] [red]x[/red] \x1b[31mred\x1b]0;title\x07 \u202e a\tb \U0001f600 [@click=app.exit]y[/]"
-
-
-# Goldens -----------------------------------------------------------------------------------------
-
-
-def check_golden(name: str, text: str) -> None:
-    """Compare with tests/tui/golden/; `UPDATE_GOLDEN=1` writes what is seen instead."""
-    path = GOLDEN / f"{name}.txt"
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("size", [(120, 40), (80, 24), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
-async def test_the_dashboard_looks_as_it_did(rich: RunState, size: tuple[int, int]) -> None:
-    async with screen(FakeLink(rich), size) as (app, _):
-        check_golden(f"dashboard-{size[0]}x{size[1]}", plain(app).text)
-
-
-async def test_a_running_match_shows_score_pairs_and_how_far_its_test_is(rich: RunState) -> None:
-    link = FakeLink(scenario.fold_all(scenario.running_match(rich.now), rich))
-    async with screen(link) as (app, _):
-        check_golden("match-120x40", plain(app).text)
-
-
-OTHER_SIZES = (
-    (120, 40),
-    pytest.param((80, 24), marks=pytest.mark.slow),
-    pytest.param((200, 60), marks=pytest.mark.slow),
-)
-
-
-@pytest.mark.parametrize("size", OTHER_SIZES, ids=str)
-async def test_the_ascii_dashboard_looks_as_it_did_and_is_ascii(
-    rich: RunState, size: tuple[int, int]
-) -> None:
-    async with screen(FakeLink(rich), size, ascii=True) as (app, _):
-        text = plain(app).text
-        check_golden(f"dashboard-{size[0]}x{size[1]}-ascii", text)
-        # Textual draws the thumb of a scrollbar itself, in blocks.
-        assert {char for char in text if not char.isascii()} <= set("▁▂▃▄▅▆▇█")
-
-
-async def test_the_end_of_a_run_is_shown_with_its_cycles() -> None:
-    async with screen(FakeLink(scenario.stopped_state())) as (app, pilot):
-        await draw(app, pilot)
-        check_golden("stopped-120x40", plain(app).text)
-        await pilot.press("q")
-        await pilot.pause()
-        assert app.return_value == 0
-
-
-async def test_the_cycles_of_a_run_fit_a_small_terminal(rich: RunState) -> None:
-    async with screen(FakeLink(rich), (80, 24)) as (app, pilot):
-        await pilot.press("t")
-        await draw(app, pilot)
-        check_golden("cycles-80x24", plain(app).text)
-
-
-# What is seen ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24), (200, 60)], ids=str)
@@ -211,6 +146,23 @@ async def test_a_new_alert_is_a_toast_and_an_old_one_is_not(rich: RunState) -> N
         assert toasts(app) == ["value loss is not finite"]
 
 
+async def test_an_error_is_a_note_on_the_desktop_where_that_is_wanted(
+    rich: RunState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = FakeLink(rich)
+    async with screen(link, SMALL) as (app, pilot):
+        written: list[str] = []
+        monkeypatch.setattr(app._driver, "write", written.append)
+        for app.notifies in (False, True):
+            for level in ("warning", "error"):
+                link.say(e.Alert(at=rich.now, level=level, text=f"{level} \x1b]0;x\x07"))  # type: ignore[arg-type]
+                await draw(app, pilot)
+        notes = [text for text in written if text.startswith("\x1b]9;")]
+        assert len(notes) == 1
+        assert notes[0].startswith("\x1b]9;Matrix0 demo: error ")
+        assert notes[0].count("\x1b") == notes[0].count("\x07") == 1
+
+
 async def test_a_reading_that_comes_between_two_ticks_is_only_drawn_once(rich: RunState) -> None:
     link = FakeLink(rich)
     async with screen(link, SMALL) as (app, pilot):
@@ -224,85 +176,6 @@ async def test_a_reading_that_comes_between_two_ticks_is_only_drawn_once(rich: R
         assert len(drawn) == 1
         await draw(app, pilot)
         assert "line 49" in plain(app)
-
-
-# State goes in, cells come out -------------------------------------------------------------------
-
-
-async def test_the_cursor_stays_on_its_checkpoint_when_another_is_saved(rich: RunState) -> None:
-    link = FakeLink(rich)
-    async with screen(link, SMALL) as (app, pilot):
-        await pilot.press("4", "j")
-        table = app.dashboard.query_one(CheckpointsPane)
-        assert table.selected_key == "step-00001000"
-        link.say(scenario.checkpoint(2340, rich.now, "requested"))
-        await draw(app, pilot)
-        assert table.selected_key == "step-00001000"
-        assert table.row_count == 4
-
-
-async def test_a_checkpoint_that_is_saved_is_in_view_until_the_cursor_is_moved(
-    rich: RunState,
-) -> None:
-    link = FakeLink(rich)
-    async with screen(link, SMALL) as (app, pilot):
-        table = app.dashboard.query_one(CheckpointsPane)
-        link.say(scenario.checkpoint(2340, rich.now, "requested"))
-        await draw(app, pilot)
-        assert table.selected_key == "step-00002340"
-        await pilot.press("4")
-        link.say(scenario.checkpoint(2350, rich.now, "requested"))
-        await draw(app, pilot)
-        assert table.selected_key == "step-00002340"
-
-
-async def test_only_changed_cells_of_the_workers_are_touched(rich: RunState) -> None:
-    link = FakeLink(rich)
-    async with screen(link, SMALL) as (app, pilot):
-        table = app.dashboard.query_one(WorkersPane)
-        touched: list[tuple[str, str]] = []
-        table.update_cell = lambda row, column, text: touched.append((row.value, column.value))  # type: ignore[method-assign, assignment, union-attr]
-        trainer = rich.workers["trainer"]
-        beat = e.Heartbeat(
-            at=trainer.beat_at, worker="trainer", phase="saving", rss_mib=trainer.rss_mib
-        )
-        link.say(beat)
-        await draw(app, pilot)
-        assert touched == [("trainer", "state")]
-
-
-async def test_the_log_follows_until_one_scrolls_up(rich: RunState) -> None:
-    link = FakeLink(rich)
-    async with screen(link, SMALL) as (app, pilot):
-        log = app.dashboard.query_one(LogPane)
-        assert log.is_following
-        await pilot.press("5", "g")
-        await draw(app, pilot)
-        top = plain(app)
-        assert not log.is_following
-        assert "found 0 shards" in top
-        link.say(e.LogLine(at=rich.now, source="run", level="info", text="the newest"))
-        await draw(app, pilot)
-        assert "the newest" not in plain(app)
-        await pilot.press("G")
-        await draw(app, pilot)
-        assert log.is_following
-        assert "the newest" in plain(app)
-
-
-async def test_a_full_log_that_drops_its_head_shows_each_line_once(rich: RunState) -> None:
-    link = FakeLink(rich)
-    async with screen(link, SMALL) as (app, pilot):
-        log = app.dashboard.query_one(LogPane)
-        for start in range(0, 1500, 300):
-            link.say(
-                *(
-                    e.LogLine(at=rich.now, source="x", level="info", text=f"n{i}")
-                    for i in range(start, start + 300)
-                )
-            )
-            await draw(app, pilot)
-        assert [row.text for row in log._rows] == [line.text for line in link.state.log]
 
 
 async def test_text_from_outside_is_shown_and_not_obeyed(rich: RunState) -> None:
@@ -335,64 +208,7 @@ async def test_text_from_outside_is_shown_and_not_obeyed(rich: RunState) -> None
         assert "[/]" in plain(app)
 
 
-async def test_an_impossible_board_is_said_not_raised(rich: RunState) -> None:
-    link = FakeLink(rich)
-    async with screen(link) as (app, pilot):
-        link.say(e.BoardSeen(worker="selfplay-0", game="g", fen="not/a/fen", ply=1))
-        await draw(app, pilot)
-        assert "not a position" in plain(app)
-        assert app.dashboard.query_one(BoardPane).seen is link.state.board
-
-
-# Sizes, colours, imports -------------------------------------------------------------------------
-
-
-async def test_resizing_never_raises_and_every_size_is_filled(rich: RunState) -> None:
-    sizes = [(60, 20), (20, 6), (1, 1), (110, 34), (200, 60)]
-    async with screen(FakeLink(rich), (200, 60)) as (app, pilot):
-        first = plain(app).text
-        for width, height in sizes:
-            await pilot.resize_terminal(width, height)
-            await draw(app, pilot)
-            assert app.is_running
-        assert plain(app).text == first
-
-
-@pytest.fixture
-def _no_color(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-
-
-@pytest.mark.usefixtures("_no_color")
-@pytest.mark.parametrize(
-    "size",
-    [(120, 40), *(pytest.param(size, marks=pytest.mark.slow) for size in ((80, 24), (200, 60)))],
-    ids=str,
-)
-async def test_it_works_without_colour(rich: RunState, size: tuple[int, int]) -> None:
-    async with screen(FakeLink(rich), size) as (app, pilot):
-        assert app.no_color
-        check_golden(f"dashboard-{size[0]}x{size[1]}-no-color", plain(app).text)
-        for key in ("2", "4", "5", "6", "z", "question_mark", "escape", "z", "3"):
-            await pilot.press(key)
-        await draw(app, pilot)
-        seen = plain(app)
-        assert "♔" in seen
-        assert "♚" in seen
-        assert "[" in seen
-
-
-async def test_both_themes_and_a_foreign_one_draw(rich: RunState) -> None:
-    async with screen(FakeLink(rich)) as (app, pilot):
-        before = plain(app).text
-        await pilot.press("T")
-        await draw(app, pilot)
-        assert app.theme == "matrix0-light"
-        assert plain(app).text == before
-        for theme in ("nord", "ansi-dark"):
-            app.theme = theme
-            await draw(app, pilot)
-            assert plain(app).text == before
+# What is loaded and left -------------------------------------------------------------------------
 
 
 HEAVY = (
@@ -424,9 +240,6 @@ async def test_a_picture_of_the_screen_lies_where_it_was_started(
                 await pilot.pause()
     pictures = [entry for entry in os.listdir(tmp_path) if entry.endswith(".svg")]
     assert len(pictures) == 1
-
-
-# After the screen --------------------------------------------------------------------------------
 
 
 def test_after_a_detach_the_terminal_says_how_to_come_back(rich: RunState) -> None:

@@ -17,14 +17,15 @@ from tests.tui.plain import plain
 from tui.action import Context
 from tui.actions import BY_ID
 from tui.client import READ_ONLY, LinkView
+from tui.figure import Mark
 from tui.history import History
 from tui.panes.curves import CHARTS
 from tui.panes.workers import WorkersPane
-from tui.plot import Mark
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dashboard import Dashboard
 from tui.screens.logs import LogScreen
-from tui.screens.tuning import SettingScreen, WorkerScreen
+from tui.screens.menu import MenuScreen
+from tui.screens.tuning import SettingScreen
 
 UP = LinkView("connected", "")
 
@@ -98,7 +99,7 @@ async def test_a_click_on_the_selected_worker_asks_what_to_do(rich: RunState) ->
         await pilot.click("#workers", offset=(5, 3))
         await pilot.click("#workers", offset=(5, 3))
         await draw(app, pilot)
-        assert isinstance(app.screen, WorkerScreen)
+        assert isinstance(app.screen, MenuScreen)
         assert app.dashboard.query_one(WorkersPane).selected_key == "selfplay-1"
         assert "W  Restart the selected worker" in plain(app)
         await pilot.press("down", "enter")
@@ -113,8 +114,8 @@ async def test_in_the_menu_of_a_worker_the_keys_that_it_shows_work(rich: RunStat
     async with screen(link, SMALL) as (app, pilot):
         await pilot.press("2", "down", "enter")
         await draw(app, pilot)
-        assert isinstance(app.screen, WorkerScreen)
-        assert app.screen.worker == "selfplay-1"
+        assert isinstance(app.screen, MenuScreen)
+        assert app.screen.subject == "selfplay-1"
         await pilot.press("w")
         assert toasts(app)[-1].endswith("selfplay-1 was given up: restart it first")
         await pilot.press("W")

@@ -6,7 +6,9 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from backend.events import Alert
 from backend.state import RunState
+from backend.text import clean
 from tui import format as fmt
 from tui.glyphs import Glyphs
 from tui.status import level_sign
@@ -19,11 +21,16 @@ class AlertsPane(VerticalScroll, can_focus=True):
         super().__init__(id="alerts", classes="pane")
         self.glyphs = glyphs
         self.border_title = Content.assemble(("alerts", "bold"))
-        self._shown: object = None
+        self._shown: tuple[Alert, ...] | None = None
         self._seen = 0.0
 
     def compose(self) -> ComposeResult:
         yield Static(id="alert-text", markup=False)
+
+    def to_copy(self) -> str:
+        """The newest alert."""
+        alerts = self._shown
+        return f"{alerts[-1].level}: {clean(alerts[-1].text)}" if alerts else ""
 
     def show(self, state: RunState, seen_until: float) -> None:
         """`seen_until` is the time of the newest alert that was acknowledged."""

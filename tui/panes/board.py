@@ -42,6 +42,10 @@ class BoardPane(LineWise, can_focus=True):
         self.seen, self._empty = state.board, empty
         self._redraw()
 
+    def to_copy(self) -> str:
+        """The position as FEN."""
+        return "" if self.seen is None else fmt.line(self.seen.fen)
+
     def flip(self) -> None:
         self.flipped = not self.flipped
         self._redraw()

@@ -15,10 +15,12 @@ from textual.strip import Strip
 
 from backend.state import RunState
 from tui import format as fmt
+from tui.figure import Curve, Figure, x_window
 from tui.glyphs import Glyphs
+from tui.grid import ROLES, Role
 from tui.history import History
 from tui.panes.quiet import LineWise, Titles
-from tui.plot import ROLES, Curve, Figure, PlotStyle, Role, plot, series_role, x_window
+from tui.plot import PlotStyle, plot, series_role
 from tui.raster import Floats
 from tui.viewport import Axis, Viewport
 
@@ -244,6 +246,20 @@ class LineChart(LineWise, can_focus=True):
                 parts.append((f"  {label}{text}", f"${series_role(number)}"))
         return Content.assemble(*parts)
 
+    def to_copy(self) -> str:
+        """The values that the title reads out, unrounded: at the cursor, else the newest."""
+        curves = [curve for curve in self.figure.curves if curve.is_read_out and curve.x.size]
+        if not curves:
+            return ""
+        x = float(self._leading.x[-1]) if self.cursor is None else self.cursor
+        texts = [
+            f"{curve.label} {exact_at(curve, x, self.smoothing)}"
+            for curve in curves
+            if not self.figure.compares or reaches(curve, x)
+        ]
+        smoothed = f" (ema {self.smoothing:g})" if self.smoothing else ""
+        return f"{self.heading}, {self._place(x)}: {', '.join(texts)}{smoothed}"
+
     def _place(self, x: float) -> str:
         match self.figure.x_unit:
             case "time":
@@ -333,12 +349,22 @@ def value_at(curve: Curve, x: float, smoothing: float) -> str:
     """The (smoothed) value of the reading nearest to x; empty without data."""
     if not curve.x.size:
         return ""
-    i = int(np.searchsorted(curve.x, x))
-    i = min((i - 1, i), key=lambda k: abs(curve.x[k] - x) if 0 <= k < curve.x.size else np.inf)
-    value = float(_smooth_values(curve, smoothing)[i])
+    value = _nearest_value(curve, x, smoothing)
     if np.isnan(value):
         return "NaN"
     return fmt.percent(value) if curve.percent else fmt.loss(value)
+
+
+def exact_at(curve: Curve, x: float, smoothing: float) -> str:
+    """The same with six figures, as a number that a program reads. The curve has data."""
+    value = _nearest_value(curve, x, smoothing)
+    return "NaN" if np.isnan(value) else f"{value:.6g}"
+
+
+def _nearest_value(curve: Curve, x: float, smoothing: float) -> float:
+    i = int(np.searchsorted(curve.x, x))
+    i = min((i - 1, i), key=lambda k: abs(curve.x[k] - x) if 0 <= k < curve.x.size else np.inf)
+    return float(_smooth_values(curve, smoothing)[i])
 
 
 def readout(curve: Curve, smoothing: float, glyphs: Glyphs) -> str:

@@ -1,6 +1,7 @@
-"""Saved networks, newest first, with what they are worth; P promotes the one under the cursor."""
+"""Saved networks, newest first, with what they are worth; Enter says what can be done with one."""
 
 from textual.content import Content
+from textual.message import Message
 
 from backend.state import RunState
 from backend.views import CheckpointView, MatchView
@@ -24,10 +25,16 @@ BAR_WIDTH = 21
 
 
 class CheckpointsPane(StateTable):
+    class Chosen(Message):
+        """Something should be done with the one under the cursor: Enter, or a second click."""
+
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__("checkpoints", COLUMNS)
         self.glyphs = glyphs
         self._titles = Titles(self)
+
+    def on_data_table_row_selected(self) -> None:
+        self.post_message(self.Chosen())
 
     def show(self, state: RunState) -> None:
         self.show_rows(checkpoint_rows(state, self.glyphs))

@@ -2,6 +2,7 @@
 
 import textwrap
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from rich.cells import cell_len, chop_cells
@@ -56,6 +57,11 @@ class LogPane(ScrollView, can_focus=True):
             self._lines = state.log
             self._settle()
         self._subtitle()
+
+    def to_copy(self) -> str:
+        """The newest line in view."""
+        last = min(self.scroll_offset.y + self.size.height, len(self._rows)) - 1
+        return as_text(self._rows[last].line) if last >= 0 else ""
 
     def on_resize(self) -> None:
         if self.scrollable_content_region.width != self._row_width:
@@ -135,6 +141,12 @@ class LogPane(ScrollView, can_focus=True):
 
     def _style(self, variable: str) -> Style:
         return style_of(self.app.theme_variables, variable)
+
+
+def as_text(line: LogLine) -> str:
+    """A line with its day, level and source: for files and the clipboard."""
+    at = datetime.fromtimestamp(line.at).isoformat(" ", "seconds")
+    return f"{at} {line.level.upper():7} {fmt.line(line.source)} {clean(line.text)}"
 
 
 def colour_of(level: Level) -> str:

@@ -19,7 +19,7 @@ from backend.events import Level, LogLine
 from tui import format as fmt
 from tui.glyphs import Glyphs
 from tui.logbook import MAX_LINES
-from tui.panes.log import SOURCE_WIDTH, colour_of
+from tui.panes.log import SOURCE_WIDTH, as_text, colour_of
 from tui.status import level_sign, style_of
 
 LEVELS: Final[tuple[Level, ...]] = ("debug", "info", "warning", "error")
@@ -92,6 +92,9 @@ class LogView(ScrollView, can_focus=True):
     @property
     def current(self) -> LogLine | None:
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+
+    def to_copy(self) -> str:
+        return "" if self.current is None else as_text(self.current)
 
     def _passes(self, line: LogLine) -> bool:
         is_grave = LEVELS.index(line.level) >= LEVELS.index(self.level)

@@ -95,8 +95,7 @@ class StateTable(DataTable[Text]):
         for key, texts in rows.items():
             self.add_row(*texts, key=key)
             self._shown[key] = texts
-        if selected in rows:
-            self.move_cursor(row=list(rows).index(selected), animate=False)
+        self.select(selected)
 
     @property
     def selected_key(self) -> str:
@@ -104,6 +103,15 @@ class StateTable(DataTable[Text]):
         if not self.is_valid_row_index(self.cursor_row):
             return ""
         return str(self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value or "")
+
+    def select(self, key: str) -> None:
+        """Put the cursor on the row with this key, if there is one."""
+        if key in self._shown:
+            self.move_cursor(row=list(self._shown).index(key), animate=False)
+
+    def to_copy(self) -> str:
+        """The name that the row under the cursor goes by."""
+        return self.selected_key
 
     def _text(self, column: Column, cell: Cell) -> Text:
         style = "bold " if cell.bold else ""

@@ -27,6 +27,9 @@ class TextPane(VerticalScroll, can_focus=True):
     def compose(self) -> ComposeResult:
         yield self._text
 
+    def to_copy(self) -> str:
+        return self._seen.plain
+
     def show(self, title: str, lines: Sequence[Content], in_view: int | None = None) -> None:
         """`in_view` is the number of the line that should be seen."""
         self._titles.put(Content.assemble((title, "bold")))

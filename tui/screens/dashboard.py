@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import ClassVar
 
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widget import Widget
 
+from backend.state import RunState
 from tui.action import Context, Place
 from tui.actions import PANES
 from tui.glyphs import Glyphs
@@ -44,6 +46,8 @@ class Dashboard(Screen[None]):
         self.pane = "charts"
         self.seen_until = 0.0
         """Time of the newest alert that was acknowledged."""
+        self.followed = ""
+        """The worker whose board is shown; empty leaves that to the run."""
 
     def compose(self) -> ComposeResult:
         glyphs = self.glyphs
@@ -81,7 +85,7 @@ class Dashboard(Screen[None]):
         self.query_one(Pipeline).show(state, now)
         self.query_one(TabBar).show(fresh, self.pane)
         self.charts.show(state)
-        self.query_one(BoardPane).show(state)
+        self.query_one(BoardPane).show(self._followed(state))
         self.query_one(Summary).show(state, now)
         self.query_one(WorkersPane).show(state, now)
         self.query_one(CheckpointsPane).show(state)
@@ -91,6 +95,11 @@ class Dashboard(Screen[None]):
     @property
     def selected_checkpoint(self) -> str:
         return self.query_one(CheckpointsPane).selected_key
+
+    def select_checkpoint(self, name: str) -> None:
+        """Go to it in its pane."""
+        self.go_to("checkpoints")
+        self.query_one(CheckpointsPane).select(name)
 
     @property
     def selected_worker(self) -> str:
@@ -176,6 +185,18 @@ class Dashboard(Screen[None]):
         if what is not None:
             what()
         return what is not None
+
+    def _followed(self, state: RunState) -> RunState:
+        """The state with the board of the worker that is followed, while there is one."""
+        seen = state.boards.get(self.followed)
+        return state if seen is None else replace(state, board=seen)
+
+    def follow_next(self, state: RunState) -> None:
+        """Show a game of the next worker from now on."""
+        shown = self.query_one(BoardPane).seen
+        names = sorted(state.boards, key=lambda name: (len(name), name))
+        before = names.index(shown.worker) if shown and shown.worker in names else -1
+        self.followed = names[(before + 1) % len(names)]
 
     def flip_board(self) -> None:
         self.query_one(BoardPane).flip()

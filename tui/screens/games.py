@@ -19,13 +19,14 @@ from backend.state import RunState
 from tui import format as fmt
 from tui.action import Context, Place
 from tui.archive import SELFPLAY, StoredGame, stored_games
+from tui.copying import copy
+from tui.figure import Curve, Figure
 from tui.glyphs import Glyphs
 from tui.history import History
 from tui.panes.bars import KeyBar
 from tui.panes.board import BoardPane
 from tui.panes.chart import ChartSpec, LineChart
 from tui.panes.table import Cell, Column, StateTable
-from tui.plot import Curve, Figure
 from tui.replayed import Replay, load
 from tui.screens.above import Above
 from tui.viewport import Axis, Viewport
@@ -217,11 +218,9 @@ class GamesScreen(Above):
         match id:
             case "copy-fen":
                 fen = self.replay.frames[self.ply].fen
-                self.app.copy_to_clipboard(fen)
-                self.notify(f"copied: {fen}", markup=False)
+                copy(self.app, fen)
             case "copy-pgn":
-                self.app.copy_to_clipboard(self.replay.pgn)
-                self.notify("the PGN is copied; w writes it to a file", markup=False)
+                copy(self.app, self.replay.pgn)
             case "write-pgn":
                 self._write(self.replay.pgn)
             case _:

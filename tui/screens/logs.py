@@ -19,6 +19,7 @@ from tui.action import Context, Place
 from tui.glyphs import Glyphs
 from tui.logbook import LogBook
 from tui.panes.bars import KeyBar
+from tui.panes.log import as_text
 from tui.panes.logview import LogView
 from tui.panes.quiet import QuietStatic, Titles
 from tui.screens.above import Above
@@ -153,11 +154,7 @@ class LogScreen(Above):
     def _export(self) -> None:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         path = Path.cwd() / f"{self.run_dir.name}-log-{stamp}.txt"
-        lines = [
-            f"{datetime.fromtimestamp(line.at).isoformat(' ', 'seconds')} {line.level.upper():7} "
-            f"{fmt.line(line.source)} {clean(line.text)}\n"
-            for line in self.view.rows
-        ]
+        lines = [f"{as_text(line)}\n" for line in self.view.rows]
         try:
             commit_file(path, "".join(lines).encode())
         except Matrix0Error as error:

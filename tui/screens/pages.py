@@ -78,7 +78,7 @@ class PageScreen(ModalScreen[None]):
 APP_KEYS = (
     ("^p", "Palette: all actions and themes by name"),
     ("Tab", "Next pane; arrows or h j k l move in it, g and G go to the ends of lists"),
-    ("Enter", "Among the workers: what can be done with the one under the cursor"),
+    ("Enter", "Among workers and checkpoints: what can be done with the one under the cursor"),
 )
 KEY_WIDTH = 6
 """Cells for a key, before the two that part it from what it does."""

@@ -18,7 +18,7 @@ from textual.screen import Screen
 from backend.errors import Matrix0Error
 from backend.play.clock import TimeControl
 from backend.play.entry import EntryError, read_move
-from backend.play.files import load_game, save_game
+from backend.play.files import load_game, pgn_of, save_game
 from backend.play.game import ending_in_words
 from backend.play.opponents import Opponent, opponents
 from backend.play.process import EngineProcess
@@ -28,6 +28,7 @@ from backend.state import RunState
 from tui import format as fmt
 from tui.action import Context
 from tui.client import LinkView
+from tui.copying import copy
 from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.panes.bars import KeyBar, Strip
 from tui.panes.beside import GraphPane, MovesPane, ViewPane
@@ -269,6 +270,10 @@ class PlayScreen(Screen[None]):
                 self.run_worker(self._resign(), group="asking")
             case "save-pgn":
                 self._save()
+            case "copy-position":
+                copy(self.app, playing.board.fen())
+            case "copy-game":
+                copy(self.app, pgn_of(playing.game, self.now()))
             case "load-pgn":
                 self.run_worker(self._load(), group="asking")
             case "board-size":

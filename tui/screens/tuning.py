@@ -1,4 +1,4 @@
-"""Dialogs that change a run at work: a setting, and what to do with a worker."""
+"""The dialog that changes a setting of a run at work."""
 
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
@@ -7,9 +7,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.events import Key
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 from textual.widgets.option_list import Option
 
 from backend.commands import ChangeSetting, ClientCommand
@@ -17,21 +16,11 @@ from backend.live import LIVE
 from backend.state import RunState
 from backend.wire import Reply
 from tui import format as fmt
+from tui.screens.menu import Choices
 
 Request = Callable[[ClientCommand], Awaitable[Reply]]
 
 NAME_WIDTH = 30
-
-
-class Choices(OptionList):
-    """A list that vim keys move in too."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", show=False),
-        Binding("k", "cursor_up", show=False),
-        Binding("g", "first", show=False),
-        Binding("G", "last", show=False),
-    ]
 
 
 class SettingScreen(ModalScreen[str]):
@@ -108,43 +97,3 @@ class SettingScreen(ModalScreen[str]):
 
     def _say(self, refusal: str) -> None:
         self.query_one("#refusal", Static).update(fmt.line(refusal))
-
-
-class WorkerScreen(ModalScreen[str]):
-    """What to do with a worker: the id of an action; empty for nothing. Their own keys work too."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss('')", "Cancel")]
-
-    def __init__(self, worker: str, choices: tuple[tuple[str, str, str, str], ...]) -> None:
-        """`choices`: id, key, title, and why it cannot be done now."""
-        super().__init__()
-        self.worker = worker
-        self.choices = choices
-
-    def compose(self) -> ComposeResult:
-        with Vertical(id="dialog", classes="page") as dialog:
-            dialog.border_title = Content(fmt.line(self.worker))
-            dialog.border_subtitle = Content("Enter chooses, Esc goes back")
-            yield Choices(
-                *(
-                    Option(
-                        Content(f"{key}  {title}{f': {reason}' if reason else ''}"),
-                        id,
-                        disabled=bool(reason),
-                    )
-                    for id, key, title, reason in self.choices
-                ),
-                compact=True,
-            )
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(event.option_id or "")
-
-    def on_key(self, event: Key) -> None:
-        for id, key, title, reason in self.choices:
-            if key in (event.key, event.character):
-                event.stop()
-                if reason:
-                    self.notify(f"{title}: {fmt.line(reason)}", severity="warning", markup=False)
-                else:
-                    self.dismiss(id)
