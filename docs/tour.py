@@ -104,6 +104,18 @@ STOPS = (
         says="What can be done with one worker.",
     ),
     Stop(
+        name="checkpoint",
+        keys="Escape 4 j Enter",
+        see="Verify the selected checkpoint",
+        says="What can be done with one checkpoint.",
+    ),
+    Stop(
+        name="difference",
+        keys="d Enter",
+        see="whole network",
+        says="How far it is from the best network: losses, Elo, settings, weights.",
+    ),
+    Stop(
         name="runs",
         keys="Escape C",
         see=r"1 of \d+ runs",

@@ -107,6 +107,7 @@ def test_promotion_takes_the_selected_checkpoint_and_asks_with_its_rating(rich: 
 
 def test_what_is_hard_to_undo_asks_first() -> None:
     assert {a.id for a in ACTIONS if a.confirm is not None} == {
+        "delete",
         "promote",
         "rollback",
         "stop",

@@ -169,7 +169,7 @@ async def test_alerts_open_beside_the_log_and_close_again(rich: RunState) -> Non
 
 
 async def test_help_lists_every_action_and_why_some_are_refused(rich: RunState) -> None:
-    async with screen(FakeLink(rich), (120, 200)) as (app, pilot):
+    async with screen(FakeLink(rich), (120, 240)) as (app, pilot):
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, PageScreen)

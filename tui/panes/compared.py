@@ -77,7 +77,9 @@ def events_text(
             )
         )
     if not lines:
-        lines = [Content.assemble((" nothing is recorded of the marked runs", "$muted"))]
+        what = "nothing is recorded of the marked runs"
+        text = what if comparison.marked else "what happened in the marked runs comes here"
+        lines = [Content.assemble((f" {text}", "$muted"))]
     return lines, near
 
 
