@@ -8,8 +8,8 @@ from backend.fold import fold
 from backend.state import RunState
 from tests.tui import scenario
 from tests.tui.conftest import SMALL, FakeLink, draw, screen, toasts
+from tests.tui.goldens import check_golden
 from tests.tui.plain import plain
-from tests.tui.test_screen import check_golden
 from tui.panes.workers import MAX_MACHINES, WorkersPane
 from tui.screens.tuning import WorkerScreen
 

@@ -63,6 +63,10 @@ class WorkersPane(StateTable):
         """Worker under the cursor; empty on a machine and without rows."""
         return "" if self.selected_key.startswith(MACHINE) else self.selected_key
 
+    def to_copy(self) -> str:
+        """Name of the worker or machine under the cursor."""
+        return self.selected_key.removeprefix(MACHINE)
+
     def show(self, state: RunState, now: float) -> None:
         dot = f" {self.glyphs.middle_dot} "
         fleet = machines(state)
