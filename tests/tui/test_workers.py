@@ -11,7 +11,7 @@ from tests.tui.conftest import SMALL, FakeLink, draw, screen, toasts
 from tests.tui.goldens import check_golden
 from tests.tui.plain import plain
 from tui.panes.workers import MAX_MACHINES, WorkersPane
-from tui.screens.tuning import WorkerScreen
+from tui.screens.menu import MenuScreen
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ async def test_a_machine_under_the_cursor_says_what_moved_and_is_no_worker(
         assert pane.border_subtitle == expected
         assert app.dashboard.selected_worker == ""
         await pilot.press("enter")
-        assert not isinstance(app.screen, WorkerScreen)
+        assert not isinstance(app.screen, MenuScreen)
         await pilot.press("w")
         assert toasts(app) == ["Pause or resume the selected worker: no worker is selected"]
         assert link.sent == []
