@@ -175,7 +175,7 @@ ACTIONS: tuple[Action, ...] = (
         key="o",
         title="Board of the next worker",
         help="Follows a game of each self-play worker in turn.",
-        places=("dashboard", "replay"),
+        places=("dashboard",),
         refused=_no_other_board,
     ),
     Action(

@@ -86,6 +86,8 @@ class Replaying:
         """The time of the replay, wall clock of the run."""
         self.speed = SPEEDS[0]
         self.is_playing = True
+        self.is_behind = False
+        """What is shown is still on its way to the time of the replay."""
         self.retelling = Retelling(Timeline((), np.empty(0)), self.state)
         self.history = PastHistory(run_dir / "matrix0.db", lambda: self.now)
         self._monotonic = monotonic
@@ -152,10 +154,12 @@ class Replaying:
         published = self._monotonic()
         while not self.retelling.go(self.timeline.number_until(self.now), SLICE):
             if self._monotonic() - published > TICK_S:
+                self.is_behind = True
                 self._publish()
                 published = self._monotonic()
             await asyncio.sleep(0)
         await self._follow_games()
+        self.is_behind = False
         self._publish()
 
     def _publish(self) -> None:

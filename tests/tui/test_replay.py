@@ -21,9 +21,10 @@ from tests.tui.plain import plain
 from tui.actions import ACTIONS
 from tui.app import ControlCentre
 from tui.client import REPLAYED
+from tui.glyphs import UNICODE
 from tui.replaying import IDLE_S, Replaying
 from tui.screens.compare import CompareScreen
-from tui.screens.replay import ReplayDashboard
+from tui.screens.replay import ReplayDashboard, transport
 
 STORY = scenario.story(1040)
 END = STORY[-1].at
@@ -119,6 +120,27 @@ async def test_the_clock_plays_pauses_and_changes_its_speed(run: RunDirectory) -
         assert not link.is_playing
         await pilot.press("space")  # From the end it plays from the start.
         assert link.now == start
+
+
+async def test_on_a_long_way_it_says_that_it_is_not_there_yet(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = await told(run)
+    monkeypatch.setattr("tui.replaying.SLICE", 1)
+    monkeypatch.setattr("tui.replaying.TICK_S", -1.0)
+    publish = link._publish
+    seen: list[str] = []
+
+    def look() -> None:
+        publish()
+        seen.append(transport(link, 120, UNICODE).plain)
+
+    monkeypatch.setattr(link, "_publish", look)
+    link.toggle()
+    link.seek(END)
+    await link.settle()
+    assert "catching up" in seen[0]
+    assert "paused" in seen[-1]
 
 
 async def told(run: RunDirectory) -> Replaying:

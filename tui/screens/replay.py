@@ -112,6 +112,7 @@ def transport(link: Replaying, width: int, glyphs: Glyphs) -> Content:
     start, end = link.timeline.start, link.timeline.end
     share = (link.now - start) / (end - start) if end > start else 1.0
     sign, word = (glyphs.flow[-1], "playing") if link.is_playing else (glyphs.paused, "paused")
+    word = "catching up" if link.is_behind else word
     when = datetime.fromtimestamp(link.now).strftime("%Y-%m-%d %H:%M:%S")
     parts = [
         (f" REPLAY {sign} {word} ", "bold $accent"),
