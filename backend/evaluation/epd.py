@@ -19,9 +19,15 @@ import chess
 
 from backend.errors import ReplayError
 from backend.limits_config import LIMITS, LimitsConfig
-from backend.replay.source import DAMAGE, decompressed
+from backend.replay.source import (
+    DAMAGE,
+    MAX_READ,
+    UTF8_MARK,
+    UTF16_MARKS,
+    decompressed,
+    lines_of,
+)
 
-MAX_BYTES: Final = 64 << 20
 _POINTS: Final = re.compile(r"([^\s,=]+(?:=[QRBN])?[+#]?)\s*=\s*(\d{1,5})")
 
 _NUMBER: Final = re.compile(r"[0-9]{1,5}")
@@ -55,8 +61,10 @@ class EpdFault:
 
 
 def read_epd(path: Path, limits: LimitsConfig = LIMITS) -> Iterator[Task | EpdFault]:
-    """Every line of a suite; empty ones and those with # are passed over. ReplayError when it
-    cannot be read."""
+    """Every line of a suite, in bounded memory; empty ones and those with # are passed over.
+
+    ReplayError when it cannot be opened or is no text; damage further on is a fault, the last.
+    """
     try:
         with path.open("rb") as raw:
             yield from tasks_of(str(path), decompressed(raw, limits))
@@ -64,22 +72,36 @@ def read_epd(path: Path, limits: LimitsConfig = LIMITS) -> Iterator[Task | EpdFa
         raise ReplayError(f"{path}: cannot be read: {error}") from error
 
 
-def tasks_of(path: str, stream: io.BufferedReader) -> Iterator[Task | EpdFault]:
-    """The same of an open file. ReplayError when it cannot be read."""
+def tasks_of(
+    path: str, stream: io.BufferedReader, *, passed_over: int = 0
+) -> Iterator[Task | EpdFault]:
+    """The same of an open file; so many lines are passed over without being looked at."""
+    number = 0
     try:
-        content = stream.read(MAX_BYTES + 1)
-        text = content.decode("utf-8")
-    except (*DAMAGE, UnicodeDecodeError) as error:
-        raise ReplayError(f"{path}: cannot be read: {error}") from error
-    if len(content) > MAX_BYTES:
-        raise ReplayError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        try:
-            yield _task(line, number)
-        except ValueError as error:
-            yield EpdFault(line=number, reason=str(error)[:200])
+        for number, content, is_too_long in lines_of(stream):
+            if number == 1 and content.startswith(UTF16_MARKS):
+                raise ReplayError(f"{path}: UTF-16 text; save it as UTF-8")
+            if number <= passed_over:
+                continue
+            if is_too_long:
+                yield EpdFault(line=number, reason=f"longer than {MAX_READ} bytes")
+            elif (found := _line(content.removeprefix(UTF8_MARK), number)) is not None:
+                yield found
+    except DAMAGE as error:
+        if not number:
+            raise ReplayError(f"{path}: cannot be read: {error}") from error
+        yield EpdFault(line=number + 1, reason=f"the file is damaged from here on: {error}")
+
+
+def _line(content: bytes, number: int) -> Task | EpdFault | None:
+    """None where there is nothing, or a remark."""
+    try:
+        line = content.decode("utf-8").strip()
+        return None if not line or line.startswith("#") else _task(line, number)
+    except UnicodeDecodeError:
+        return EpdFault(line=number, reason="not UTF-8")
+    except ValueError as error:
+        return EpdFault(line=number, reason=str(error)[:200])
 
 
 def _task(line: str, number: int) -> Task:

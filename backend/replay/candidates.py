@@ -186,9 +186,7 @@ def epd_candidates(
 ) -> Iterator[Candidate | Refusal]:
     """Tasks: each move as often as it has points, and what `ce` or `dm` say of the position."""
     play = room_for(1)
-    for found in tasks_of(file.name, file.stream()):
-        if found.line <= place.number:
-            continue
+    for found in tasks_of(file.name, file.stream(), passed_over=place.number):
         if isinstance(found, EpdFault):
             yield Refusal(found.line, 0, found.reason)
         elif found.otherwise:

@@ -19,7 +19,14 @@ import chess
 
 from backend.errors import ReplayError
 from backend.limits_config import LIMITS, LimitsConfig
-from backend.replay.source import DAMAGE, MAX_READ, UTF8_MARK, UTF16_MARKS, decompressed
+from backend.replay.source import (
+    DAMAGE,
+    MAX_READ,
+    UTF8_MARK,
+    UTF16_MARKS,
+    decompressed,
+    lines_of,
+)
 
 NEEDED: Final = ("PuzzleId", "FEN", "Moves", "Rating")
 MAX_RATING: Final = 4000
@@ -72,34 +79,19 @@ def puzzles_of(
         raise ReplayError(f"{path}: damaged: {error}") from error
     columns = _columns(path, header)
     number = 1
-    while True:
-        number += 1
-        try:
-            line = stream.readline(MAX_READ)
-            is_too_long = _skip_rest(stream, line)
-        except DAMAGE as error:
-            yield PuzzleFault(line=number, reason=f"the file is damaged from here on: {error}")
-            return
-        if not line:
-            return
-        if number > most + 1:
-            yield PuzzleFault(line=number, reason=f"what follows {most} rows is left out")
-            return
-        if number <= passed_over:
-            continue
-        if is_too_long:
-            yield PuzzleFault(line=number, reason=f"longer than {MAX_READ} bytes")
-        elif line.strip():
-            yield _puzzle(line, number, columns)
-
-
-def _skip_rest(stream: io.BufferedReader, line: bytes) -> bool:
-    """Passes over what is left of a line that is too long."""
-    is_too_long = len(line) == MAX_READ and not line.endswith(b"\n")
-    rest = line
-    while is_too_long and rest and not rest.endswith(b"\n"):
-        rest = stream.readline(MAX_READ)
-    return is_too_long
+    try:
+        for number, line, is_too_long in lines_of(stream, first=2):
+            if number > most + 1:
+                yield PuzzleFault(line=number, reason=f"what follows {most} rows is left out")
+                return
+            if number <= passed_over:
+                continue
+            if is_too_long:
+                yield PuzzleFault(line=number, reason=f"longer than {MAX_READ} bytes")
+            elif line.strip():
+                yield _puzzle(line, number, columns)
+    except DAMAGE as error:
+        yield PuzzleFault(line=number + 1, reason=f"the file is damaged from here on: {error}")
 
 
 def _columns(path: str, header: bytes) -> list[str]:

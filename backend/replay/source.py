@@ -8,7 +8,9 @@ import gzip
 import io
 import os
 import zlib
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Iterator
+from itertools import count
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import zstandard
 
@@ -49,15 +51,39 @@ def decompressed(raw: io.BufferedReader, limits: LimitsConfig = LIMITS) -> io.Bu
     return raw
 
 
-def skip_bytes(stream: io.BufferedReader, count: int) -> None:
+def skip_bytes(stream: io.BufferedReader, number: int) -> None:
     """Passes over so much of what the file holds."""
-    if not count:
+    if not number:
         return
     if stream.seekable():
-        stream.seek(count)
+        stream.seek(number)
         return
-    while count and (read := stream.read(min(count, MAX_READ))):
-        count -= len(read)
+    while number and (read := stream.read(min(number, MAX_READ))):
+        number -= len(read)
+
+
+class Line(NamedTuple):
+    """A line of a text, in bounded memory."""
+
+    number: int
+    content: bytes
+    """Its end included; of one that is too long only the beginning."""
+    is_too_long: bool
+    """Longer than MAX_READ bytes."""
+
+
+def lines_of(stream: io.BufferedReader, *, first: int = 1) -> Iterator[Line]:
+    """One line after the other, the next one being number `first`. One of DAMAGE where the file is
+    damaged."""
+    for number in count(first):
+        content = stream.readline(MAX_READ)
+        if not content:
+            return
+        is_too_long = len(content) == MAX_READ and not content.endswith(b"\n")
+        rest = content
+        while is_too_long and rest and not rest.endswith(b"\n"):
+            rest = stream.readline(MAX_READ)
+        yield Line(number, content, is_too_long)
 
 
 def _is_file(raw: io.BufferedReader) -> bool:
@@ -83,11 +109,11 @@ class _Capped(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        count = self._inner.readinto(buffer) or 0
-        self._left -= count
+        read = self._inner.readinto(buffer) or 0
+        self._left -= read
         if self._left < 0:
             raise TooLargeError("it unpacks to more than [limits] unpacked_gib allows")
-        return count
+        return read
 
 
 class _ZstdStream(io.RawIOBase):
@@ -119,7 +145,7 @@ class _ZstdStream(io.RawIOBase):
             if self._frame.eof:
                 self._input = self._frame.unused_data
                 self._frame = None
-        count = min(len(target), len(self._output))
-        target[:count] = self._output[:count]
-        self._output = self._output[count:]
-        return count
+        taken = min(len(target), len(self._output))
+        target[:taken] = self._output[:taken]
+        self._output = self._output[taken:]
+        return taken

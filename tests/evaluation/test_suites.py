@@ -1,7 +1,9 @@
 """Suites of positions, answered by players whose answers are known."""
 
+import gzip
 import math
 import random
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,6 +37,7 @@ EPD = f"""# a suite
 8/8/8/8 w - - bm Ra8;
 6k1/5ppp/8/8/8/8/5PPP/R5K1 w - - bm Ra8; id "open
 """
+TASK = next(line for line in EPD.splitlines() if "BK.01" in line)
 
 
 class Book(RandomPlayer):
@@ -77,6 +80,49 @@ def test_a_suite_is_read_with_its_points_and_its_faults(tmp_path: Path) -> None:
     }
     with pytest.raises(ReplayError, match="cannot be read"):
         list(read_epd(tmp_path / "none.epd"))
+
+
+def test_a_suite_is_read_line_by_line_whatever_is_in_them(tmp_path: Path) -> None:
+    task = TASK.encode()
+    content = b"\xef\xbb\xbf" + task + b"\r\n" + b"x" * 200_000 + b"\n\xff" + task + b"\n" + task
+    path = tmp_path / "a.epd"
+    path.write_bytes(content)
+    rows = list(read_epd(path))
+    assert [row.line for row in rows] == [1, 2, 3, 4]
+    assert [type(row) for row in rows] == [Task, EpdFault, EpdFault, Task]
+    assert [row.reason for row in rows if isinstance(row, EpdFault)] == [
+        "longer than 65536 bytes",
+        "not UTF-8",
+    ]
+    path.write_bytes("﻿".encode("utf-16-le") + EPD.encode("utf-16-le"))
+    with pytest.raises(ReplayError, match="UTF-16"):
+        list(read_epd(path))
+
+
+def test_what_stands_before_the_damage_of_a_suite_is_read(tmp_path: Path) -> None:
+    task = TASK + "\n"
+    path = tmp_path / "a.epd.gz"
+    packed = gzip.compress((task * 3_000).encode(), mtime=0)
+    path.write_bytes(packed[: len(packed) // 2])
+    *rows, last = read_epd(path)
+    assert len(rows) > 100
+    assert all(isinstance(row, Task) for row in rows)
+    assert isinstance(last, EpdFault)
+    assert (last.line, "damaged from here on" in last.reason) == (len(rows) + 1, True)
+    path.write_bytes(packed[:8])
+    with pytest.raises(ReplayError, match="cannot be read"):
+        list(read_epd(path))
+
+
+def test_a_suite_of_any_size_is_read_in_bounded_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.epd.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for _ in range(80):
+            file.write((b"# " + b"x" * 60_000 + b"\n") * 17)
+    tracemalloc.start()
+    assert list(read_epd(path)) == []
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
 
 
 def test_a_move_gets_the_points_that_the_suite_gives_it(tmp_path: Path) -> None:
