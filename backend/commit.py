@@ -67,12 +67,14 @@ def commit_file(path: Path, content: Content, *, fs: FileSystem = OS) -> Committ
 
     NotCommittedError when nothing changed, DurabilityUncertainError when only the last step failed.
     """
-    temporary = _temporary_name(path)
-    with _removed_on_error(temporary, path, fs):
-        sha256 = _write_new(temporary, content, fs)
-        fs.rename(temporary, path)
-    _sync_parent(path, fs)
-    return CommittedFile(path, sha256)
+    return _commit(path, content, lambda _: path.name, fs)
+
+
+def commit_hashed(
+    directory: Path, name: Callable[[str], str], content: Content, *, fs: FileSystem = OS
+) -> CommittedFile:
+    """The same for a file of `directory` that `name` calls by its SHA-256: it is hashed once."""
+    return _commit(directory / name(""), content, name, fs)
 
 
 def commit_directory(path: Path, fill: Callable[[AddFile], None], *, fs: FileSystem = OS) -> Path:
@@ -159,6 +161,18 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _commit(
+    place: Path, content: Content, name: Callable[[str], str], fs: FileSystem
+) -> CommittedFile:
+    temporary = _temporary_name(place)
+    with _removed_on_error(temporary, place, fs):
+        sha256 = _write_new(temporary, content, fs)
+        path = place.with_name(name(sha256))
+        fs.rename(temporary, path)
+    _sync_parent(path, fs)
+    return CommittedFile(path, sha256)
 
 
 def _temporary_name(path: Path) -> Path:

@@ -103,14 +103,15 @@ def pgn_candidates(
             continue
         offset = found.offset
         play = found.play
-        if play.is_book[: play.num_plies].all():
+        if play.is_all_book:
             yield Refusal(found.number, offset, "every move is a book move: nothing to learn")
             continue
-        play.is_book[: filters.from_ply] = True
+        if filters.from_ply:
+            play.is_book[: filters.from_ply] = True
         wants = (
             filters.wants_rating(found.rating)
             and filters.min_plies <= play.num_plies <= filters.max_plies
-            and not (filters.from_ply and play.is_book[: play.num_plies].all())
+            and not (filters.from_ply and play.is_all_book)
         )
         digest = game_hash(found.start, play.moves[: play.num_plies])
 

@@ -18,13 +18,14 @@ from model.rules import Position, kernel
 _HELD_OUT_BELOW: Final = 13
 """Of 256: 5 % of the games, so the same ones in every import."""
 _FIRST_SIZE: Final = 1 << 12
+_WORD, _CODE = np.dtype("<u8"), np.dtype("<u2")
 _NO_CLOCKS: Final = np.uint64(0x1FF | 0xFFF << 32)
 _NO_MOVES: Final = np.empty(0, np.uint16)
 
 
 def game_hash(start: Position, moves: NDArray[np.uint16]) -> bytes:
     """SHA-256 of a game."""
-    content = start.astype("<u8", copy=False).tobytes() + moves.astype("<u2", copy=False).tobytes()
+    content = start.astype(_WORD, copy=False).tobytes() + moves.astype(_CODE, copy=False).tobytes()
     return hashlib.sha256(content).digest()
 
 

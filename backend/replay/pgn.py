@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
@@ -260,6 +261,7 @@ def rating_of(tags: dict[str, str]) -> int:
     return (white + black) // 2 if white and black else white or black
 
 
+@lru_cache(maxsize=4096)
 def _elo(tag: str | None) -> int:
     """0 where it is no rating."""
     if tag is None or not _RATING.fullmatch(tag):

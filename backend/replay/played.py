@@ -78,6 +78,12 @@ class Play:
         return int(self.facts[_RESULT])
 
     @property
+    def is_all_book(self) -> bool:
+        """Nothing of it is to be learned from."""
+        # For so few numpy's own `all` takes ten times as long.
+        return b"\0" not in self.is_book[: self.num_plies].tobytes()
+
+    @property
     def is_mate(self) -> bool:
         return bool(self.facts[_NUM_LEGAL] == 0 and self.facts[_IN_CHECK])
 

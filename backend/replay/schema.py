@@ -63,6 +63,8 @@ MAX_GAMES: Final = 1 << 17
 PROBABILITY_TOLERANCE: Final = 4e-3
 """Distance of a float16 policy's sum from 1; rounding 218 entries moves it by at most 5e-4."""
 _WDL_TOLERANCE: Final = 1e-3
+_ONE: Final = 0x3C00
+"""1.0 as the bits of a float16."""
 _OUTCOMES: Final = (
     *(1, 2, 3, 4, 5),
     *(records.TABLEBASE, records.RESIGNED, records.EXTERNAL, records.TRUNCATED),
@@ -142,13 +144,8 @@ def check_targets(columns: Mapping[str, Array]) -> None:
     is_outside = index.view(np.uint16) >= NUM_POLICY_INDICES
     reason = f"a policy index is outside 0..{NUM_POLICY_INDICES - 1}"
     _refuse(columns, _owners(columns, is_outside), reason)
-    prob = columns["policy_prob"].astype(np.float32)
-    total = np.add.reduceat(prob, columns["policy_offset"][:-1])
-    wrong = ~(np.abs(total - 1) <= PROBABILITY_TOLERANCE)
-    if wrong.any() or not prob.min() >= 0:
-        _refuse(columns, _owners(columns, ~np.isfinite(prob)), "the policy is not finite")
-        _refuse(columns, _owners(columns, prob < 0), "the policy has a negative probability")
-        _refuse(columns, np.flatnonzero(wrong), "the policy does not sum to 1")
+    if not _is_one_move_each(columns):
+        _check_sums(columns)
 
     for name, is_bad in (
         ("policy_weight", ~(columns["policy_weight"] >= 0)),
@@ -242,6 +239,29 @@ def _check_codes(columns: Mapping[str, Array]) -> None:
     for name, codes in allowed.items():
         if not np.isin(columns[name], codes).all():
             raise ReplayError(f"column {name} holds a value that is none of {codes}")
+
+
+def _is_one_move_each(columns: Mapping[str, Array]) -> bool:
+    """Whether every policy is one move for certain: so are those of games that were played, which
+    need no sums then."""
+    bits, offset = columns["policy_prob"].view(np.uint16), columns["policy_offset"]
+    listed = np.flatnonzero(bits != 0)
+    return bool(
+        len(listed) == len(offset) - 1
+        and (bits[listed] == _ONE).all()
+        and (listed >= offset[:-1]).all()
+        and (listed < offset[1:]).all()
+    )
+
+
+def _check_sums(columns: Mapping[str, Array]) -> None:
+    prob = columns["policy_prob"].astype(np.float32)
+    total = np.add.reduceat(prob, columns["policy_offset"][:-1])
+    wrong = ~(np.abs(total - 1) <= PROBABILITY_TOLERANCE)
+    if wrong.any() or not prob.min() >= 0:
+        _refuse(columns, _owners(columns, ~np.isfinite(prob)), "the policy is not finite")
+        _refuse(columns, _owners(columns, prob < 0), "the policy has a negative probability")
+        _refuse(columns, np.flatnonzero(wrong), "the policy does not sum to 1")
 
 
 def _is_distribution(wdl: Array) -> Array:

@@ -7,7 +7,7 @@ process, and a shard of one game is 30 kB. Never rewritten, only removed.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,9 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import safetensors
-import safetensors.numpy
 
 from backend.clock import wall
-from backend.commit import commit_file
+from backend.commit import Writer, commit_hashed
 from backend.errors import NewerShardError, ReplayError
 from backend.filesystem import OS, FileSystem
 from backend.replay import records, schema
@@ -205,11 +204,16 @@ def commit_columns(
 ) -> WrittenShard:
     """Commit columns as `<prefix>-<seq>-<hash>.safetensors`; the same ones make the same file."""
     _check(columns, metadata)
-    content = encode_shard(columns, metadata)
-    digest = hashlib.sha256(content).hexdigest()
-    path = directory / f"{prefix}-{seq:06d}-{digest[:_HASH_DIGITS]}.safetensors"
-    committed, _ = commit_file(path, content, fs=fs)
-    return WrittenShard(committed, digest, len(columns["game_result"]), len(columns["positions"]))
+
+    def name(sha256: str) -> str:
+        return f"{prefix}-{seq:06d}-{sha256[:_HASH_DIGITS]}.safetensors"
+
+    def write(writer: Writer) -> None:
+        for part in encode_shard(columns, metadata):
+            writer.write(part)
+
+    path, sha256 = commit_hashed(directory, name, write, fs=fs)
+    return WrittenShard(path, sha256, len(columns["game_result"]), len(columns["positions"]))
 
 
 def _check(columns: dict[str, Array], metadata: ShardMetadata) -> None:
@@ -332,10 +336,31 @@ def build_columns(games: Sequence[GameRecord]) -> dict[str, Array]:
     }
 
 
-def encode_shard(columns: dict[str, Array], metadata: ShardMetadata) -> bytes:
-    text = msgspec.json.encode(metadata).decode()
-    contiguous = {name: np.ascontiguousarray(column) for name, column in columns.items()}
-    return safetensors.numpy.save(contiguous, {_METADATA_KEY: text})
+def encode_shard(columns: dict[str, Array], metadata: ShardMetadata) -> Iterator[memoryview]:
+    """The bytes of a shard, part by part: what `safetensors.numpy.save` makes of these columns.
+
+    That copies everything twice, which was a tenth of an import.
+    """
+    header: dict[str, object] = {
+        "__metadata__": {_METADATA_KEY: msgspec.json.encode(metadata).decode()}
+    }
+    names = sorted(columns, key=lambda name: (-_ORDER.index(columns[name].dtype), name))
+    begin = 0
+    for name in names:
+        column = columns[name]
+        end = begin + column.nbytes
+        header[name] = {
+            "dtype": _TAGS[column.dtype],
+            "shape": column.shape,
+            "data_offsets": (begin, end),
+        }
+        begin = end
+    text = msgspec.json.encode(header)
+    text += b" " * (-len(text) % 8)
+    yield memoryview(len(text).to_bytes(8, "little") + text)
+    for name in names:
+        if columns[name].size:
+            yield np.ascontiguousarray(columns[name]).reshape(-1).view(np.uint8).data
 
 
 def decode_shard(content: bytes) -> tuple[ShardMetadata, dict[str, Array]]:
@@ -388,6 +413,11 @@ _DTYPES: Final[dict[str, np.dtype[Any]]] = {
     "F16": np.dtype("<f2"),
     "F32": np.dtype("<f4"),
 }
+_TAGS: Final = {dtype: tag for tag, dtype in _DTYPES.items()}
+_ORDER: Final = [
+    _DTYPES[tag] for tag in ("U8", "I8", "I16", "U16", "F16", "I32", "F32", "I64", "U64")
+]
+"""Of safetensors, which writes columns of the last of them first."""
 
 
 def _next_seq(directory: Path, prefix: str) -> int:

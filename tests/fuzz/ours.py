@@ -29,7 +29,7 @@ def shard_seeds() -> tuple[bytes, ...]:
         sources=(SELFPLAY,),
     )
     games = [white_mates(), cut_game(), black_mates()]
-    return encode_shard(build_columns(games), said), encode_shard(build_columns(games[:1]), said)
+    return tuple(b"".join(encode_shard(build_columns(some), said)) for some in (games, games[:1]))
 
 
 @contextmanager

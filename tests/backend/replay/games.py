@@ -4,7 +4,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
+import safetensors.numpy
 
 from backend.replay import records, schema, shards
 from backend.replay.provenance import SELFPLAY
@@ -114,7 +116,9 @@ def write_columns(directory: Path, columns: dict[str, Array], **metadata: object
         "created": 0.0,
         "sources": (SELFPLAY,),
     }
-    content = shards.encode_shard(columns, ShardMetadata(**(said | metadata)))
+    text = msgspec.json.encode(ShardMetadata(**(said | metadata))).decode()
+    contiguous = {name: np.ascontiguousarray(column) for name, column in columns.items()}
+    content = safetensors.numpy.save(contiguous, {"matrix0": text})
     digest = hashlib.sha256(content).hexdigest()
     path = directory / f"sp-selfplay-0-000000-{digest[:16]}.safetensors"
     path.write_bytes(content)

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,8 +14,10 @@ from backend.errors import ReplayError
 from backend.replay import records, schema
 from backend.replay.provenance import SELFPLAY, Source
 from backend.replay.shards import (
+    ShardMetadata,
     ShardWriter,
     build_columns,
+    encode_shard,
     list_shards,
     read_metadata,
     read_shard,
@@ -51,6 +55,43 @@ def test_every_column_comes_back_as_it_was(shard: Path) -> None:
     assert (read.num_games, read.num_positions) == (3, 7 + 3 + 4)
     assert [read.moves(number).tolist() for number in range(3)] == [list(g.moves) for g in games]
     assert read.game_id(2) == f"{shard.name.removesuffix('.safetensors')}:2"
+
+
+@pytest.mark.parametrize("num_games", [0, 1, 3])
+def test_a_shard_is_written_as_safetensors_writes_it(num_games: int) -> None:
+    columns = build_columns([white_mates(), cut_game(), black_mates()][:num_games])
+    odd = Source(name='ä "\\/ \x01\n\x7f\u2028😀', kind="pgn", sha256="")
+    said = ShardMetadata(
+        schema=schema.SCHEMA_VERSION,
+        producer="sp0",
+        network="",
+        orientation="mover",
+        created=0.5,
+        sources=(odd,) * num_games,
+    )
+    text = {"matrix0": msgspec.json.encode(said).decode()}
+    assert b"".join(encode_shard(columns, said)) == safetensors.numpy.save(columns, text)
+
+
+def test_policies_of_one_move_are_checked_too() -> None:
+    columns = writable(build_columns([white_mates()]))
+    prob, offset = columns["policy_prob"], columns["policy_offset"]
+    prob[:] = 0
+    prob[offset[1:] - 1] = 1
+    schema.check_targets(columns)
+    for place, value, reason in (
+        (offset[1], 1.0, "game 0, ply 1: the policy does not sum to 1"),
+        (offset[1] - 1, 0.5, "game 0, ply 0: the policy does not sum to 1"),
+        (offset[3] - 1, np.nan, "game 0, ply 2: the policy is not finite"),
+        (offset[3], -1.0, "game 0, ply 3: the policy has a negative probability"),
+    ):
+        before, prob[place] = prob[place], value
+        with pytest.raises(ReplayError, match=reason):
+            schema.check_targets(columns)
+        prob[place] = before
+    prob[offset[1] - 1], prob[offset[1]] = 0, 1
+    with pytest.raises(ReplayError, match="game 0, ply 0: the policy does not sum to 1"):
+        schema.check_targets(columns)
 
 
 def test_the_policies_of_a_ragged_column_belong_to_their_positions(shard: Path) -> None:

@@ -5,11 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.config import Config
 from backend.errors import ReplayError
 from backend.replay import records
+from backend.replay.imports import LEARNED
 from backend.replay.records import GameRecord
 from backend.replay.sampler import Sampler
 from backend.replay.shards import read_shard
+from backend.replay.sources import window_of_shards
 from backend.replay.window import Window
 from tests.backend.replay.games import (
     BLACK_MATES,
@@ -21,6 +24,11 @@ from tests.backend.replay.games import (
     white_mates,
     write,
 )
+
+
+def test_without_imported_games_the_shards_that_are_missing_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ReplayError, match="no shard train-…; bring in more games"):
+        window_of_shards(tmp_path, LEARNED, Config())
 
 
 def _shards(directory: Path, count: int) -> list[str]:
