@@ -78,11 +78,16 @@ class Device:
         return (None if held is None else held / 2**20, None if total is None else total / 2**20)
 
 
-def choose_device(config: DeviceConfig) -> Device:
+def num_cards() -> int:
+    """NVIDIA GPUs that this process sees."""
+    return torch.cuda.device_count()
+
+
+def choose_device(config: DeviceConfig, card: int = 0) -> Device:
     """The device `config` asks for, with the thread count and memory limit of this process set.
 
     DeviceError when a device was asked for by name and is not there. `auto` falls back in the open:
-    the reason says what was missing.
+    the reason says what was missing. Of several NVIDIA GPUs it takes the one with number `card`.
     """
     torch.set_num_threads(config.threads)
     has_cuda = torch.cuda.is_available()
@@ -105,7 +110,7 @@ def choose_device(config: DeviceConfig) -> Device:
     limit = config.memory_limit_gib * GIB
     match kind:
         case "cuda":
-            return _cuda(why, limit)
+            return _cuda(why, limit, card)
         case "mps":
             return _mps(why, limit)
         case "cpu":
@@ -118,7 +123,11 @@ def choose_device(config: DeviceConfig) -> Device:
             )
 
 
-def _cuda(why: str, limit: float) -> Device:
+def _cuda(why: str, limit: float, card: int) -> Device:
+    if card:
+        if card >= num_cards():
+            raise DeviceError(f"GPU {card} was asked for, and there are {num_cards()} here")
+        torch.cuda.set_device(card)
     device = torch.device("cuda", torch.cuda.current_device())
     accelerator = Cuda(device)
     accelerator.set_limit(limit)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,6 +35,13 @@ def child_environment() -> dict[str, str]:
 def version() -> str:
     """Of Matrix0; empty where the program was not started by its front door."""
     return getattr(sys.modules.get("matrix0"), "__version__", "")
+
+
+def rank_by_torchrun(environment: Mapping[str, str] = os.environ) -> int | None:
+    """Our number among the processes that torchrun started; None where it did not."""
+    if "TORCHELASTIC_RUN_ID" not in environment or environment.get("WORLD_SIZE") == "1":
+        return None
+    return int(environment["RANK"])
 
 
 def package_home() -> Path:

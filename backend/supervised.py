@@ -44,6 +44,7 @@ from backend.training.loader import Loader
 from backend.training.prior import anchor_of
 from backend.training.safeguard import Owner, Safeguard, Trouble
 from backend.training.saving import SaveClock
+from backend.training.team import Team
 from backend.training.trainer import IMPORTED_SAMPLES, Trainer
 from backend.wire import decode_event, encode
 
@@ -90,9 +91,14 @@ class SupervisedTraining:
     """Goes on from a run's newest checkpoint, or makes its first. The caller holds the lock."""
 
     def __init__(
-        self, run: RunDirectory, config: Config, say: Callable[[str], None] = _quiet
+        self,
+        run: RunDirectory,
+        config: Config,
+        say: Callable[[str], None] = _quiet,
+        team: Team | None = None,
     ) -> None:
-        """`say` is told of sources and phases, where the settings mix them.
+        """`say` is told of sources and phases, where the settings mix them. With a `team` other
+        processes train with this one.
 
         ReplayError when there is not enough to learn from and to hold out.
         """
@@ -115,6 +121,7 @@ class SupervisedTraining:
             seed=config.seed,
             curriculum=config.curriculum,
             prior=anchor[0] if anchor else None,
+            team=team,
         )
         self._mixture: Mixture | None = None
         self.num_left_out = 0

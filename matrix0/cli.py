@@ -87,6 +87,7 @@ app.command("tune")(tune.tune)
 app.command("worker", hidden=True)(processes.worker)
 app.command("supervise", hidden=True)(processes.supervise)
 app.command("relay", hidden=True)(processes.relay)
+app.command("follow", hidden=True)(processes.follow)
 app.command("think", hidden=True)(processes.think)
 app.command("visit", hidden=True)(processes.visit)
 

@@ -33,6 +33,7 @@ FLAGS = {
         *("--preset", "--seeds", "--set", "--simulations"),
     ],
     "matrix0 export": ["--format", "--json", "--output", "--positions", "NETWORK"],
+    "matrix0 follow": ["--of", "--rank", "--store"],
     "matrix0 import": [],
     "matrix0 import checkpoint": ["--config", "--preset", "--raw", "--run", "--set", "FILE"],
     "matrix0 import epd": ["--run", "FILE"],

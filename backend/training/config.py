@@ -17,6 +17,8 @@ class TrainingConfig:
     """Positions shown to the network at once; gradients add up, BatchNorm takes the statistics of
     such a part. 0 means as many as device.memory_limit_gib has room for. On a CPU that is half of
     the machine's memory at most."""
+    processes: int = 1
+    """Processes of the trainer, one for each NVIDIA GPU; every batch is split among them."""
     checkpointing: Literal["none", "selective", "full", "auto"] = "auto"
     """What layers compute twice to save memory: nothing; all but convolutions and matrix products;
     everything. auto: as little as the memory limit allows."""
@@ -101,6 +103,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for name in (
             "batch_size",
+            "processes",
             "decay_steps",
             "swa_every_steps",
             "swa_snapshots",
@@ -135,6 +138,15 @@ class TrainingConfig:
             "search_value_frac",
         ):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "must be in 0..1")
+        most = max(1, self.batch_size // 4)  # Each shows some of its boards masked.
+        require(
+            self.processes <= most,
+            "processes",
+            self.processes,
+            f"must be at most {most}, a quarter of batch_size",
+        )
+        alone = self.processes == 1 or self.compile != "on"
+        require(alone, "compile", self.compile, "must be auto or off with several processes")
         check_mix(self.mix)
         for name in ("ema_decay", "drop_path"):
             require(

@@ -4,6 +4,7 @@ All that grows with the batch grows in proportion to it. So a small part of a ba
 on any device alike, also on one that cannot tell how much it holds.
 """
 
+import math
 import weakref
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,6 +12,8 @@ from typing import Any, Final
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from backend.device import Device
 
 OVERHEAD: Final = 1.25
 """What a device takes over the tensors that are alive: work space of its kernels, rounding."""
@@ -71,6 +74,18 @@ def peak_bytes(module: nn.Module, step: Callable[[], None]) -> int:
         step()
     peak: int = live.peak
     return max(0, peak - _parameter_bytes(module))
+
+
+def bytes_per_position(
+    module: nn.Module, device: Device, step: Callable[[], None], positions: int
+) -> float:
+    """`peak_bytes` for one of the positions of `step`; infinite where it finds no room."""
+    try:
+        return peak_bytes(module, step) / positions
+    except RuntimeError as error:
+        if not device.is_out_of_memory(error):
+            raise
+        return math.inf
 
 
 def _parameter_bytes(module: nn.Module) -> int:

@@ -78,6 +78,21 @@ def terms_of(
     return (*terms, *square_terms_of(model, ssl))
 
 
+def objective_of(
+    model: ModelConfig, ssl: SslConfig, config: TrainingConfig, *, is_anchored: bool
+) -> "Objective":
+    """All that a network of these settings is trained on."""
+    anchor = AnchorTerm(config.anchor_weight, config.anchor_decay_steps) if is_anchored else None
+    return Objective(
+        terms_of(model, ssl, config),
+        model.orientation,
+        ssl.mask_frac,
+        config.drop_path,
+        knowledge=model.knowledge_planes,
+        anchor=anchor,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Boards of one view, or a slice of them, with what the terms of that view ask."""
@@ -340,9 +355,12 @@ class Objective:
         return gradient_RC88, metrics
 
 
-def micro_batches(examples: Examples, size: int) -> Iterator[Examples]:
-    """`examples` in as few parts of equal size as possible, at most `size` positions each."""
-    parts = math.ceil(examples.size / size)
+def micro_batches(examples: Examples, size: int, times: int = 1) -> Iterator[Examples]:
+    """`examples` in as few parts of equal size as possible, at most `size` positions each.
+
+    Their number is a multiple of `times`.
+    """
+    parts = times * math.ceil(examples.size / (size * times))
     return (examples.part(number, parts) for number in range(parts))
 
 

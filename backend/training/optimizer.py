@@ -1,7 +1,8 @@
-"""AdamW: which weights decay, and its moments as arrays of a checkpoint."""
+"""AdamW: which weights decay, its gradients, and its moments as arrays of a checkpoint."""
 
-from collections.abc import Callable
-from typing import Any, Final
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,9 @@ from backend.device import Device
 from backend.errors import CheckpointError
 from backend.training.config import TrainingConfig
 from backend.weights import require_names, to_array
+
+NAMED_GRADIENTS: Final = 3
+"""So many weights are named whose gradients are not finite."""
 
 _MOMENTS: Final = ("exp_avg", "exp_avg_sq", "step")
 
@@ -22,6 +26,32 @@ def make_optimizer(net: nn.Module, config: TrainingConfig, device: Device) -> to
         lr=config.learning_rate,
         fused=True if device.kind in ("cpu", "cuda") else None,
     )
+
+
+def clip(parameters: Sequence[nn.Parameter], scale: float, most: float) -> Tensor:
+    """Divides gradients by `scale`, then scales them down to a total L2 norm of `most`.
+
+    Returns the norm before that.
+    """
+    gradients = [cast(Tensor, parameter.grad) for parameter in parameters]
+    if scale != 1.0:
+        torch._foreach_mul_(gradients, 1.0 / scale)
+    norm = nn.utils.get_total_norm(gradients)
+    # By a norm that is none they are not scaled, so that those to blame can be named.
+    usable = torch.nan_to_num(norm, nan=0.0, posinf=0.0)
+    nn.utils.clip_grads_with_norm_(parameters, most, usable)
+    return norm
+
+
+def unfit_gradients(net: nn.Module) -> dict[str, float]:
+    """The first weights whose gradients are not finite, each with its gradient's norm."""
+    norms = {
+        f"gradient of {name}": float(parameter.grad.norm())
+        for name, parameter in net.named_parameters()
+        if parameter.grad is not None
+    }
+    unfit = [(name, norm) for name, norm in norms.items() if not math.isfinite(norm)]
+    return dict(unfit[:NAMED_GRADIENTS])
 
 
 def moments_to_arrays(optimizer: torch.optim.AdamW, net: nn.Module) -> Arrays:

@@ -5,6 +5,8 @@ down after it. The scale is halved when a gradient overflows (the step is then n
 doubled after many good steps.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -14,6 +16,10 @@ from backend.errors import DeviceError
 
 WORTHWHILE: Final = 1.15
 """bfloat16 on a CPU must be so many times as fast as float32 to be taken."""
+
+
+TOO_SHORT_S: Final = 0.05
+"""A rehearsal shorter than this tells little about speed; then the whole batch is rehearsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,16 @@ def choose_precision(
             "float16", "bfloat16 needs macOS 14; the loss is scaled so that nothing vanishes"
         )
     return PrecisionChoice("float32", "this GPU lacks bfloat16")
+
+
+def best_seconds(rehearse: Callable[[], None]) -> float:
+    """The best of three, in time of the processor: others may be at work too."""
+    times = []
+    for _ in range(3):
+        start_s = time.process_time()
+        rehearse()
+        times.append(time.process_time() - start_s)
+    return min(times)
 
 
 @dataclass

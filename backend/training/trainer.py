@@ -9,11 +9,13 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from backend import checkpoints
 from backend.accelerator import Precision
@@ -23,20 +25,33 @@ from backend.errors import CheckpointError, DeviceError, NonFiniteError
 from backend.events import Level
 from backend.filesystem import OS, FileSystem
 from backend.replay.batch import Batch
-from backend.training.anchor import AnchorTerm
 from backend.training.averaging import Average
-from backend.training.compiling import choose_compile, compile_tower
+from backend.training.compiling import CompileChoice, choose_compile, compile_tower
 from backend.training.config import TrainingConfig
 from backend.training.curriculum import PhaseConfig, rate_factor
-from backend.training.footprint import peak_bytes, standing_bytes
-from backend.training.governor import Governor, Say
-from backend.training.objective import Examples, Objective, micro_batches, terms_of
-from backend.training.optimizer import make_optimizer, moments_from_arrays, moments_to_arrays
+from backend.training.flattening import to_cpu
+from backend.training.footprint import bytes_per_position, standing_bytes
+from backend.training.governor import Governor, Plan, Say
+from backend.training.objective import Examples, micro_batches, objective_of
+from backend.training.optimizer import (
+    clip,
+    make_optimizer,
+    moments_from_arrays,
+    moments_to_arrays,
+    unfit_gradients,
+)
 from backend.training.parts import part
-from backend.training.precision import WORTHWHILE, LossScale, choose_precision
+from backend.training.precision import (
+    TOO_SHORT_S,
+    WORTHWHILE,
+    LossScale,
+    best_seconds,
+    choose_precision,
+)
 from backend.training.prior import Prior
 from backend.training.recording import Recorder
 from backend.training.schedule import learning_rate
+from backend.training.team import Split, StepOrder, Team
 from backend.weights import arrays_of, load_arrays, require_names, to_array
 from model.checkpointing import Checkpointing
 from model.config import ModelConfig, SslConfig
@@ -48,21 +63,11 @@ IMPORTED_SAMPLES: Final = "imported_samples"
 REHEARSED: Final = 16
 """Positions of the first batch on which memory and speed are measured, without a trace."""
 
-NAMED_GRADIENTS: Final = 3
-"""So many weights are named whose gradients are not finite."""
-
-TOO_SHORT_S: Final = 0.05
-"""A rehearsal shorter than this tells little about speed; then the whole batch is rehearsed."""
-
 _MASK_RNG: Final = "rng.mask"
 
 
 def _to_stderr(text: str, level: Level) -> None:
     print(f"{level}: {text}", file=sys.stderr)
-
-
-def _nothing() -> None:
-    pass
 
 
 class Trainer:
@@ -78,11 +83,13 @@ class Trainer:
         seed: int,
         curriculum: Sequence[PhaseConfig] = (),
         prior: ChessNet | None = None,
+        team: Team | None = None,
         say: Say = _to_stderr,
-        before_risk: Callable[[], None] = _nothing,
+        before_risk: Callable[[], None] = lambda: None,
     ) -> None:
         """`say` tells people what was decided about precision and memory. The phases of
         `curriculum` change the learning rate. Training is anchored to `prior`, if it is given.
+        With a `team` other processes have their part in every step.
 
         `before_risk` is called when the device ran out of memory, before the step is tried again;
         the state is then that of the last whole step, and may be saved.
@@ -92,16 +99,7 @@ class Trainer:
         self._curriculum = curriculum
         self.device = device
         self._prior = None if prior is None else Prior(prior, device)
-        self.objective = Objective(
-            terms_of(model, ssl, config),
-            model.orientation,
-            ssl.mask_frac,
-            config.drop_path,
-            knowledge=model.knowledge_planes,
-            anchor=None
-            if prior is None
-            else AnchorTerm(config.anchor_weight, config.anchor_decay_steps),
-        )
+        self.objective = objective_of(model, ssl, config, is_anchored=prior is not None)
         self.net = device.place(ChessNet(model, generator)).train()
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
         """The averaged network, which plays."""
@@ -122,13 +120,19 @@ class Trainer:
         self._rival = choice.rival
         self.is_settled = False
         """Whether what needs a measurement was decided; the first step does it."""
+        self._team = team
+        self._team_knows = False
+        """Whether the others have our weights and moments."""
         self._compile = choose_compile(config.compile, device)
+        if team is not None:
+            team.synchronise(self.net)
+            self._compile = CompileChoice(False, "not where several processes train together")
         self.precision: Precision = choice.precision
         """The type of the activations; weights, gradients and moments are always float32."""
         self.loss_scale = LossScale.of(self.precision)
         self.recorder: Recorder | None = None
         """Of the micro-batch, where the device records; None: every kernel is launched anew."""
-        if config.record == "auto" and device.accelerator.can_record:
+        if config.record == "auto" and device.accelerator.can_record and team is None:
             self.recorder = Recorder(device.accelerator)
         self._mask_generator = torch.Generator().manual_seed(seed + 1)
         self._optimizer = make_optimizer(self.net, config, device)
@@ -149,8 +153,6 @@ class Trainer:
             self._settle(prepared)
         rate = self.rate_factor * learning_rate(self.config, self.num_steps)
         rate *= rate_factor(self._curriculum, self.num_steps)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
         statistics = [buffer.clone() for buffer in self._buffers]
         mask_rng = self._mask_generator.get_state()
         with part("encode"):
@@ -159,22 +161,8 @@ class Trainer:
         next_mask_rng = self._mask_generator.get_state()
         self._mask_generator.set_state(mask_rng)
 
-        values = self._gradients(examples, statistics)
-        while unfit := {n: value for n, value in values.items() if not math.isfinite(value)}:
-            if set(unfit) != {"grad_norm"} or not self.loss_scale.overflowed():
-                unfit |= self._unfit_gradients()
-                self._undo(statistics)
-                step = self.num_steps + 1
-                raise NonFiniteError(
-                    f"step {step} was not taken: {unfit!r}", step=step, values=unfit
-                )
-            self._undo(statistics)
-            values = self._gradients(examples, statistics)
-
-        with part("optimiser"):
-            self._optimizer.step()
+        values = self._take(self._split(examples, rate), rate, statistics)
         self._mask_generator.set_state(next_mask_rng)
-        self.num_steps += 1
         self.num_samples += examples.size
         with part("average"):
             self._average.update(self.num_steps)
@@ -184,6 +172,53 @@ class Trainer:
         self.governor.after_step(0 if self.recorder is None else self.recorder.num_bytes)
         values["learning_rate"] = rate
         values["samples_per_s"] = examples.size / (time.perf_counter() - start_s)
+        return values
+
+    def follow(self, order: StepOrder, own: Sequence[Examples]) -> None:
+        """Our part of a step that another process of the team leads; errors are those of `step`."""
+        self.num_steps = order.step
+        self.config = replace(self.config, clip_norm=order.clip_norm)
+        self.precision = order.precision
+        self.governor.plan = Plan(self.governor.plan.micro_batch, order.checkpointing)
+        self.loss_scale = LossScale(order.loss_scale, order.good_steps)
+        self._take(lambda: own, order.rate, [buffer.clone() for buffer in self._buffers])
+
+    def _split(self, examples: Examples, rate: float) -> Split:
+        """How this process shows the batch; the others of the team are given theirs."""
+        if self._team is None:
+            return lambda: list(micro_batches(examples, self.governor.plan.micro_batch))
+        if not self._team_knows:
+            self._team.hand_state(self.num_steps, self.parts())
+            self._team_knows = True
+        order = StepOrder(
+            step=self.num_steps,
+            rate=rate,
+            clip_norm=self.config.clip_norm,
+            precision=self.precision,
+            checkpointing=self.governor.plan.checkpointing,
+            loss_scale=self.loss_scale.value,
+            good_steps=self.loss_scale.good_steps,
+        )
+        parts = list(micro_batches(examples, self.governor.plan.micro_batch, self._team.size))
+        own = self._team.hand_out(order, parts)
+        return lambda: own
+
+    def _take(self, split: Split, rate: float, statistics: list[Tensor]) -> dict[str, float]:
+        """A step; the metrics of the whole batch."""
+        values = self._gradients(split, statistics)
+        while unfit := {n: value for n, value in values.items() if not math.isfinite(value)}:
+            if set(unfit) != {"grad_norm"} or not self.loss_scale.overflowed():
+                unfit |= unfit_gradients(self.net)
+                self._undo(statistics)
+                text = f"step {self.num_steps + 1} was not taken: {unfit!r}"
+                raise NonFiniteError(text, step=self.num_steps + 1, values=unfit)
+            self._undo(statistics)
+            values = self._gradients(split, statistics)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        with part("optimiser"):
+            self._optimizer.step()
+        self.num_steps += 1
         return values
 
     def save(
@@ -224,7 +259,8 @@ class Trainer:
         return {
             "model": arrays_of(self.net),
             "ema": arrays_of(self.ema),
-            "optimizer": self._optimizer_arrays(),
+            "optimizer": {_MASK_RNG: to_array(self._mask_generator.get_state())}
+            | moments_to_arrays(self._optimizer, self.net),
         }
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -237,19 +273,30 @@ class Trainer:
                 f"{checkpoint.path}: made for {checkpoint.manifest.model!r}, "
                 f"this run trains {self.net.config!r}"
             )
-        where = f"{checkpoint.path}/optimizer.safetensors"
-        arrays = dict(checkpoint.optimizer)
+        manifest = checkpoint.manifest
+        parts = {
+            "model": checkpoint.model,
+            "ema": checkpoint.ema,
+            "optimizer": checkpoint.optimizer,
+        }
+        self.take_over(manifest.step, parts, str(checkpoint.path))
+        self._restore_counters(manifest.trainer)
+
+    def take_over(self, step: int, parts: Mapping[str, Arrays], path: str) -> None:
+        """The state in `parts`, after `step` steps; errors name `path`."""
+        self._team_knows = False
+        where = f"{path}/optimizer.safetensors"
+        arrays = dict(parts["optimizer"])
         require_names(set(arrays) & {_MASK_RNG}, {_MASK_RNG}, where)
         mask_rng = arrays.pop(_MASK_RNG)
         moments = moments_from_arrays(self._optimizer, self.net, arrays, where, self._is_trained)
-        load_arrays(self.net, checkpoint.model, f"{checkpoint.path}/model.safetensors")
-        load_arrays(self.ema, checkpoint.ema, f"{checkpoint.path}/ema.safetensors")
+        load_arrays(self.net, parts["model"], f"{path}/model.safetensors")
+        load_arrays(self.ema, parts["ema"], f"{path}/ema.safetensors")
         self._optimizer.state.clear()
         for parameter, state in moments.items():
             self._optimizer.state[parameter] = state
         self._mask_generator.set_state(torch.from_numpy(mask_rng))
-        self.num_steps = checkpoint.manifest.step
-        self._restore_counters(checkpoint.manifest.trainer)
+        self.num_steps = step
 
     def _restore_counters(self, saved: Mapping[str, float | str]) -> None:
         self.num_samples = int(saved["num_samples"])
@@ -265,7 +312,7 @@ class Trainer:
             self.loss_scale.value = float(saved["loss_scale"])
             self.loss_scale.good_steps = int(saved["loss_scale_good_steps"])
 
-    def _gradients(self, examples: Examples, statistics: list[Tensor]) -> dict[str, float]:
+    def _gradients(self, split: Split, statistics: list[Tensor]) -> dict[str, float]:
         """Leaves the clipped gradients of the batch in the weights; metrics, finite or not.
 
         Where memory runs out, the governor changes the plan and everything is done once more.
@@ -273,7 +320,7 @@ class Trainer:
         while True:
             self._clear_gradients()
             try:
-                return self._accumulate(examples, statistics)
+                return self._accumulate(split(), statistics)
             except RuntimeError as error:
                 if not self.device.is_out_of_memory(error):
                     raise
@@ -282,33 +329,34 @@ class Trainer:
             if self.recorder is not None:
                 self.recorder.forget()
             self._undo(statistics)
+            if self._team is not None:
+                raise DeviceError(
+                    "no memory on the device for this process's part of a step; set "
+                    f"training.micro_batch below {self.governor.plan.micro_batch}: {reason}"
+                )
             self._before_risk()
             if not self.governor.make_room():
                 raise DeviceError(
-                    f"no memory on the device for a step of {examples.size} positions, even one "
+                    f"no memory on the device for a step of {split()[0].size} positions, even one "
                     f"at a time; raise device.memory_limit_gib or take a smaller model: {reason}"
                 )
 
-    def _accumulate(self, examples: Examples, statistics: list[Tensor]) -> dict[str, float]:
-        plan, scale = self.governor.plan, self.loss_scale.value
-        self.net.checkpointing = plan.checkpointing
+    def _accumulate(self, own: Sequence[Examples], statistics: list[Tensor]) -> dict[str, float]:
+        self.net.checkpointing = self.governor.plan.checkpointing
         metrics: dict[str, Tensor] = {}
-        parts = [self._anchored(shown) for shown in micro_batches(examples, plan.micro_batch)]
+        parts = [self._anchored(shown) for shown in own]
         if self._records and self.recorder is not None and self.recorder.is_empty:
             self._record(self.recorder, parts[0], statistics)
-        for shown in parts:
-            for name, value in self._backward(shown, scale).items():
-                metrics[name] = metrics[name] + value if name in metrics else value
-        parameters = [p for p in self._parameters if p.grad is not None]
+        with nullcontext() if self._team is None else self._team.together():
+            for shown in parts:
+                for name, value in self._backward(shown, self.loss_scale.value).items():
+                    metrics[name] = metrics[name] + value if name in metrics else value
+            parameters = [p for p in self._parameters if p.grad is not None]
+            if self._team is not None:
+                metrics = self._team.add_up(parameters, metrics)
         with part("optimiser"):
-            if scale != 1.0:
-                torch._foreach_mul_([cast(Tensor, p.grad) for p in parameters], 1.0 / scale)
-            norm = nn.utils.get_total_norm([cast(Tensor, p.grad) for p in parameters])
-            metrics["grad_norm"] = norm
-            # By a norm that is none they are not scaled, so that those to blame can be named.
-            usable = torch.nan_to_num(norm, nan=0.0, posinf=0.0)
-            nn.utils.clip_grads_with_norm_(parameters, self.config.clip_norm, usable)
-        found = self.objective.finish(_to_cpu(metrics))
+            metrics["grad_norm"] = clip(parameters, self.loss_scale.value, self.config.clip_norm)
+        found = self.objective.finish(to_cpu(metrics))
         return {name: float(value) for name, value in found.items()}
 
     def _anchored(self, shown: Examples) -> Examples:
@@ -354,16 +402,6 @@ class Trainer:
         torch._foreach_copy_(self._buffers, statistics)
         self._clear_gradients()
 
-    def _unfit_gradients(self) -> dict[str, float]:
-        """The first weights whose gradients are not finite, each with its gradient's norm."""
-        norms = {
-            f"gradient of {name}": float(parameter.grad.norm())
-            for name, parameter in self.net.named_parameters()
-            if parameter.grad is not None
-        }
-        unfit = [(name, norm) for name, norm in norms.items() if not math.isfinite(norm)]
-        return dict(unfit[:NAMED_GRADIENTS])
-
     def _settle(self, examples: Examples) -> None:
         """Decide, once, what needs a measurement on this network: precision and memory."""
         hidden = self.objective.hide(examples, torch.Generator().manual_seed(0))
@@ -372,7 +410,7 @@ class Trainer:
         if self._rival is not None:
             first = self.precision
             timed, slow_s = few, self._seconds(few)
-            if slow_s < TOO_SHORT_S:
+            if slow_s < TOO_SHORT_S and self._team is None:
                 timed, slow_s = hidden, self._seconds(hidden)
             self.precision = self._rival
             gain = slow_s / self._seconds(timed)
@@ -385,34 +423,20 @@ class Trainer:
         self._say(f"trains in {self.precision}: {self._precision_reason}", "info")
         self.governor.settle(
             standing_bytes(self.net) + (self._prior.num_bytes if self._prior else 0),
-            lambda mode: self._bytes_per_position(few, mode),
+            lambda mode: bytes_per_position(
+                self.net, self.device, lambda: self._rehearse(few, mode), len(few.views["open"])
+            ),
         )
         if self._compile.is_on:
             self._say(f"compiles its layers: {self._compile.reason}", "info")
             compile_tower(self.net)
 
     def _seconds(self, shown: Examples) -> float:
-        """The best of three rehearsals, in time of the processor: others may be at work too."""
-        times = []
-        for _ in range(3):
-            start_s = time.process_time()
-            self._rehearse(shown)
-            times.append(time.process_time() - start_s)
-        return min(times)
+        return best_seconds(lambda: self._rehearse(shown))
 
-    def _bytes_per_position(self, shown: Examples, mode: Checkpointing) -> float:
-        """What a step has alive for one; infinite where not even the rehearsal has room."""
-        self.net.checkpointing = mode
-        try:
-            kept = peak_bytes(self.net, lambda: self._rehearse(shown))
-        except RuntimeError as error:
-            if not self.device.is_out_of_memory(error):
-                raise
-            return math.inf
-        return kept / len(shown.views["open"])
-
-    def _rehearse(self, shown: Examples) -> None:
+    def _rehearse(self, shown: Examples, mode: Checkpointing | None = None) -> None:
         """Forward and backward, without a trace."""
+        self.net.checkpointing = mode or self.net.checkpointing
         statistics = [buffer.clone() for buffer in self._buffers]
         try:
             with torch.random.fork_rng(devices=[]):
@@ -420,21 +444,7 @@ class Trainer:
         finally:
             self._undo(statistics)
 
-    def _optimizer_arrays(self) -> Arrays:
-        rng = {_MASK_RNG: to_array(self._mask_generator.get_state())}
-        return rng | moments_to_arrays(self._optimizer, self.net)
-
     def _is_trained(self, name: str) -> bool:
         """Whether the parameter belongs to the trunk or to a head that has a term."""
         head = self.net.head_of(name)
         return head is None or head in self.objective.heads
-
-
-def _to_cpu(metrics: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """In one copy: the device is waited for once."""
-    numbers = torch.cat([value.reshape(-1).float() for value in metrics.values()]).cpu()
-    parts = torch.split(numbers, [value.numel() for value in metrics.values()])
-    return {
-        name: own.reshape(value.shape)
-        for (name, value), own in zip(metrics.items(), parts, strict=True)
-    }

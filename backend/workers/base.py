@@ -413,7 +413,14 @@ def _set_up_process(io: WorkerIO) -> None:
     if hasattr(faulthandler, "register"):
         faulthandler.enable()
         faulthandler.register(signal.SIGUSR1, all_threads=True)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """The system kills us when whoever started us dies, where it can.
+
+    The end of stdin already ends us; this also reaches a process that is stopped or stuck in C.
+    """
     if sys.platform == "linux":
-        # End of stdin already ends us; this also reaches a process that is stopped or stuck in C.
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -52,8 +52,10 @@ from backend.text import clean
 from backend.training.feed import Feed
 from backend.training.loader import Loader
 from backend.training.prior import anchor_of
+from backend.training.ranks import team_of
 from backend.training.safeguard import Owner, Safeguard
 from backend.training.saving import SaveClock
+from backend.training.team import Team
 from backend.training.trainer import IMPORTED_SAMPLES, Trainer
 from backend.workers.base import WorkerIO
 
@@ -66,11 +68,14 @@ def main(io: WorkerIO, run: RunDirectory, config: Config) -> None:
     io.set_phase("loading")
     device = choose_device(config.device)
     io.ready(device)
-    _TrainerWorker(io, run, config, device).run()
+    with team_of(run, config) as team:
+        _TrainerWorker(io, run, config, device, team).run()
 
 
 class _TrainerWorker:
-    def __init__(self, io: WorkerIO, run: RunDirectory, config: Config, device: Device) -> None:
+    def __init__(
+        self, io: WorkerIO, run: RunDirectory, config: Config, device: Device, team: Team | None
+    ) -> None:
         self._io = io
         self._run = run
         self._config = config
@@ -85,6 +90,7 @@ class _TrainerWorker:
             seed=config.seed,
             curriculum=config.curriculum,
             prior=anchor[0] if anchor else None,
+            team=team,
             say=io.log,
             before_risk=self._save_before_risk,
         )

@@ -19,7 +19,9 @@ from matrix0.commands.progress import Meter, interruptible
 from matrix0.commands.starting import FromOption, starting_from
 
 if TYPE_CHECKING:
+    from backend.config import Config
     from backend.events import TrainingStep
+    from backend.rundir import RunDirectory
     from backend.supervised import Measurement
 
 
@@ -36,7 +38,13 @@ def train(
 ) -> None:
     """Train the network of a run on its imported games and measure it on those held out."""
     assert source == "imported"
+    from backend.processes import rank_by_torchrun
     from backend.rundir import RunDirectory
+
+    if rank_by_torchrun():
+        from backend.training.gathering import follow
+
+        raise typer.Exit(follow())
 
     directory = RunDirectory(run)
     config, preset = asked_settings(directory, preset, file, overrides or [])
@@ -47,9 +55,21 @@ def train(
         kept, differences = directory.settle(config, preset)
         say_differences(directory, differences)
 
-        from backend.supervised import SupervisedTraining
+        measured = _train(directory, kept, steps)
+    echo(
+        f"step {measured.step:,}: the first choice is the move that was played in "
+        f"{measured.top1:.1%} of {measured.positions:,} held-out positions, "
+        f"one of the first five in {measured.top5:.1%}"
+    )
 
-        training = SupervisedTraining(directory, kept, say)
+
+def _train(directory: "RunDirectory", kept: "Config", steps: int) -> "Measurement":
+    """Takes the steps, together with others where there are any."""
+    from backend.supervised import SupervisedTraining
+    from backend.training.ranks import team_of
+
+    with team_of(directory, kept) as team:
+        training = SupervisedTraining(directory, kept, say, team)
         echo(
             f"step {training.step:,}: {training.num_positions:,} positions to learn from, "
             f"{training.num_unseen:,} held out"
@@ -68,18 +88,13 @@ def train(
                 say(sentence)
 
         with interruptible() as should_stop, Meter() as meter:
-            measured = training.train(
+            return training.train(
                 steps,
                 on_metrics=on_metrics,
                 on_measured=_show_measurement,
                 on_trouble=lambda trouble: say(trouble.sentence),
                 should_stop=should_stop,
             )
-    echo(
-        f"step {measured.step:,}: the first choice is the move that was played in "
-        f"{measured.top1:.1%} of {measured.positions:,} held-out positions, "
-        f"one of the first five in {measured.top5:.1%}"
-    )
 
 
 def _show_measurement(measured: "Measurement") -> None:

@@ -1,5 +1,6 @@
 """Hidden commands by which Matrix0 starts processes of its own, from `worker` to `visit`."""
 
+from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
@@ -40,6 +41,17 @@ def relay(run: RunOption) -> None:
     from backend.rundir import RunDirectory
 
     raise typer.Exit(main(RunDirectory(run)))
+
+
+def follow(
+    store: Annotated[Path, typer.Option("--store")],
+    rank: Annotated[int, typer.Option("--rank", min=1)],
+    size: Annotated[int, typer.Option("--of", min=2)],
+) -> None:
+    """One of the processes that train together with a trainer, which starts them."""
+    from backend.training.gathering import follow as train_along
+
+    raise typer.Exit(train_along(store, rank, size))
 
 
 def think() -> None:
