@@ -31,15 +31,21 @@ MAX_LOG_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerSpec:
-    """Everything needed to start one worker."""
+class ProcessSpec:
+    """Everything needed to start one process; a pool on a cluster finds a place for it there."""
 
     worker: str
-    role: Role
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     log: Path
     """Its stderr is appended here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSpec(ProcessSpec):
+    """A worker of a run; of these only self-play leaves this machine."""
+
+    role: Role
 
 
 @dataclass(frozen=True)
@@ -82,12 +88,14 @@ class Placed:
 class WorkerPool(Protocol):
     """Workers are known by name; a name may be started again once `Exited` was said."""
 
-    async def start(self, spec: WorkerSpec) -> Placed:
+    async def start(self, spec: ProcessSpec) -> Placed:
         """Starts a worker. Raises WorkerError when it cannot."""
         ...
 
-    async def send(self, worker: str, command: WorkerCommand) -> None:
-        """Raises WorkerError when the worker is gone or does not take the order."""
+    async def send(self, worker: str, command: WorkerCommand | bytes) -> None:
+        """An order, or a whole line for a worker that has its own language.
+
+        Raises WorkerError when the worker is gone or does not take the order."""
         ...
 
     def events(self) -> AsyncIterator[PoolEvent]:
@@ -133,7 +141,7 @@ class LocalPool:
             reader.cancel()
         await self._tasks.__aexit__(kind, error, trace)
 
-    async def start(self, spec: WorkerSpec) -> Placed:
+    async def start(self, spec: ProcessSpec) -> Placed:
         if spec.worker in self._children:
             raise WorkerError(f"{spec.worker} is already running")
         try:
@@ -156,12 +164,12 @@ class LocalPool:
         reader.add_done_callback(self._readers.discard)
         return Placed(child.pid)
 
-    async def send(self, worker: str, command: WorkerCommand) -> None:
+    async def send(self, worker: str, command: WorkerCommand | bytes) -> None:
         child = self._children.get(worker)
         if child is None or child.stdin is None:
             raise WorkerError(f"{worker} is not running")
         try:
-            child.stdin.write(encode(command))
+            child.stdin.write(command if isinstance(command, bytes) else encode(command))
             async with asyncio.timeout(SEND_LIMIT_S):
                 await child.stdin.drain()
         except (ConnectionError, TimeoutError) as error:

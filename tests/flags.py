@@ -47,6 +47,7 @@ FLAGS = {
         *("--engine", "--from", "--limit", "--multipv", "--run", "--share", "--temperature"),
         *("--workers", "[FILE]"),
     ],
+    "matrix0 labeller": ["--engine", "--multipv", "--run"],
     "matrix0 lr-find": ["--from", "--json", "--preset", "--run", "--set", "--steps", "--to"],
     "matrix0 match": [
         *("--games", "--openings", "--run", "--second-simulations", "--simulations", "--sprt"),

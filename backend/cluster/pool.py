@@ -36,6 +36,7 @@ from backend.pool import (
     Lost,
     Placed,
     PoolEvent,
+    ProcessSpec,
     WorkerSpec,
     set_aside_long_log,
 )
@@ -61,7 +62,7 @@ class RayPool:
         self._on_seen = on_seen
         self._local = LocalPool()
         self._happened: asyncio.Queue[PoolEvent] = asyncio.Queue(MAX_WAITING)
-        self._specs: dict[str, WorkerSpec] = {}
+        self._specs: dict[str, ProcessSpec] = {}
         """Of the workers on the cluster, until their end was said."""
         self._starting: dict[str, asyncio.Future[Placed]] = {}
         self._relay: asyncio.subprocess.Process | None = None
@@ -99,8 +100,8 @@ class RayPool:
 
     # WorkerPool -----------------------------------------------------------------------------------
 
-    async def start(self, spec: WorkerSpec) -> Placed:
-        if spec.role != "selfplay":
+    async def start(self, spec: ProcessSpec) -> Placed:
+        if isinstance(spec, WorkerSpec) and spec.role != "selfplay":
             return await self._local.start(spec)
         if spec.worker in self._specs:
             raise WorkerError(f"{spec.worker} is already running")
@@ -125,12 +126,12 @@ class RayPool:
         finally:
             del self._starting[spec.worker]
 
-    async def send(self, worker: str, command: WorkerCommand) -> None:
+    async def send(self, worker: str, command: WorkerCommand | bytes) -> None:
         if worker not in self._specs:
             await self._local.send(worker, command)
             return
         network = command.name if isinstance(command, UseNetwork) else ""
-        line = self._encoder.encode(command) + b"\n"
+        line = command if isinstance(command, bytes) else self._encoder.encode(command) + b"\n"
         await self._order(Tell(worker=worker, line=line, network=network))
 
     async def events(self) -> AsyncIterator[PoolEvent]:

@@ -3,8 +3,8 @@
     studies ─► open: asked, in flight ─► done, in the order they came ─► shards
                  known already: passed over          answered before: not asked again
 
-At most four positions wait for each process of the engine, so that none of them idles and no more
-games are open than positions in flight.
+A few positions wait for each process of the engine, so that none of them idles and no more games
+are open than positions in flight.
 """
 
 import time
@@ -13,8 +13,9 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
+import chess
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +25,7 @@ from backend.replay import records
 from backend.replay.admission import CHECKMATE, INSUFFICIENT, STALEMATE
 from backend.replay.boards import board_from_position, code_in_words, move_from_code
 from backend.replay.records import GameRecord, SampleRecord
-from backend.teacher.engine import RefusedPosition, TeachingEngine
+from backend.teacher.engine import RefusedPosition
 from backend.teacher.labels import Labels, key_of
 from backend.teacher.scoring import Line, soft_policy, wdl_of
 from backend.teacher.studies import Studies, Study, StudyFault
@@ -38,13 +39,27 @@ REPORT: Final = "label-rejects.tsv"
 MAX_REJECTS: Final = 10_000
 """Further ones are counted only."""
 IN_FLIGHT: Final = 4
-"""Positions for each process."""
+"""Positions for each process on this machine, so that none idles."""
 KEEP_EVERY_S: Final = 0.5
 """Answers are written down at least so often: what a kill may cost."""
 HOPELESS: Final = 20
 """Positions in a row without an answer end the work."""
 
 _KEY_RANGE: Final = 1 << 64
+
+
+class Teaching(Protocol):
+    """Processes of an engine, here (`TeachingEngine`) or on a cluster (`TeachingFleet`)."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def num_lost(self) -> int:
+        """Processes that had to be replaced."""
+
+    def ask(self, board: chess.Board) -> Future[list[Line]]:
+        """The lines of a position, best first, all legal; the future raises RefusedPosition."""
 
 
 @dataclass(kw_only=True)
@@ -86,21 +101,22 @@ class Labelling:
 
     def __init__(
         self,
-        engine: TeachingEngine,
+        engine: Teaching,
         labels: Labels,
         *,
-        processes: int,
+        in_flight: int,
         temperature: float,
         orientation: Orientation,
         share: float = 1.0,
         limit: int = 0,
     ) -> None:
-        """`share` of all positions is asked about (0 to 1, the same ones in every call), at most
+        """At most `in_flight` positions wait for an answer.
+        `share` of all positions is asked about (0 to 1, the same ones in every call), at most
         `limit` of them; 0 is all."""
         self.tally = LabelTally()
         self._engine = engine
         self._labels = labels
-        self._most = IN_FLIGHT * processes
+        self._most = in_flight
         self._temperature = temperature
         self._orientation: Orientation = orientation
         self._below = share * _KEY_RANGE

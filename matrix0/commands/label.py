@@ -41,7 +41,12 @@ def label(
         float, typer.Option(help="Of the policy: in expected score, 0 to 1 from loss to win.")
     ] = 0.05,
     workers: Annotated[
-        int, typer.Option(min=0, max=256, help="Processes of the engine; 0: one for each core.")
+        int,
+        typer.Option(
+            min=0,
+            max=256,
+            help="Processes of the engine; 0: one for each core (or as set in [cluster]).",
+        ),
     ] = 0,
     share: Annotated[
         float, typer.Option(help="Share of all positions, chosen by their hash.")
@@ -52,15 +57,19 @@ def label(
 
     May be interrupted at any time: the same call goes on where it was. See docs/data.md.
     """
+    from backend.cluster.pool import pool_of
     from backend.config import Config
     from backend.evaluation.engines import parse_engine
     from backend.evaluation.leash import Leash
     from backend.replay.provenance import Teacher
+    from backend.roster import num_selfplay_workers
     from backend.rundir import RunDirectory
     from backend.teacher.engine import TeachingEngine
-    from backend.teacher.labelling import REPORT, Labelling, write_report
+    from backend.teacher.fleet import AHEAD, TeachingFleet
+    from backend.teacher.labelling import IN_FLIGHT, REPORT, Labelling, write_report
     from backend.teacher.labels import Labels
     from backend.teacher.studies import ShardStudies, open_lines, shards_of
+    from backend.teacher.words import MAX_POSITIONS
 
     if not 0.001 <= temperature <= 10:
         raise ConfigError(f"--temperature {temperature:g}: must be in 0.001..10")
@@ -78,12 +87,22 @@ def label(
             if file is None
             else stack.enter_context(open_lines(file, config.limits))
         )
-        teaching = TeachingEngine(
-            spec,
-            processes=processes,
-            multipv=multipv,
-            leash=Leash(limits=config.limits, logs=directory.logs),
-        )
+        teaching: TeachingEngine | TeachingFleet
+        if config.cluster.pool == "ray":
+            processes = workers or num_selfplay_workers(config)
+            teaching = TeachingFleet(
+                spec,
+                labellers=processes,
+                multipv=multipv,
+                run=directory,
+                pool=pool_of(directory, config.cluster, lambda _: None),
+                say=say,
+            )
+            num_asked = processes * AHEAD * MAX_POSITIONS
+        else:
+            leash = Leash(limits=config.limits, logs=directory.logs)
+            teaching = TeachingEngine(spec, processes=processes, multipv=multipv, leash=leash)
+            num_asked = processes * IN_FLIGHT
         stack.callback(teaching.close)
         teacher = Teacher(
             engine=teaching.version,
@@ -104,7 +123,7 @@ def label(
         tally = Labelling(
             teaching,
             labels,
-            processes=processes,
+            in_flight=num_asked,
             temperature=temperature,
             orientation=config.model.orientation,
             share=share,

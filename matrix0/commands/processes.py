@@ -54,6 +54,17 @@ def follow(
     raise typer.Exit(train_along(store, rank, size))
 
 
+def labeller(
+    run: RunOption,
+    engine: Annotated[str, typer.Option("--engine")],
+    multipv: Annotated[int, typer.Option("--multipv", min=1)],
+) -> None:
+    """One of the processes that label for `matrix0 label` on a cluster."""
+    from backend.teacher.labeller import main
+
+    raise typer.Exit(main(run, engine, multipv))
+
+
 def think() -> None:
     """The engine process of a person's game: orders on stdin, thoughts on stdout."""
     from backend.play.thinker import main

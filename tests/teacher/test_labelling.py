@@ -68,7 +68,7 @@ def _labelling(
         yield Labelling(
             engine,
             labels,
-            processes=2,
+            in_flight=8,
             temperature=0.1,
             orientation="mover",
             share=share,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from backend.commands import Stop, WorkerCommand
 from backend.errors import WorkerError
 from backend.events import EventBase
-from backend.pool import Exited, Line, Lost, Placed, PoolEvent, WorkerSpec
+from backend.pool import Exited, Line, Lost, Placed, PoolEvent, ProcessSpec
 from backend.wire import encode
 
 Program = Callable[["FakePool", str], None]
@@ -35,14 +35,14 @@ class FakePool:
         self._happened: asyncio.Queue[PoolEvent] = asyncio.Queue()
         self._alive: set[str] = set()
         self.starts: list[str] = []
-        self.sent: list[tuple[str, WorkerCommand]] = []
+        self.sent: list[tuple[str, WorkerCommand | bytes]] = []
         self.signals: list[tuple[str, int]] = []
         self.started = asyncio.Event()
         self.node = ""
         self.refusal: WorkerError | None = None
         """What the next start raises."""
 
-    async def start(self, spec: WorkerSpec) -> Placed:
+    async def start(self, spec: ProcessSpec) -> Placed:
         if spec.worker in self._alive:
             raise WorkerError(f"{spec.worker} is already running")
         if self._programs is not None and spec.argv[-1] not in self._programs:
@@ -59,7 +59,7 @@ class FakePool:
             self._programs[spec.argv[-1]](self, spec.worker)
         return Placed(1000 + len(self.starts), self.node)
 
-    async def send(self, worker: str, command: WorkerCommand) -> None:
+    async def send(self, worker: str, command: WorkerCommand | bytes) -> None:
         if worker not in self._alive:
             raise WorkerError(f"{worker} is not running")
         self.sent.append((worker, command))

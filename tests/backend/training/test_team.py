@@ -43,7 +43,7 @@ def _steps_of_processes(path: Path, settings: Sequence[str]) -> dict[str, Tensor
         env=child_environment(),
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=4 * PATIENCE_S,  # Of a whole program: two of them start, and kernels may be cold.
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -103,7 +103,7 @@ def test_torch_distributed_is_not_set_up_where_one_process_trains(tmp_path: Path
         env=child_environment(),
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=4 * PATIENCE_S,  # Of a whole program: two of them start, and kernels may be cold.
         check=False,
     )
     assert done.returncode == 0, done.stderr
