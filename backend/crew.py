@@ -191,7 +191,8 @@ class Crew:
                 case Lost():
                     member = self._members[happened.worker]
                     if member.exit is not None and not member.exit.done():
-                        member.is_lost, member.cause = True, happened.reason
+                        member.is_lost, member.is_told = True, happened.is_told
+                        member.cause = happened.reason
                         member.exit.set_result(ExitCode.INTERNAL)
             self._hearing = None
 
@@ -262,7 +263,9 @@ class Crew:
                     await self._give_up(member, verdict, ExitCode.CONFIG)
                 continue
             if member.is_lost:
-                delay_s = self._config.backoff_s
+                most_s, least_s = self._config.backoff_max_s, self._config.backoff_s
+                delay_s = min(most_s, least_s * 2.0**member.losses)
+                member.losses += 1
                 self._ledger.publish(WorkerBackoff(worker=worker, delay_s=delay_s, crashes=0))
                 await self._rest(member, delay_s)
                 continue
@@ -298,7 +301,7 @@ class Crew:
         """One life of a worker: its exit status."""
         spec = member.spec
         member.cause, member.condemned_at, member.is_ready = "", None, False
-        member.is_lost, member.outgrown = False, None
+        member.is_lost, member.is_told, member.outgrown = False, False, None
         member.rss_mib, member.started_at = 0.0, self._clock()
         said_before = size_of(spec.log)
         member.pulse.beat("starting", self._clock())
@@ -309,7 +312,7 @@ class Crew:
             member.is_lost = isinstance(error, NoPlaceError)
             self._ledger.log(spec.worker, str(error), "error")
             return ExitCode.INTERNAL
-        member.exit = ended
+        member.exit, member.losses = ended, 0
         self._ledger.publish(
             WorkerStarted(worker=spec.worker, role=spec.role, pid=placed.pid, node=placed.node)
         )
@@ -337,6 +340,7 @@ class Crew:
                 expected=is_expected,
                 reason=reason,
                 last_words=() if is_expected else last_words(spec.log, said_before),
+                is_told=member.is_told,
             )
         )
         return code

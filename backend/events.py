@@ -297,6 +297,8 @@ class WorkerExited(EventBase, frozen=True, kw_only=True):
     reason: str
     last_words: tuple[str, ...] = ()
     """The last lines of its log, at most 50, of an end that nobody asked for."""
+    is_told: bool = False
+    """An alert has said it for several workers at once."""
 
 
 class WorkerBackoff(EventBase, frozen=True, kw_only=True):

@@ -335,6 +335,8 @@ def _worker_exited(state: RunState, event: e.WorkerExited) -> RunState:
     if event.expected:
         return state
     text = f"{event.worker} ended with {event.code}: {event.reason}"
+    if event.is_told:
+        return _log(state, event.at, "run", "warning", text)
     return _alert(state, event.at, "warning", text)
 
 

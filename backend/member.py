@@ -27,6 +27,10 @@ class Member:
         """Ends its rest between two lives."""
         self.is_lost = False
         """It was not its fault: its machine is gone, or none has room for it."""
+        self.is_told = False
+        """An alert has said so for all."""
+        self.losses = 0
+        """Tries in a row that found no place."""
         self.cause = ""
         """Why it will have ended, as far as we know."""
         self.condemned_at: float | None = None

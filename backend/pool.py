@@ -71,6 +71,8 @@ class Lost:
 
     worker: str
     reason: str
+    is_told: bool = False
+    """An alert has said it for all workers at once."""
 
 
 PoolEvent = Line | Exited | Lost

@@ -408,7 +408,8 @@ async def conduct(
                 tasks.create_task(_run_watch(watch, ledger))
             try:
                 findings = await recover(mission.run, mission.config, ledger, remarks)
-                async with pool_of(mission.run, mission.config.cluster, ledger.publish) as pool:
+                cluster = mission.config.cluster
+                async with pool_of(mission.run, cluster, ledger.publish, ledger.alert) as pool:
                     return await Supervisor(mission, findings, pool, command_line).run()
             finally:
                 ledger.end()

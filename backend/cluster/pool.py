@@ -14,6 +14,7 @@ from backend.cluster.words import (
     MAX_LINE_BYTES,
     Begin,
     Begun,
+    Connected,
     Drop,
     Gone,
     Heard,
@@ -25,7 +26,8 @@ from backend.cluster.words import (
     Vanished,
 )
 from backend.commands import UseNetwork, WorkerCommand
-from backend.errors import ConfigError, NoPlaceError, WorkerError
+from backend.errors import ConfigError, ExitCode, NoPlaceError, WorkerError
+from backend.events import Level
 from backend.logfile import open_log
 from backend.pool import (
     MAX_WAITING,
@@ -45,21 +47,35 @@ from backend.rundir import RunDirectory
 
 PLACE_LIMIT_S: Final = 30.0
 """A worker that finds no place on the cluster in this time tries again later."""
+PROBE_LIMIT_S: Final = 5.0
+"""A head that does not answer in this time is not asked for anything more."""
+CONNECT_LIMIT_S: Final = 120.0
+"""For Ray to start its processes here and to join, on a busy machine."""
 PASSED_ON: Final = (*THREAD_LIMITS, "PYTHONUNBUFFERED")
 """What a node gets of our environment; the rest is its own."""
 
 OnSeen = Callable[[ClusterSeen], None]
+OnAlert = Callable[[Level, str], None]
 
 
 class RayPool:
     """Use as `async with`; leaving it ends the relay, and with it every worker on the cluster.
 
-    A relay that dies is started again by the next worker that is; those it had are lost.
+    A relay that dies is started again by the next worker that is; those it had are lost. A cluster
+    that is gone is said once, and again when it answers.
     """
 
-    def __init__(self, run: RunDirectory, on_seen: OnSeen) -> None:
+    def __init__(
+        self, run: RunDirectory, on_seen: OnSeen, on_alert: OnAlert, address: str = ""
+    ) -> None:
+        """`address` is the head's, host:port; empty for a cluster that the relay starts."""
         self._run = run
         self._on_seen = on_seen
+        self._on_alert = on_alert
+        self._address = address
+        self._is_gone = False
+        """The cluster, and it was said."""
+        self._is_closing = False
         self._local = LocalPool()
         self._happened: asyncio.Queue[PoolEvent] = asyncio.Queue(MAX_WAITING)
         self._specs: dict[str, ProcessSpec] = {}
@@ -67,6 +83,8 @@ class RayPool:
         self._starting: dict[str, asyncio.Future[Placed]] = {}
         self._relay: asyncio.subprocess.Process | None = None
         self._raising = asyncio.Lock()
+        self._connected: asyncio.Future[None] | None = None
+        """Of the newest relay; NoPlaceError when it ended before."""
         self._tasks = asyncio.TaskGroup()
         self._background: set[asyncio.Task[None]] = set()
         self._decoder = msgspec.json.Decoder[Report](Report)
@@ -84,6 +102,7 @@ class RayPool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._is_closing = True
         relay = self._relay
         if relay is not None and relay.stdin is not None:
             relay.stdin.close()
@@ -151,10 +170,11 @@ class RayPool:
     # The relay ------------------------------------------------------------------------------------
 
     async def _raise_relay(self) -> None:
-        """Starts the relay if it does not run."""
+        """Starts the relay if it does not run. NoPlaceError when the cluster does not answer."""
         async with self._raising:
             if self._relay is not None and self._relay.returncode is None:
                 return
+            await self._probe()
             try:
                 with open_log(self._run.log_file("relay")) as log:
                     self._relay = await asyncio.create_subprocess_exec(
@@ -168,7 +188,43 @@ class RayPool:
                     )
             except OSError as error:
                 raise WorkerError(f"the relay to Ray cannot be started: {error}") from error
-            self._in_background(self._hear(self._relay))
+            self._connected = asyncio.get_running_loop().create_future()
+            self._in_background(self._hear(self._relay, self._connected))
+            try:
+                async with asyncio.timeout(CONNECT_LIMIT_S):
+                    await self._connected
+            except TimeoutError as error:
+                self._relay.kill()
+                raise NoPlaceError(f"Ray did not come up in {CONNECT_LIMIT_S:.0f} s") from error
+            if self._is_gone:
+                self._is_gone = False
+                self._on_alert("info", f"{self._cluster} answers again")
+
+    async def _probe(self) -> None:
+        """NoPlaceError when nobody listens where the head should: Ray would wait for minutes."""
+        if not self._address:
+            return
+        host, _, port = self._address.rpartition(":")
+        try:
+            async with asyncio.timeout(PROBE_LIMIT_S):
+                _, writer = await asyncio.open_connection(host, int(port))
+        except (OSError, TimeoutError) as error:
+            self._say_gone("nobody listens there")
+            raise NoPlaceError(f"{self._cluster} does not answer") from error
+        writer.close()
+
+    def _say_gone(self, why: str) -> None:
+        if not self._is_gone:
+            self._is_gone = True
+            self._on_alert(
+                "error",
+                f"{self._cluster} is lost: {why}; its workers wait and are started again when it "
+                "answers",
+            )
+
+    @property
+    def _cluster(self) -> str:
+        return f"the Ray cluster at {self._address}" if self._address else "the run's Ray cluster"
 
     async def _order(self, order: Order) -> None:
         relay = self._relay
@@ -181,7 +237,9 @@ class RayPool:
         except (ConnectionError, TimeoutError) as error:
             raise WorkerError(f"the relay to Ray takes no orders: {error!r}") from error
 
-    async def _hear(self, relay: asyncio.subprocess.Process) -> None:
+    async def _hear(
+        self, relay: asyncio.subprocess.Process, connected: asyncio.Future[None]
+    ) -> None:
         """What one relay says, to its end; then whoever ran by it is lost."""
         assert relay.stdout is not None
         while line := await relay.stdout.readline():
@@ -190,13 +248,21 @@ class RayPool:
             except msgspec.MsgspecError:
                 relay.kill()  # It is broken; the next one is not.
                 break
-            await self._take(report)
+            if isinstance(report, Connected):
+                connected.set_result(None)
+            else:
+                await self._take(report)
         code = await relay.wait()
         reason = f"the relay to Ray ended ({code}); logs/relay.log says why"
+        if not self._is_closing:
+            self._say_gone(reason)
+        if not connected.done():
+            kind = WorkerError if code == ExitCode.CONFIG else NoPlaceError
+            connected.set_exception(kind(f"{self._cluster}: {reason}"))
         for worker in tuple(self._specs):
-            await self._take(Vanished(worker=worker, reason=reason))
+            await self._take(Vanished(worker=worker, reason=reason), is_told=True)
 
-    async def _take(self, report: Report) -> None:
+    async def _take(self, report: Report, *, is_told: bool = False) -> None:
         match report:
             case Begun():
                 if (placed := self._starting.get(report.worker)) is not None:
@@ -219,9 +285,11 @@ class RayPool:
                     return
                 if self._specs.pop(report.worker, None) is None:
                     return
-                await self._happened.put(Lost(report.worker, report.reason))
+                await self._happened.put(Lost(report.worker, report.reason, is_told))
             case ClusterSeen():
                 self._on_seen(report)
+            case Connected():
+                pass  # `_hear` has taken it.
 
     async def _pass_on_local(self) -> None:
         async for happened in self._local.events():
@@ -233,12 +301,14 @@ class RayPool:
         task.add_done_callback(self._background.discard)
 
 
-def pool_of(run: RunDirectory, config: ClusterConfig, on_seen: OnSeen) -> LocalPool | RayPool:
+def pool_of(
+    run: RunDirectory, config: ClusterConfig, on_seen: OnSeen, on_alert: OnAlert
+) -> LocalPool | RayPool:
     """Where the workers of a run are started; ConfigError when that is not installed."""
     if config.pool == "local":
         return LocalPool()
     require_ray()
-    return RayPool(run, on_seen)
+    return RayPool(run, on_seen, on_alert, config.address)
 
 
 def require_ray() -> None:

@@ -27,6 +27,7 @@ from backend.cluster.words import (
     MAX_LINE_BYTES,
     Begin,
     Begun,
+    Connected,
     Drop,
     Gone,
     Heard,
@@ -74,6 +75,8 @@ def main(run: RunDirectory) -> int:
         asyncio.run(_Relay(ray, run, config, out).run())
     finally:
         ray.shutdown()
+        with contextlib.suppress(BrokenPipeError):
+            out.close()
     return ExitCode.DONE
 
 
@@ -133,6 +136,7 @@ class _Relay:
         reader = asyncio.StreamReader(limit=MAX_LINE_BYTES)
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         decoder = msgspec.json.Decoder[Order](Order)
+        self._say(Connected())
         async with asyncio.TaskGroup() as tasks:
             watcher = tasks.create_task(self._watch_nodes())
             lives_of: dict[str, asyncio.Task[None]] = {}
@@ -153,8 +157,13 @@ class _Relay:
             self._ray.kill(actor)
 
     def _say(self, report: Report) -> None:
-        self._out.write(self._encode(report) + b"\n")
-        self._out.flush()
+        try:
+            self._out.write(self._encode(report) + b"\n")
+            self._out.flush()
+        except BrokenPipeError:
+            # The supervisor is gone. The end of stdin, which comes as well, ends us in order, and
+            # a shard that nobody was told of is on its disk: the next start adopts it.
+            return
 
     # One worker -----------------------------------------------------------------------------------
 

@@ -50,6 +50,10 @@ Order = Begin | Tell | SignalTo | Drop
 # Relay to supervisor ------------------------------------------------------------------------------
 
 
+class Connected(_Word, frozen=True, kw_only=True):
+    """The cluster answers; what was ordered meanwhile begins."""
+
+
 class Begun(_Word, frozen=True, kw_only=True):
     worker: str
     pid: int
@@ -86,6 +90,6 @@ class Vanished(_Word, frozen=True, kw_only=True):
     reason: str
 
 
-Report = Begun | Refused | Heard | Gone | Vanished | ClusterSeen
+Report = Connected | Begun | Refused | Heard | Gone | Vanished | ClusterSeen
 
 MAX_LINE_BYTES: Final = 4 * 1024 * 1024

@@ -50,6 +50,7 @@ class RayHead:
     """The head, with a token that the environment of this process names while it lives."""
 
     def __init__(self, place: Path, cpus: int = 4) -> None:
+        """`place` is a folder for its token."""
         token = place / "token"
         token.touch(0o600)
         token.write_text(secrets.token_hex(32))
@@ -62,21 +63,27 @@ class RayHead:
         }
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.address = f"127.0.0.1:{port}"
-        self.nodes = [
-            RayNode(
-                self._environment,
-                *("--head", f"--port={port}", "--node-ip-address=127.0.0.1"),
-                *(
-                    f"--num-cpus={cpus}",
-                    "--node-name=head",
-                    "--include-dashboard=false",
-                    "--disable-usage-stats",
-                ),
-            )
-        ]
-        _await_port(port)
+            self._port = probe.getsockname()[1]
+        self.address = f"127.0.0.1:{self._port}"
+        self._cpus = cpus
+        self.nodes: list[RayNode] = []
+        self.power_on()
+
+    def power_on(self) -> RayNode:
+        """The head itself, at the address that it has had before."""
+        node = RayNode(
+            self._environment,
+            *("--head", f"--port={self._port}", "--node-ip-address=127.0.0.1"),
+            *(
+                f"--num-cpus={self._cpus}",
+                "--node-name=head",
+                "--include-dashboard=false",
+                "--disable-usage-stats",
+            ),
+        )
+        self.nodes.append(node)
+        _await_port(self._port)
+        return node
 
     def join(self, name: str, cpus: int = 1) -> RayNode:
         """One more node."""

@@ -192,7 +192,10 @@ async def test_a_worker_on_a_node_without_power_is_lost_and_not_ended(tmp_path: 
     try:
         node = head.join("far")
         run = head.prepared_run(tmp_path / "run")
-        async with RayPool(run, lambda seen: None) as pool, asyncio.timeout(120):
+        async with (
+            RayPool(run, lambda seen: None, lambda level, text: None) as pool,
+            asyncio.timeout(120),
+        ):
             spec = WorkerSpec(
                 worker="w",
                 role="selfplay",

@@ -401,3 +401,32 @@ async def test_one_whose_machine_is_gone_is_started_elsewhere_however_often(
             pool.refusal = NoPlaceError("sp0: the cluster has no room for it")
         await scene.wait_for(WorkerStarted)
         assert not scene.given_up
+
+
+async def test_without_a_place_it_is_tried_again_ever_more_rarely_and_no_alert_says_it_twice(
+    ledger: Ledger,
+) -> None:
+    """The pool has said once for all of them that the cluster is gone."""
+    pool = FakePool()
+    patient = SupervisorConfig(backoff_s=0.001, backoff_max_s=0.004)
+    async with stage(pool, ledger, patient) as scene:
+        await scene.wait_for(WorkerStarted)
+        pool.refusal = NoPlaceError("the cluster does not answer")
+        pool.lose("sp0", "the relay ended", is_told=True)
+        delays = []
+        for _ in range(4):
+            backoff = await scene.wait_for(WorkerBackoff)
+            assert isinstance(backoff, WorkerBackoff)
+            pool.refusal = NoPlaceError("the cluster does not answer")
+            delays.append(backoff.delay_s)
+        assert delays == [0.001, 0.002, 0.004, 0.004]
+        pool.refusal = None
+        await scene.wait_for(WorkerStarted)
+        pool.lose("sp0", "no power")
+        backoff = await scene.wait_for(WorkerBackoff)
+        assert isinstance(backoff, WorkerBackoff)
+        assert backoff.delay_s == 0.001
+        assert not scene.given_up
+    assert [alert.text for alert in ledger.state.alerts] == [
+        "sp0 ended with 70: no power (exit status 70 (internal))"
+    ]

@@ -67,7 +67,8 @@ async def pool(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             yield local
         return
     head: RayHead = request.getfixturevalue("ray_head")
-    async with RayPool(head.prepared_run(tmp_path / "run"), lambda seen: None) as fleet:
+    run = head.prepared_run(tmp_path / "run")
+    async with RayPool(run, lambda seen: None, lambda level, text: None) as fleet:
         yield fleet
 
 

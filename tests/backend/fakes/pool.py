@@ -89,11 +89,11 @@ class FakePool:
             self._alive.remove(worker)
             self._happened.put_nowait(Exited(worker, code))
 
-    def lose(self, worker: str, reason: str) -> None:
+    def lose(self, worker: str, reason: str, *, is_told: bool = False) -> None:
         """Its machine is gone."""
         if worker in self._alive:
             self._alive.remove(worker)
-            self._happened.put_nowait(Lost(worker, reason))
+            self._happened.put_nowait(Lost(worker, reason, is_told))
 
 
 class Clock:
