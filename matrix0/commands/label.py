@@ -95,7 +95,7 @@ def label(
                 labellers=processes,
                 multipv=multipv,
                 run=directory,
-                pool=pool_of(directory, config.cluster, lambda _: None),
+                pool=pool_of(directory, config.cluster, lambda _: None, lambda _, text: say(text)),
                 say=say,
             )
             num_asked = processes * AHEAD * MAX_POSITIONS

@@ -176,7 +176,7 @@ def test_labellers_that_are_killed_are_replaced_and_answer_as_one_engine_does(
     else:
         head: RayHead = request.getfixturevalue("ray_head")
         run = head.prepared_run(tmp_path / "run")
-        pool = RayPool(run, lambda seen: None)
+        pool = RayPool(run, lambda seen: None, lambda level, text: None)
     with _engine(tmp_path) as spec:
         fleet = TeachingFleet(spec, labellers=2, multipv=3, run=run, pool=pool, say=lambda _: None)
         try:
