@@ -10,6 +10,7 @@ from typing import Final
 
 import chess
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.evaluation.epd import EpdFault, Task, tasks_of
 from backend.limits_config import LimitsConfig
@@ -24,7 +25,7 @@ from backend.replay.played import NO_EVAL, Play, play_codes, room_for
 from backend.replay.provenance import Source
 from backend.replay.puzzles import MAX_MOVES, Puzzle, PuzzleFault, puzzles_of
 from model.config import Orientation
-from model.rules import MAX_LEGAL_MOVES, Outcome, legal_moves, to_fen
+from model.rules import MAX_LEGAL_MOVES, Outcome, Position, legal_moves, to_fen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,18 @@ class Filters:
 NO_FILTERS: Final = Filters()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What is wanted of a file, and from where on."""
+
+    source: Source
+    """What its games shall name."""
+    limits: LimitsConfig
+    orientation: Orientation
+    filters: Filters
+    place: Place
+
+
 class ResultError(Exception):
     """The result that the file names cannot be that of the final position."""
 
@@ -87,17 +100,10 @@ class Refusal:
     reason: str
 
 
-def pgn_candidates(
-    file: PgnFile,
-    source: Source,
-    limits: LimitsConfig,
-    orientation: Orientation,
-    filters: Filters,
-    place: Place,
-) -> Iterator[Candidate | Refusal]:
+def pgn_candidates(file: PgnFile, asked: Asked) -> Iterator[Candidate | Refusal]:
     """Games: the moves that were played, how it ended, and what `[%eval]` says."""
-    offset = place.offset
-    for found in found_games(file, limits, orientation, place):
+    filters, offset = asked.filters, asked.place.offset
+    for found in found_games(file, asked.limits, asked.orientation, asked.place):
         if isinstance(found, PgnFault):
             yield Refusal(found.number, offset, found.reason)
             continue
@@ -122,7 +128,7 @@ def pgn_candidates(
                 kind=records.PLAYED_MOVE,
                 outcome=outcome,
                 result=result,
-                source=source,
+                source=asked.source,
                 number=found.number,
                 rating=found.rating,
             )
@@ -130,17 +136,11 @@ def pgn_candidates(
         yield Candidate(found.number, offset, digest, lesson if wants else None, play)
 
 
-def puzzle_candidates(
-    file: PgnFile,
-    source: Source,
-    limits: LimitsConfig,
-    orientation: Orientation,
-    filters: Filters,
-    place: Place,
-) -> Iterator[Candidate | Refusal]:
+def puzzle_candidates(file: PgnFile, asked: Asked) -> Iterator[Candidate | Refusal]:
     """Puzzles: the solver's moves, and that he wins where the last of them mates."""
     play = room_for(MAX_MOVES)
-    for found in puzzles_of(file.name, file.stream(), limits.puzzles, passed_over=place.number):
+    most, passed_over = asked.limits.puzzles, asked.place.number
+    for found in puzzles_of(file.name, file.stream(), most, passed_over=passed_over):
         if isinstance(found, PuzzleFault):
             yield Refusal(found.line, 0, found.reason)
             continue
@@ -155,8 +155,7 @@ def puzzle_candidates(
         def lesson(
             found: Puzzle = found, start: np.ndarray = start, moves: np.ndarray = moves
         ) -> Lesson:
-            if not play_codes(moves, start, play, is_turned=orientation == "mover"):
-                raise ResultError("our rules and python-chess disagree, please report it")
+            _play(moves, start, play, asked)
             play.is_book[: len(moves) : 2] = True
             outcome, result = _settle(play, records.NO_RESULT)
             return Lesson(
@@ -166,28 +165,21 @@ def puzzle_candidates(
                 result=result,
                 origin=records.ARCHIVED,
                 opening_plies=1,
-                source=source,
+                source=asked.source,
                 number=found.line,
                 rating=found.rating,
                 themes=tuple(dict.fromkeys(found.themes)),
             )
 
-        is_wanted = filters.wants_rating(found.rating)
+        is_wanted = asked.filters.wants_rating(found.rating)
         digest = game_hash(start, moves)
         yield Candidate(found.line, 0, digest, lesson if is_wanted else None, play)
 
 
-def epd_candidates(
-    file: PgnFile,
-    source: Source,
-    limits: LimitsConfig,
-    orientation: Orientation,
-    filters: Filters,
-    place: Place,
-) -> Iterator[Candidate | Refusal]:
+def epd_candidates(file: PgnFile, asked: Asked) -> Iterator[Candidate | Refusal]:
     """Tasks: each move as often as it has points, and what `ce` or `dm` say of the position."""
     play = room_for(1)
-    for found in tasks_of(file.name, file.stream(), passed_over=place.number):
+    for found in tasks_of(file.name, file.stream(), passed_over=asked.place.number):
         if isinstance(found, EpdFault):
             yield Refusal(found.line, 0, found.reason)
         elif found.otherwise:
@@ -198,19 +190,21 @@ def epd_candidates(
             start = position_array(position_words(found.board))
 
             def lesson(found: Task = found, start: np.ndarray = start) -> Lesson:
-                return _task_lesson(play, found, start, source, is_turned=orientation == "mover")
+                return _task_lesson(play, found, start, asked)
 
             yield Candidate(found.line, 0, task_hash(start), lesson, play)
 
 
-def _task_lesson(
-    play: Play, task: Task, start: np.ndarray, source: Source, *, is_turned: bool
-) -> Lesson:
+def _play(codes: NDArray[np.uint16], start: Position, play: Play, asked: Asked) -> None:
+    """ResultError where what python-chess found legal is not so for us."""
+    if not play_codes(codes, start, play, is_turned=asked.orientation == "mover"):
+        raise ResultError("our rules and python-chess disagree, please report it")
+
+
+def _task_lesson(play: Play, task: Task, start: Position, asked: Asked) -> Lesson:
     points = {code_of(task.board, move): points for move, points in task.points.items()}
     best = max(points, key=lambda code: points[code])
-    moves = np.array([best], np.uint16)
-    if not play_codes(moves, start, play, is_turned=is_turned):
-        raise ResultError("our rules and python-chess disagree, please report it")
+    _play(np.array([best], np.uint16), start, play, asked)
     legal = np.empty(MAX_LEGAL_MOVES, np.uint16)
     num = legal_moves(start, legal)
     prob = np.array([points.get(int(code), 0.0) for code in legal[:num]])
@@ -223,7 +217,7 @@ def _task_lesson(
         kind=records.SOLUTION,
         outcome=records.TRUNCATED,
         result=records.NO_RESULT,
-        source=source,
+        source=asked.source,
         number=task.line,
         themes=(task.theme,) if task.theme else (),
     )

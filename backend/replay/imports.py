@@ -16,10 +16,11 @@ from typing import Final
 
 import numpy as np
 
-from backend.commit import commit_file, sweep
+from backend.commit import sweep
 from backend.limits_config import LIMITS, LimitsConfig
 from backend.replay.candidates import (
     NO_FILTERS,
+    Asked,
     Candidate,
     Filters,
     Refusal,
@@ -34,6 +35,7 @@ from backend.replay.importmark import ImportMark, Reject, read_mark, remove_mark
 from backend.replay.knowngames import KnownGames, game_hash, is_held_out, task_hash
 from backend.replay.pgn import STANDARD_INPUT, open_pgn
 from backend.replay.provenance import Source, SourceKind
+from backend.replay.rejects import MAX_REJECTS, in_one_line, write_rejects
 from backend.replay.shards import WrittenShard, list_shards, read_shard
 from backend.text import clean
 from model.config import Orientation
@@ -46,8 +48,6 @@ REPORT: Final = "rejects.tsv"
 """In the directory of the shards: what the last import refused, and why."""
 SHARD_POSITIONS: Final = 16_384
 """A shard is written when it holds so many; about 4 MB, and as much while it is collected."""
-MAX_REJECTS: Final = 10_000
-"""Further ones are counted only."""
 
 _TOO_MANY: Final = (
     "it and what follows are left out: [limits] games = {limits.games}, "
@@ -181,14 +181,14 @@ class _Import:
                 continue
             with open_pgn(name, self._limits) as file:
                 tally.file = file.name
-                for found in _READERS[self._kind](
-                    file,
-                    self._sources[file_number],
-                    self._limits,
-                    self._orientation,
-                    self._filters,
-                    place,
-                ):
+                asked = Asked(
+                    source=self._sources[file_number],
+                    limits=self._limits,
+                    orientation=self._orientation,
+                    filters=self._filters,
+                    place=place,
+                )
+                for found in _READERS[self._kind](file, asked):
                     self._here = file_number, found
                     if should_stop():
                         tally.is_stopped = True
@@ -205,7 +205,8 @@ class _Import:
         for side in self._collectors:
             self._flush(side)
         if tally.rejects:
-            commit_file(self._directory / REPORT, _report(tally.rejects))
+            rows = [(reject.file, reject.number, reject.reason) for reject in tally.rejects]
+            write_rejects(self._directory / REPORT, ("file", "game", "reason"), rows)
         if tally.is_stopped:
             self._note()
         else:
@@ -294,12 +295,11 @@ class _Import:
         here = self._position()
         self._tally.rejected += 1
         if len(self._tally.rejects) < MAX_REJECTS:
-            one_line = clean(reason.replace("\n", " ").replace("\t", " "), 200)
             self._tally.rejects.append(
                 Reject(
                     file=clean(self._tally.file),
                     number=here.place.number + 1,
-                    reason=one_line,
+                    reason=in_one_line(reason),
                     file_number=here.file,
                 )
             )
@@ -319,8 +319,3 @@ def _sha256(name: str) -> str:
         return ""
     with Path(name).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _report(rejects: Sequence[Reject]) -> bytes:
-    lines = [f"{reject.file}\t{reject.number}\t{reject.reason}\n" for reject in rejects]
-    return "".join(["file\tgame\treason\n", *lines]).encode()

@@ -19,12 +19,12 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.commit import commit_file
 from backend.errors import ReplayError
 from backend.replay import records
 from backend.replay.admission import CHECKMATE, INSUFFICIENT, STALEMATE
 from backend.replay.boards import board_from_position, code_in_words, move_from_code
 from backend.replay.records import GameRecord, SampleRecord
+from backend.replay.rejects import MAX_REJECTS, in_one_line, write_rejects
 from backend.teacher.engine import RefusedPosition
 from backend.teacher.labels import Labels, key_of
 from backend.teacher.scoring import Line, soft_policy, wdl_of
@@ -36,8 +36,6 @@ from model.rules import MAX_LEGAL_MOVES, legal_moves
 
 REPORT: Final = "label-rejects.tsv"
 """Beside the shards: what the last call refused, and why."""
-MAX_REJECTS: Final = 10_000
-"""Further ones are counted only."""
 IN_FLIGHT: Final = 4
 """Positions for each process on this machine, so that none idles."""
 KEEP_EVERY_S: Final = 0.5
@@ -278,14 +276,13 @@ class Labelling:
     def _reject(self, number: int, ply: int, reason: str) -> None:
         self.tally.refused += 1
         if len(self.tally.rejects) < MAX_REJECTS:
-            one_line = clean(reason.replace("\n", " ").replace("\t", " "), 200)
-            self.tally.rejects.append((clean(self.tally.file), number, ply, one_line))
+            file = clean(self.tally.file)
+            self.tally.rejects.append((file, number, ply, in_one_line(reason)))
 
 
 def write_report(directory: Path, tally: LabelTally) -> None:
     """What was refused, as `directory/label-rejects.tsv`."""
-    rows = ["\t".join(map(str, reject)) for reject in tally.rejects]
-    commit_file(directory / REPORT, "\n".join(["file\tnumber\tply\treason", *rows, ""]).encode())
+    write_rejects(directory / REPORT, ("file", "number", "ply", "reason"), tally.rejects)
 
 
 def _place_of(move: int, legal: NDArray[np.uint16]) -> int:
