@@ -69,7 +69,7 @@ WRITERS = {
     "logs/supervisor.log": ("processes.py", 'log_file("supervisor")'),
     "quarantine/<time>-<name>": ("recovery.py", 'run.quarantine / f"{stamp}-{name}"'),
     "quarantine/<time>-training-<step>/": ("training/evidence.py", 'f"{stamp}-training-{'),
-    "backups/v<version>.db": ("store/store.py", 'f"v{version}.db"'),
+    "backups/v<version>.db": ("store/migration.py", 'f"v{version}.db"'),
     "backups/<run>-<time>.json": ("backups/make.py", 'f"{self.run.name}-{day}{ending}.json"'),
     "backups/files/<sha256>": ("backups/make.py", "self.folder / FILES / sha256"),
     "<name>.tmp.<pid>.<8 hex digits>": ("commit.py", "{path.name}.tmp.{os.getpid()}."),
@@ -285,15 +285,19 @@ def test_values_within_the_database_are_those_of_the_page() -> None:
         (values,) = re.findall(rf"TABLE {table} .*?state IN \((.*?)\)", text, flags=re.DOTALL)
         listed = re.sub(r" \([^)]*\)", "", page[table]["state"][1])
         assert listed.split(", ") == re.findall(r"'(\w+)'", values)
-    keys = re.findall(r'_put\("(\w+)"', (BACKEND / "store/store.py").read_text(encoding="utf-8"))
+    keys = [
+        key
+        for file in ("store/store.py", "store/facts.py")
+        for key in re.findall(r'put\(\S+, "(\w+)"', (BACKEND / file).read_text(encoding="utf-8"))
+    ]
     assert set(quoted(page["meta"]["key"][1])) == set(keys)
     bodies = {quoted(c["body"][1])[0] for t, c in page.items() if "body" in c and t != "events"}
-    assert bodies == _handled_by("_insert", "store/store.py") - {"ShardAdmitted"}
+    assert bodies == _handled_by("insert", "store/facts.py") - {"ShardAdmitted"}
 
 
 def test_the_facts_of_the_journal_are_those_of_the_table() -> None:
     facts = {name for row in PAGE.tables("fact", "when") for name in quoted(row[0])}
-    decided = _handled_by("_insert", "store/store.py") - {"CheckpointSaved"}
+    decided = _handled_by("insert", "store/facts.py") - {"CheckpointSaved"}
     source = (BACKEND / "recovery.py").read_text(encoding="utf-8")
     decided |= set(re.findall(r"ledger\.recorded\((\w+)\)", source))
     source = (BACKEND / "supervisor.py").read_text(encoding="utf-8")

@@ -8,22 +8,21 @@ database is made anew (`backend/recovery.py`).
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import aiosqlite
 import msgspec
 
-from backend.commit import NotCommittedError, make_directory
+from backend.commit import NotCommittedError
 from backend.disk import writing_to
 from backend.errors import Matrix0Error, RunDirectoryError
 from backend.events import (
     CheckpointSaved,
     CycleFinished,
     Event,
-    EventBase,
     GateDecided,
     MatchFinished,
     PauseChanged,
@@ -32,10 +31,10 @@ from backend.events import (
     TrainingStep,
 )
 from backend.store import seal
+from backend.store.facts import counts, insert, one, put
 from backend.store.journal import Fact
+from backend.store.migration import migrate
 from backend.store.rows import GameRow, ShardRow
-from backend.store.schema import FIELDS, MIGRATIONS
-from backend.store.snapshot import snapshot
 
 PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
@@ -85,10 +84,10 @@ class Store:
                 await connection.execute(pragma)
             # The seal vouches for the main file, which is then a page away from the newest state.
             check = "quick_check(1)" if is_sealed else "integrity_check(1)"
-            verdict = await _one(connection, f"PRAGMA {check}")
+            verdict = await one(connection, f"PRAGMA {check}")
             if verdict != "ok":
                 raise DamagedDatabaseError(f"{path}: {verdict}")
-            await _migrate(connection, path)
+            await migrate(connection, path)
             await connection.execute(
                 "DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?", (MAX_EVENTS,)
             )
@@ -141,7 +140,7 @@ class Store:
                 "INSERT INTO shards (name, sha256, state, games, positions, truncated, white_wins,"
                 " draws, black_wins, plies, at) VALUES (?, ?, 'admitted', ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (name) DO NOTHING",
-                (shard.name, sha256, *_counts(shard), shard.at),
+                (shard.name, sha256, *counts(shard), shard.at),
             )
             if cursor.rowcount == 0:
                 return False
@@ -150,7 +149,7 @@ class Store:
                 "INSERT INTO games (id, shard, result, outcome, plies) VALUES (?, ?, ?, ?, ?)",
                 [(game.id, seq, game.result, game.outcome, game.plies) for game in games],
             )
-            await self._put("pgn_bytes", str(pgn_bytes))
+            await put(self._db, "pgn_bytes", str(pgn_bytes))
         return True
 
     async def reject(self, name: str, reason: str, at: float) -> None:
@@ -176,13 +175,13 @@ class Store:
     async def record(self, fact: Fact) -> None:
         """Makes the row of a checkpoint, match, decision, promotion or cycle; twice is once."""
         async with self._transaction():
-            await self._insert(fact)
+            await insert(self._db, fact)
 
     async def record_all(self, facts: Iterable[Fact]) -> None:
         """The same for many, in one transaction."""
         async with self._transaction():
             for fact in facts:
-                await self._insert(fact)
+                await insert(self._db, fact)
 
     async def log(self, points: Sequence[TrainingStep], events: Sequence[Event]) -> None:
         """One transaction for a batch of curve points and of events for the log."""
@@ -218,7 +217,7 @@ class Store:
 
     async def set_pgn_bytes(self, length: int) -> None:
         async with self._transaction():
-            await self._put("pgn_bytes", str(length))
+            await put(self._db, "pgn_bytes", str(length))
 
     async def shards(self) -> list[ShardRow]:
         """All that were ever seen, in the order of admission."""
@@ -305,69 +304,8 @@ class Store:
 
     # Within a transaction -------------------------------------------------------------------------
 
-    async def _insert(self, fact: Fact) -> None:
-        match fact:
-            case CheckpointSaved():
-                own = {"name": fact.name, "state": "present"}
-                await self._insert_record("REPLACE", "checkpoints", own, fact)
-            case MatchFinished():
-                await self._insert_record("IGNORE", "matches", {"match": fact.match}, fact)
-                await self._insert_pairs(fact)
-            case GateDecided():
-                await self._insert_record("IGNORE", "decisions", {"cycle": fact.cycle}, fact)
-            case CycleFinished():
-                await self._insert_record("IGNORE", "cycles", {"cycle": fact.cycle}, fact)
-            case Promoted():
-                # One that is known is history: a damaged journal may end with an older one.
-                if await self._insert_record("IGNORE", "promotions", {}, fact):
-                    await self._put("best", fact.name)
-            case ShardAdmitted():
-                # From the journal: it left the window, and its file was removed.
-                await self._db.execute(
-                    "INSERT INTO shards (name, sha256, state, games, positions, truncated,"
-                    " white_wins, draws, black_wins, plies, at)"
-                    " VALUES (?, '', 'retired', ?, ?, ?, ?, ?, ?, ?, ?)"
-                    " ON CONFLICT (name) DO UPDATE SET state = 'retired'",
-                    (fact.name, *_counts(fact), fact.at),
-                )
-            case _:
-                pass  # Orders of a person: the journal keeps them, no table needs them.
-
-    async def _insert_record(
-        self, conflict: str, table: str, own: Mapping[str, str | int], fact: EventBase
-    ) -> bool:
-        """False when it was there before and is left as it was."""
-        fields = {name: getattr(fact, name) for name in FIELDS[table]}
-        row = {**own, **fields, "at": fact.at, "body": msgspec.json.encode(fact).decode()}
-        places = ", ".join("?" * len(row))
-        cursor = await self._db.execute(
-            f"INSERT OR {conflict} INTO {table} ({', '.join(row)}) VALUES ({places})",
-            tuple(row.values()),
-        )
-        return cursor.rowcount > 0
-
-    async def _insert_pairs(self, match: MatchFinished) -> None:
-        names = (match.candidate, match.candidate_budget, match.opponent, match.opponent_budget)
-        rows = [
-            (match.match, *names, *divmod(kind, 3), pairs)
-            for kind, pairs in enumerate(match.results)
-            if pairs
-        ]
-        await self._db.executemany(
-            "INSERT OR IGNORE INTO pairs (match, player, budget, opponent, opponent_budget,"
-            " as_white, as_black, pairs) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            rows,
-        )
-
-    async def _put(self, key: str, value: str) -> None:
-        await self._db.execute(
-            "INSERT INTO meta (key, value) VALUES (?, ?)"
-            " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            (key, value),
-        )
-
     async def _get(self, key: str, default: str) -> str:
-        value = await _one(self._db, "SELECT value FROM meta WHERE key = ?", key)
+        value = await one(self._db, "SELECT value FROM meta WHERE key = ?", key)
         return default if value is None else str(value)
 
     async def _pairs(self, query: str) -> list[tuple[str, str]]:
@@ -393,43 +331,3 @@ class Store:
                         await self._db.execute("ROLLBACK")
                     raise
             self._unsealed += 1
-
-
-def _counts(shard: ShardAdmitted) -> tuple[int, ...]:
-    return (
-        shard.games,
-        shard.positions,
-        shard.truncated,
-        shard.white_wins,
-        shard.draws,
-        shard.black_wins,
-        shard.plies,
-    )
-
-
-async def _one(db: aiosqlite.Connection, query: str, *values: str) -> Any:
-    """The first column of the first row; None without a row."""
-    async with db.execute(query, values) as cursor:
-        row = await cursor.fetchone()
-    return None if row is None else row[0]
-
-
-async def _migrate(db: aiosqlite.Connection, path: Path) -> None:
-    """Brings the schema to the newest version, each step whole, after a copy to backups/."""
-    version = int(await _one(db, "PRAGMA user_version"))
-    if version > len(MIGRATIONS):
-        raise RunDirectoryError(
-            f"{path}: version {version} was made by a newer Matrix0; "
-            f"this one knows versions up to {len(MIGRATIONS)}"
-        )
-    if 0 < version < len(MIGRATIONS):
-        backups = path.parent / "backups"
-        await asyncio.to_thread(make_directory, backups)
-        # A start that was killed before the step may have left one: it is replaced.
-        await asyncio.to_thread(snapshot, path, backups / f"v{version}.db")
-    for number, statements in enumerate(MIGRATIONS[version:], version + 1):
-        await db.execute("BEGIN IMMEDIATE")
-        for statement in statements:
-            await db.execute(statement)
-        await db.execute(f"PRAGMA user_version = {number}")
-        await db.execute("COMMIT")
