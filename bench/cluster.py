@@ -57,14 +57,14 @@ class Team:
         self.shards = 0
 
     async def prepare(self, network: str) -> None:
-        """Starts all, one after the other, gives them the network, and lets them rest."""
+        """Starts all, gives them the network, and lets them rest."""
         for worker in self.workers:
             await self._pool.start(worker_spec(self._run, "selfplay", worker))
-            await self._in_phase([worker], "waiting")
-            await self.tell([worker], UseNetwork(name=network))
-            await self._in_phase([worker], "playing")
-            await self.tell([worker], Pause())
-            await self._in_phase([worker], "paused")
+        await self._in_phase(self.workers, "waiting")
+        await self.tell(self.workers, UseNetwork(name=network))
+        await self._in_phase(self.workers, "playing")
+        await self.tell(self.workers, Pause())
+        await self._in_phase(self.workers, "paused")
 
     async def play(self, number: int, seconds: float) -> float:
         """positions/s of so many of them together."""
@@ -76,7 +76,12 @@ class Team:
         rates = self.rates
         await self.tell(players, Pause())
         await self._in_phase(players, "paused")
-        return sum(statistics.fmean(of_worker) for of_worker in rates.values())
+        silent = [worker for worker, reports in rates.items() if not reports]
+        if silent:
+            raise SystemExit(
+                f"{', '.join(silent)}: no report in {seconds:g} s; give --seconds more"
+            )
+        return sum(statistics.fmean(reports) for reports in rates.values())
 
     async def end(self) -> None:
         await self.tell(self.workers, Stop())
@@ -139,8 +144,8 @@ async def measure(folder: Path, given: argparse.Namespace) -> list[Row]:
             Team("ray", await stack.enter_async_context(ray), runs["ray"]),
         ]
         listeners = [asyncio.create_task(team.listen()) for team in teams]
-        for team in teams:
-            await team.prepare(checkpoints.checkpoint_name(0))
+        network = checkpoints.checkpoint_name(0)
+        await asyncio.gather(*(team.prepare(network) for team in teams))
         began = time.monotonic()
         for _ in range(given.rounds):
             for number in range(1, NUM_WORKERS + 1):
@@ -195,7 +200,9 @@ def main() -> None:
         try:
             rows = asyncio.run(measure(Path(folder), given))
         finally:
-            shutil.rmtree(scratch() / name_on_nodes(RunDirectory(Path(folder) / "ray")))
+            place = scratch() / name_on_nodes(RunDirectory(Path(folder) / "ray"))
+            if place.exists():
+                shutil.rmtree(place)
     show("Self-play on Ray and without", rows, parser)
 
 
