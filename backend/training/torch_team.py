@@ -274,7 +274,7 @@ def said_plainly() -> Iterator[None]:
         if isinstance(error, dist.DistError) or "gloo" in text or "Connection" in text:
             raise WorkerError(
                 "a process of those that train together is gone; training goes on from the last "
-                f"checkpoint when it is started again ({text.splitlines()[0]})"
+                f"checkpoint when it is started again ({text.splitlines()[0].split('. ')[0]})"
             ) from error
         raise
 
