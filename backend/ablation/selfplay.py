@@ -106,10 +106,12 @@ class SelfPlayExperiment:
         return RunDirectory(self.out / arm.folder / f"seed-{seed}")
 
     def network(self, arm: Arm, seed: int) -> Path:
-        """The checkpoint that plays for a finished run: its best."""
-        played = self.played(arm, seed)
-        assert played is not None, "all arms have played"
-        return self.directory(arm, seed).checkpoints / played.best
+        """The checkpoint that plays for a finished run: its newest, saved when it was stopped.
+
+        What has passed the gate may be most of a cycle old, by chance.
+        """
+        folder = self.directory(arm, seed).checkpoints
+        return folder / checkpoints.list_checkpoints(folder)[-1]
 
     def found(self) -> list[AnyFinding]:
         """What was found for this time."""
