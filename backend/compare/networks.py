@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend import checkpoints, wording
-from backend.checkpoints import Arrays, Checkpoint
+from backend.checkpoints import Arrays, Checkpoint, Manifest
 from backend.compare.settings import differences
 from backend.compare.table import printed
 from backend.errors import CheckpointError
@@ -55,8 +55,11 @@ class Difference(msgspec.Struct, frozen=True):
     a: str
     b: str
     facts: tuple[Fact, ...]
+    """Step, policy and value loss, and what else differs but for the other metrics."""
     drifts: tuple[Drift, ...]
     """Of the whole network, then of its parts in their order in it."""
+    metrics: tuple[Fact, ...] = ()
+    """All others, by name."""
     only_a: tuple[str, ...] = ()
     """Tensors that B lacks or has in another shape."""
     only_b: tuple[str, ...] = ()
@@ -65,6 +68,7 @@ class Difference(msgspec.Struct, frozen=True):
 def compared(folder: Path, a: str, b: str) -> Difference:
     """What differs between two checkpoints of `folder`. CheckpointError names an unfit one."""
     first, second = (_load(folder / name) for name in (a, b))
+    one, two = first.manifest, second.manifest
     shared = [n for n in first.ema if n in second.ema and _same_shape(first, second, n)]
     weights = [n for n in shared if not n.endswith(_STATISTICS)]
     parts: dict[str, list[str]] = {"whole network": weights}
@@ -73,33 +77,37 @@ def compared(folder: Path, a: str, b: str) -> Difference:
     return Difference(
         a,
         b,
-        tuple(_facts(first, second)),
+        tuple(_facts(one, two)),
         tuple(_drift(part, names, first.ema, second.ema) for part, names in parts.items()),
+        tuple(_metric(n, one, two) for n in _metrics(one, two) if n not in _FIRST_METRICS),
         tuple(sorted(first.ema.keys() - set(shared))),
         tuple(sorted(second.ema.keys() - set(shared))),
     )
 
 
 def in_lines(found: Difference) -> list[str]:
-    """For a person: the facts, then how far the weights have moved."""
-    heads = ["", "A", "B", "change"]
-    rows = [
-        ["checkpoint", found.a, found.b, ""],
-        *([f.name, f.a, f.b, f.change] for f in found.facts),
-    ]
-    lines = printed(list(zip(heads, *rows, strict=True)))
+    """For a person: the facts, how far the weights have moved, and the other metrics."""
+    rows = [["checkpoint", found.a, found.b, ""], *map(_cells, found.facts)]
+    lines = printed(list(zip(["", "A", "B", "change"], *rows, strict=True)))
     moved = [
         [d.part, wording.count(d.parameters), _share(d.moved_frac), f"{d.cosine:.4f}"]
         for d in found.drifts
     ]
     heads = ["weights", "parameters", "moved", "cosine"]
     lines += ["", *printed(list(zip(heads, *moved, strict=True)))]
+    if found.metrics:
+        heads = ["other metrics", "A", "B", "change"]
+        lines += ["", *printed(list(zip(heads, *map(_cells, found.metrics), strict=True)))]
     for letter, names in (("A", found.only_a), ("B", found.only_b)):
         if names:
             more = ", …" if len(names) > _LISTED else ""
             listed = ", ".join(names[:_LISTED]) + more
             lines += ["", f"in {letter} alone, or of another shape: {listed}"]
     return lines
+
+
+def _cells(fact: Fact) -> list[str]:
+    return [fact.name, fact.a, fact.b, fact.change]
 
 
 def _load(path: Path) -> Checkpoint:
@@ -112,24 +120,12 @@ def _same_shape(a: Checkpoint, b: Checkpoint, name: str) -> bool:
     return a.ema[name].shape == b.ema[name].shape
 
 
-def _facts(a: Checkpoint, b: Checkpoint) -> Iterable[Fact]:
-    """Step and metrics always; of the rest what differs."""
-    one, two = a.manifest, b.manifest
+def _facts(one: Manifest, two: Manifest) -> Iterable[Fact]:
+    """The step, and of what they are made of and from what differs."""
     yield Fact(
         "step", wording.count(one.step), wording.count(two.step), f"{two.step - one.step:+,}"
     )
-    names = sorted(
-        {*one.metrics, *two.metrics},
-        key=lambda n: (_FIRST_METRICS.index(n) if n in _FIRST_METRICS else len(_FIRST_METRICS), n),
-    )
-    for name in names:
-        before, after = one.metrics.get(name), two.metrics.get(name)
-        yield Fact(
-            wording.line(name.replace("_", " ")),
-            _number(before),
-            _number(after),
-            _change(before, after),
-        )
+    yield from (_metric(name, one, two) for name in _FIRST_METRICS if name in _metrics(one, two))
     sides = [
         {
             "trained on from": manifest.parent or wording.DASH,
@@ -141,6 +137,16 @@ def _facts(a: Checkpoint, b: Checkpoint) -> Iterable[Fact]:
     ]
     for name, (left, right) in differences(sides):
         yield Fact(wording.line(name), wording.line(left), wording.line(right))
+
+
+def _metrics(one: Manifest, two: Manifest) -> list[str]:
+    return sorted({*one.metrics, *two.metrics})
+
+
+def _metric(name: str, one: Manifest, two: Manifest) -> Fact:
+    before, after = one.metrics.get(name), two.metrics.get(name)
+    words = wording.line(name.replace("_", " "))
+    return Fact(words, _number(before), _number(after), _change(before, after))
 
 
 def _part(name: str) -> str:

@@ -40,14 +40,14 @@ def root(tmp_path: Path) -> Path:
 def test_numbers_are_set_against_each_other_and_settings_only_where_they_differ(root: Path) -> None:
     a = save(root, 0, {"stem.0.weight": array(1)}, policy_loss=2.0, value_loss=1.0)
     b = save(root, 50, {"stem.0.weight": array(1)}, channels=480, value_loss=0.5, top1_frac=0.25)
-    facts = compared(root, a, b).facts
-    assert facts[0] == Fact("step", "0", "50", "+50")
-    assert facts[1:4] == (
+    found = compared(root, a, b)
+    assert found.facts[:3] == (
+        Fact("step", "0", "50", "+50"),
         Fact("policy loss", "2", "—"),
         Fact("value loss", "1", "0.5", "-50.0%"),
-        Fact("top1 frac", "—", "0.25"),
     )
-    assert set(facts[4:]) == {
+    assert found.metrics == (Fact("top1 frac", "—", "0.25"),)
+    assert set(found.facts[3:]) == {
         Fact("trained on from", "—", a),
         Fact("network: channels", "320", "480"),
     }
