@@ -20,7 +20,8 @@ from backend.errors import ExitCode, RunDirectoryError
 from backend.replay import admission, imports, records, schema
 from backend.replay.credits import EXPIRED_CREDITS, PRICE
 from backend.replay.provenance import KINDS, Rescoring, Source, Teacher
-from backend.replay.shards import ShardMetadata, ShardWriter
+from backend.replay.shardformat import ShardMetadata
+from backend.replay.shards import ShardWriter
 from backend.rundir import FOLDERS, RunDirectory
 from backend.start import PRIOR_HASH, START
 from backend.store import journal, store

@@ -17,7 +17,8 @@ from tests.fuzz.target import Handler
 @cache
 def shard_seeds() -> tuple[bytes, ...]:
     from backend.replay.provenance import SELFPLAY
-    from backend.replay.shards import ShardMetadata, build_columns, encode_shard
+    from backend.replay.shardformat import ShardMetadata, encode_shard
+    from backend.replay.shards import build_columns
     from tests.backend.replay.games import black_mates, cut_game, white_mates
 
     said = ShardMetadata(

@@ -12,7 +12,7 @@ from backend.replay import records, schema, shards
 from backend.replay.provenance import SELFPLAY
 from backend.replay.records import GameRecord, SampleRecord
 from backend.replay.schema import Array
-from backend.replay.shards import ShardMetadata
+from backend.replay.shardformat import ShardMetadata
 from model.config import Orientation
 from model.encoding import policy_indices
 from model.rules import (

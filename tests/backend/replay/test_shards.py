@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from backend.errors import ReplayError
 from backend.replay import records, schema
 from backend.replay.provenance import SELFPLAY, Source
+from backend.replay.shardformat import ShardMetadata, encode_shard
 from backend.replay.shards import (
-    ShardMetadata,
     ShardWriter,
     build_columns,
-    encode_shard,
     list_shards,
     read_metadata,
     read_shard,
