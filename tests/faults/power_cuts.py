@@ -194,4 +194,5 @@ def _is_kept(run: Path, path: str) -> bool:
 
 
 def _kind(problem: str) -> str:
-    return " ".join(word for word in problem.split() if not any(c.isdigit() for c in word))[:60]
+    words = [word.partition("/")[0] for word in problem.split()]
+    return " ".join(word for word in words if not any(c.isdigit() for c in word))[:60]

@@ -7,7 +7,8 @@ After ALICE (Pillai et al., OSDI 2014). What was fsynced survives. Of the rest o
 legal part does: nothing, a prefix, a subset or all of its writes, the last one torn at 512 bytes or
 followed by zeros. Of the rest of a directory a prefix of its changes does; either each directory
 has its own prefix, or, as on a file system with one journal, all of them share one, and any fsync
-takes along all that came before.
+takes along all that came before. What goes from one directory to another does so in one instant, as
+on every file system with a journal: it may be in both, never in none.
 """
 
 import os
@@ -72,6 +73,8 @@ class Recorder(OsFileSystem):
         self.all_syncs: list[int] = []
         self.nodes: list[File | Directory] = [Directory()]
         self._ignore = ignore
+        self.moves: list[tuple[int, Directory, Directory]] = []
+        """When something went from one directory to another."""
         self._open: dict[int, tuple[int, int]] = {}
         """File descriptor -> node, offset."""
         self._adopt(root, self.nodes[0])
@@ -143,6 +146,7 @@ class Recorder(OsFileSystem):
         if source is target:
             source.changes.append(Entry(at, {old.name: None, new.name: node}))
         else:
+            self.moves.append((at, source, target))
             source.changes.append(Entry(at, {old.name: None}))
             target.changes.append(Entry(at, {new.name: node}))
 
@@ -219,16 +223,20 @@ def materialise(recorder: Recorder, cut: int, target: Path, rng: Random) -> None
     if rng.random() < 0.5:
         durable = max((at for at in recorder.all_syncs if at <= cut), default=0)
         shared = rng.randint(durable, cut)
-    _write_directory(recorder, 0, cut, shared, target, rng)
+    kept = {
+        id(node): _last_kept(node, cut, shared, rng)
+        for node in recorder.nodes
+        if isinstance(node, Directory)
+    }
+    for _ in recorder.moves:  # What one takes along may take along another.
+        for at, source, to in recorder.moves:
+            if kept[id(source)] >= at:
+                kept[id(to)] = max(kept[id(to)], at)
+    _write_directory(recorder, 0, cut, kept, target, rng)
 
 
-def _write_directory(
-    recorder: Recorder, number: int, cut: int, shared: int | None, target: Path, rng: Random
-) -> None:
-    target.mkdir(exist_ok=True)
-    node = recorder.nodes[number]
-    assert isinstance(node, Directory)
-    names: dict[str, int] = {}
+def _last_kept(node: Directory, cut: int, shared: int | None, rng: Random) -> int:
+    """The last change of a directory that is on the disk; -1 for none."""
     changes = [change for change in node.changes if change.at <= cut]
     durable = max((at for at in node.syncs if at <= cut), default=0)
     num_kept = sum(change.at <= durable for change in changes)
@@ -236,7 +244,17 @@ def _write_directory(
         num_kept = rng.randint(num_kept, len(changes))
     else:
         num_kept = max(num_kept, sum(change.at <= shared for change in changes))
-    for change in changes[:num_kept]:
+    return changes[num_kept - 1].at if num_kept else -1
+
+
+def _write_directory(
+    recorder: Recorder, number: int, cut: int, kept: dict[int, int], target: Path, rng: Random
+) -> None:
+    target.mkdir(exist_ok=True)
+    node = recorder.nodes[number]
+    assert isinstance(node, Directory)
+    names: dict[str, int] = {}
+    for change in (change for change in node.changes if change.at <= kept[id(node)]):
         for name, child in change.names.items():
             if child is None:
                 names.pop(name, None)
@@ -245,7 +263,7 @@ def _write_directory(
     for name, child in names.items():
         found = recorder.nodes[child]
         if isinstance(found, Directory):
-            _write_directory(recorder, child, cut, shared, target / name, rng)
+            _write_directory(recorder, child, cut, kept, target / name, rng)
         else:
             (target / name).write_bytes(_content(found, cut, rng))
 
