@@ -45,6 +45,8 @@ MAY = {
     "matrix0/commands/ablate.py: mkdir": "an empty folder; what goes into it is committed",
     "matrix0/commands/experiment.py: mkdir": "the same",
     "matrix0/commands/doctor.py: TemporaryDirectory": "where it tries out the disk",
+    "tui/remembered.py: mkdir": "the folder of the user's theme and last copy",
+    "tui/remembered.py: write_text": "the theme or the last copy; what cannot be read is not there",
     "model/rules/kernel.py: mkdir": "a cache of compiled kernels",
     "model/rules/kernel.py: rmtree": "a cache of compiled kernels",
 }

@@ -32,8 +32,6 @@ def ratings(
     standings = rate_run(directory.database, anchor)
     if standings is None:
         raise ConfigError(f"{directory.path}: no match was recorded yet; `matrix0 match` plays one")
-    for line in table(standings):
-        echo(line)
     if picture is not None:
         from backend.commit import commit_file
         from backend.report.rise import elo_over_time
@@ -45,6 +43,9 @@ def ratings(
         except ValueError as error:
             raise ConfigError(f"{directory.path}: {error}") from error
         commit_file(picture, drawn.encode())
+    for line in table(standings):
+        echo(line)
+    if picture is not None:
         echo(f"the picture is in {picture}")
 
 
