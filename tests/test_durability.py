@@ -42,6 +42,7 @@ MAY = {
     "backend/server.py: unlink": "the socket",
     "backend/store/snapshot.py: unlink": "of what an interrupted copy left",
     "backend/unpickling.py: save_file": "into the folder between a child and us",
+    "backend/training/gathering.py: TemporaryDirectory": "where processes find each other",
     "matrix0/commands/ablate.py: mkdir": "an empty folder; what goes into it is committed",
     "matrix0/commands/experiment.py: mkdir": "the same",
     "matrix0/commands/doctor.py: TemporaryDirectory": "where it tries out the disk",
