@@ -6,7 +6,7 @@ with everything else: only the first run after an edit compiles, in one process 
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from matrix0 import cli
 from tests import warming
+from tests.backend.cluster_head import RayHead
 from tests.command_line import Outcome, Run
 
 for _library in ("OMP", "MKL", "OPENBLAS"):
@@ -37,6 +38,16 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         return Outcome(int(ended.value.code or 0), captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture(scope="module")
+def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayHead]:
+    """A Ray cluster for the tests of one module."""
+    head = RayHead(tmp_path_factory.mktemp("head"))
+    try:
+        yield head
+    finally:
+        head.close()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -204,7 +204,7 @@ ACTIONS: tuple[Action, ...] = (
         id="copy",
         key="y",
         title="Copy what has the focus",
-        footer={"chart": "Copy", "log": "Copy"},
+        footer={"log": "Copy"},
         minor=True,
         help="Values of a chart, name of a worker or checkpoint, line of the log, position as FEN: "
         "to the clipboard, if the terminal allows that, and to a file.",

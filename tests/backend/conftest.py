@@ -1,11 +1,8 @@
 """A run for those who look at what is on disk."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from backend.rundir import RunDirectory
-from tests.backend.cluster_head import RayHead
 from tests.backend.fakes.process import SupervisorProcess, prepare
 
 
@@ -16,13 +13,3 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     with SupervisorProcess(path, "--cycles", "1") as supervisor:
         assert supervisor.finish() == 0
     return RunDirectory(path)
-
-
-@pytest.fixture(scope="module")
-def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayHead]:
-    """A Ray cluster for the tests of one module."""
-    head = RayHead(tmp_path_factory.mktemp("head"))
-    try:
-        yield head
-    finally:
-        head.close()

@@ -26,7 +26,7 @@ def as_recorded(state: RunState) -> RunState:
     if state.match is not None:
         unplayed = {"played": 0, "wins": 0, "draws": 0, "losses": 0, "pairs": (0, 0, 0, 0, 0)}
         state = replace(state, match=replace(state.match, **unplayed, llr=None))
-    return replace(state, workers=workers, memory=(), trainer=None, board=None)
+    return replace(state, workers=workers, memory=(), trainer=None, board=None, boards={})
 
 
 def retold(timeline: Timeline, number: int = MANY) -> RunState:
