@@ -2,12 +2,13 @@
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from backend.config import Config
 from backend.errors import ConfigError
+from backend.rundir import RunDirectory
 from backend.settings import build_config
 
 _UNFIT: Final = re.compile(r"[^a-z0-9._-]+")
@@ -35,6 +36,21 @@ class Arm:
         """
         config = build_config(overrides=self.settings, base=base)
         return replace(config, seed=base.seed + seed)
+
+
+def require_same_settings(
+    arms: Sequence[Arm], base: Config, seeds: int, directory: Callable[[Arm, int], RunDirectory]
+) -> None:
+    """ConfigError where an earlier start began a run of these arms with other settings."""
+    for seed, arm in itertools.product(range(seeds), arms):
+        run = directory(arm, seed)
+        if run.exists:
+            _, differences = run.settle(arm.config(base, seed))
+            if differences:
+                raise ConfigError(
+                    f"{run.path}: begun with other settings ({differences[0]}); "
+                    "choose another --out"
+                )
 
 
 def arms_of(vary: Sequence[str], named: Sequence[str]) -> list[Arm]:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from backend.ablation.arms import Arm
+from backend.ablation.arms import Arm, require_same_settings
 from backend.ablation.results import AnyFinding, HeldOut, Results
 from backend.checkpoints import checkpoint_name
 from backend.commit import commit_file
@@ -86,7 +86,7 @@ class Experiment:
         self.budget = budget
         self.seeds = seeds
         self._data = _digest(source)
-        self._check_settings()
+        require_same_settings(arms, self.base, seeds, self.directory)
         self._keep_plan()
         self.results = Results(out / "results.jsonl")
 
@@ -208,18 +208,6 @@ class Experiment:
         run.create()
         run.settle(self.config(arm, seed))
         return run
-
-    def _check_settings(self) -> None:
-        """Of the arms that an earlier start began."""
-        for seed, arm in itertools.product(range(self.seeds), self.arms):
-            run = self.directory(arm, seed)
-            if run.exists:
-                _, differences = run.settle(self.config(arm, seed))
-                if differences:
-                    raise ConfigError(
-                        f"{run.path}: trained with other settings ({differences[0]}); "
-                        "choose another --out"
-                    )
 
     def _keep_plan(self) -> None:
         """Checks the plan of an earlier start, and keeps ours."""

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,7 +24,7 @@ from typing import Final
 import msgspec
 
 from backend import checkpoints
-from backend.ablation.arms import Arm
+from backend.ablation.arms import Arm, require_same_settings
 from backend.ablation.results import AnyFinding, ArmsMatch, Results, SelfPlayed
 from backend.commit import commit_file
 from backend.config import Config
@@ -94,7 +95,7 @@ class SelfPlayExperiment:
         self._start = start
         self._cores = _shares(parallel)
         self._plan = self._read_plan()
-        self._check_settings()
+        require_same_settings(arms, base, seeds, self.directory)
         self.results = Results(out / "results.jsonl")
 
     def config(self, arm: Arm, seed: int) -> Config:
@@ -168,8 +169,9 @@ class SelfPlayExperiment:
                 names = ", ".join(f"{one.arm.name} (seed {one.seed})" for one in at_work)
                 on_progress("self-play", share / total, names)
         finally:
-            for one in at_work:
-                self._stop(one)
+            with ExitStack() as all_stop:  # Also those behind one that cannot be asked.
+                for one in at_work:
+                    all_stop.callback(self._stop, one)
         return True
 
     def _begin(self, arm: Arm, seed: int, cores: frozenset[int]) -> _AtWork:
@@ -192,8 +194,6 @@ class SelfPlayExperiment:
     def _finish(self, one: _AtWork) -> SelfPlayed:
         seconds = one.seconds
         state = self._stop(one)
-        # By itself, also where the last moments brought another.
-        best = state.best or checkpoints.checkpoint_name(0)
         return SelfPlayed(
             arm=one.arm.name,
             seed=one.seed,
@@ -203,7 +203,7 @@ class SelfPlayExperiment:
             games=state.totals.games,
             positions=state.totals.positions,
             cycles=state.cycle,
-            best=best,
+            best=state.best,
         )
 
     def _stop(self, one: _AtWork) -> RunState:
@@ -219,17 +219,6 @@ class SelfPlayExperiment:
         self._plan = _Plan(minutes=self._minutes, spent_s=spent)
         self._write_plan()
         return state
-
-    def _check_settings(self) -> None:
-        for seed, arm in itertools.product(range(self.seeds), self.arms):
-            run = self.directory(arm, seed)
-            if run.exists:
-                _, differences = run.settle(self.config(arm, seed))
-                if differences:
-                    raise ConfigError(
-                        f"{run.path}: played with other settings ({differences[0]}); "
-                        "choose another --out"
-                    )
 
     def _read_plan(self) -> _Plan:
         file = self.out / "plan.json"
