@@ -8,6 +8,9 @@
 Every run is under a supervisor of its own, stopped when its time is over. Several may be at work at
 once; each then has its own share of the cores, so that all have the same machine. All arms of a
 repetition come before the next one. A run that was interrupted goes on for the rest of its time.
+
+On the clock of the processor a run's time is what it and its workers took of the cores: equal for
+all arms also where others use the machine.
 """
 
 import itertools
@@ -16,12 +19,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import psutil
 
 from backend import checkpoints
 from backend.ablation.arms import Arm, require_same_settings
@@ -43,8 +48,16 @@ CLOSING_S: Final = 120.0
 """So long a supervisor may take to stop; it saves a checkpoint."""
 
 
+class Clock(StrEnum):
+    """What the time of a run is counted by."""
+
+    WALL = "wall"
+    PROCESSOR = "processor"
+
+
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     minutes: float
+    clock: Clock = Clock.WALL
     spent_s: dict[str, float] = {}
     """Seconds that the run of an arm and seed was at work, by its directory."""
 
@@ -58,13 +71,28 @@ class _AtWork:
     run: RunDirectory
     process: "subprocess.Popen[bytes]"
     cores: frozenset[int]
+    clock: Clock
     spent_s: float
     """Of its time; counts from when all its workers were up."""
-    since: float = field(default_factory=time.monotonic)
+    since: float = field(init=False)
+    now: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.since = self.now = 0.0
+        self.read_clock()
+        self.since = self.now
 
     @property
     def seconds(self) -> float:
-        return self.spent_s + time.monotonic() - self.since
+        """As of the last reading of the clock."""
+        return self.spent_s + self.now - self.since
+
+    def read_clock(self) -> None:
+        """A run that has ended leaves the processor's clock where it was."""
+        if self.clock is Clock.WALL:
+            self.now = time.monotonic()
+        elif (taken := processor_seconds(self.process.pid)) is not None:
+            self.now = max(self.now, taken)
 
 
 class SelfPlayExperiment:
@@ -79,6 +107,7 @@ class SelfPlayExperiment:
         minutes: float,
         seeds: int,
         parallel: int = 1,
+        clock: Clock = Clock.WALL,
         start: Path | None = None,
     ) -> None:
         """`start`: the checkpoint whose network all runs begin with; None: each from nothing.
@@ -91,7 +120,10 @@ class SelfPlayExperiment:
         self.seeds = seeds
         self.calibration: Path | None = None
         self.spent = f"{minutes:g} minutes of self-play"
+        if clock is Clock.PROCESSOR:
+            self.spent = f"{minutes:g} processor minutes of self-play"
         self._minutes = minutes
+        self._clock = clock
         self._start = start
         self._cores = _shares(parallel)
         self._plan = self._read_plan()
@@ -155,6 +187,7 @@ class SelfPlayExperiment:
                     )
                 time.sleep(POLL_S)
                 for one in list(at_work):
+                    one.read_clock()
                     if one.seconds >= 60 * self._minutes:
                         at_work.remove(one)
                         self.results.add(self._finish(one))
@@ -189,7 +222,15 @@ class SelfPlayExperiment:
         state = await_start(run, process.poll)
         if state is None or state.phase == "stopped":
             raise RunDirectoryError(f"{run.path}: did not start, see {run.log_file('supervisor')}")
-        return _AtWork(arm=arm, seed=seed, run=run, process=process, cores=cores, spent_s=spent)
+        return _AtWork(
+            arm=arm,
+            seed=seed,
+            run=run,
+            process=process,
+            cores=cores,
+            clock=self._clock,
+            spent_s=spent,
+        )
 
     def _finish(self, one: _AtWork) -> SelfPlayed:
         seconds = one.seconds
@@ -208,6 +249,7 @@ class SelfPlayExperiment:
 
     def _stop(self, one: _AtWork) -> RunState:
         """The run's last state, its supervisor gone and its time on disk."""
+        one.read_clock()
         seconds = one.seconds
         with Dialogue(one.run) as supervisor:
             one.process.send_signal(signal.SIGTERM)
@@ -216,20 +258,24 @@ class SelfPlayExperiment:
                 state = supervisor.state
         one.process.wait(CLOSING_S)
         spent = {**self._plan.spent_s, str(one.run.path.relative_to(self.out)): seconds}
-        self._plan = _Plan(minutes=self._minutes, spent_s=spent)
+        self._plan = _Plan(minutes=self._minutes, clock=self._clock, spent_s=spent)
         self._write_plan()
         return state
 
     def _read_plan(self) -> _Plan:
         file = self.out / "plan.json"
         if not file.exists():
-            self._plan = _Plan(minutes=self._minutes)
+            self._plan = _Plan(minutes=self._minutes, clock=self._clock)
             self._write_plan()
             return self._plan
         try:
             plan = msgspec.json.decode(file.read_bytes(), type=_Plan)
         except msgspec.MsgspecError as error:
             raise ReplayError(f"{file}: damaged, or of another experiment: {error}") from error
+        if plan.clock is not self._clock:
+            raise ConfigError(
+                f"{self.out}: its runs are on the {plan.clock}'s clock; choose another --out"
+            )
         if plan.minutes > self._minutes:
             raise ConfigError(
                 f"{self.out}: its runs had {plan.minutes:g} minutes, which may only grow; "
@@ -239,6 +285,20 @@ class SelfPlayExperiment:
 
     def _write_plan(self) -> None:
         commit_file(self.out / "plan.json", msgspec.json.encode(self._plan))
+
+
+def processor_seconds(pid: int) -> float | None:
+    """What a process and all under it took of the cores, ended children too; None: it is gone."""
+    seconds = 0.0
+    try:
+        top = psutil.Process(pid)
+        for process in (top, *top.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                # Of a child that was waited for in here its parent tells.
+                seconds += sum(process.cpu_times()[:4])
+    except psutil.NoSuchProcess:
+        return None
+    return seconds
 
 
 def _shares(parallel: int) -> list[frozenset[int]]:

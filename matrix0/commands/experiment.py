@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -30,6 +30,10 @@ def experiment(
     parallel: Annotated[
         int, typer.Option(min=1, help="Runs at a time, each on its own share of the cores.")
     ] = 1,
+    clock: Annotated[
+        Literal["wall", "processor"],
+        typer.Option(help="Whose minutes: processor is fair on a machine that others use, too."),
+    ] = "wall",
     games: Annotated[
         int, typer.Option(min=0, help="Of each arm against the first, in each repetition; even.")
     ] = 200,
@@ -61,13 +65,20 @@ def experiment(
     simulations = simulations or base.evaluation.simulations or base.search.simulations
 
     from backend.ablation.play import Arena
-    from backend.ablation.selfplay import SelfPlayExperiment
+    from backend.ablation.selfplay import Clock, SelfPlayExperiment
     from backend.rundir import RunDirectory
 
     out.mkdir(parents=True, exist_ok=True)
     with RunDirectory(out).lock("matrix0 experiment"), interruptible() as should_stop:
         runs = SelfPlayExperiment(
-            out, arms, base, minutes=minutes, seeds=seeds, parallel=parallel, start=start
+            out,
+            arms,
+            base,
+            minutes=minutes,
+            seeds=seeds,
+            parallel=parallel,
+            clock=Clock(clock),
+            start=start,
         )
         with Meter() as meter:
             is_done = runs.train(on_progress=meter.show, should_stop=should_stop)

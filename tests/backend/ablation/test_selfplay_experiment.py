@@ -1,5 +1,7 @@
 """Arms that learn from their own games: real runs, each for its time, stopped and gone on."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from backend.ablation.arms import arms_of
 from backend.ablation.play import Arena
 from backend.ablation.results import ArmsMatch
-from backend.ablation.selfplay import SelfPlayExperiment
+from backend.ablation.selfplay import Clock, SelfPlayExperiment, processor_seconds
 from backend.checkpoints import read_manifest
 from backend.errors import ConfigError
 from backend.rundir import RunDirectory
@@ -115,6 +117,31 @@ def test_its_time_may_grow_but_not_shrink_and_its_settings_stay(tmp_path: Path) 
     run.settle(ARMS[0].config(BASE, 0))
     with pytest.raises(ConfigError, match="other settings"):
         experiment(tmp_path)
+
+
+def test_the_clock_of_the_processor_counts_the_children_and_stops_with_the_run() -> None:
+    busy = "import time\nwhile time.process_time() < 0.3: pass\n"
+    child = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {busy!r}])\n"
+    script = f"{child}{busy}print('done', flush=True)\nimport sys; sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"done\n"
+        taken = processor_seconds(process.pid)
+        assert taken is not None
+        assert 0.5 <= taken < 5.0  # Its own time and that of a child that is gone.
+        assert processor_seconds(process.pid) == pytest.approx(taken, abs=0.05)  # It waits.
+        process.kill()
+    assert processor_seconds(process.pid) is None
+
+
+def test_runs_on_another_clock_are_refused(tmp_path: Path) -> None:
+    experiment(tmp_path)
+    with pytest.raises(ConfigError, match="on the wall's clock"):
+        SelfPlayExperiment(
+            tmp_path, ARMS, BASE, minutes=SECONDS / 60, seeds=1, clock=Clock.PROCESSOR
+        )
 
 
 def test_more_runs_at_a_time_than_cores_are_refused(tmp_path: Path) -> None:
