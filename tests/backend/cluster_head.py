@@ -16,20 +16,30 @@ from backend.rundir import RunDirectory
 from backend.settings import build_config
 
 START_S: Final = 120.0
+# Below the ports that a system gives to outgoing connections, 32768 and up on Linux: while the
+# head is off, its nodes try its port again and again, and one that is given just that port as its
+# own is connected with itself and keeps the head from coming back.
+PORTS: Final = range(20_000, 32_000)
 
 
 class RayNode:
     """One `ray start --block` and all that it started."""
 
-    def __init__(self, environment: dict[str, str], *words: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-        )
+    def __init__(self, environment: dict[str, str], log: Path, *words: str) -> None:
+        self.log = log
+        with log.open("wb") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                env=environment,
+                start_new_session=True,
+            )
+
+    @property
+    def is_over(self) -> bool:
+        return self._process.poll() is not None
 
     def power_off(self) -> None:
         """All its processes at once, without a word; harmless when it is off."""
@@ -61,9 +71,8 @@ class RayHead:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_worker_niceness": "0",
         }
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._place = place
+        self._port = _free_port()
         self.address = f"127.0.0.1:{self._port}"
         self._cpus = cpus
         self.nodes: list[RayNode] = []
@@ -73,6 +82,7 @@ class RayHead:
         """The head itself, at the address that it has had before."""
         node = RayNode(
             self._environment,
+            self._next_log(),
             *("--head", f"--port={self._port}", "--node-ip-address=127.0.0.1"),
             *(
                 f"--num-cpus={self._cpus}",
@@ -82,19 +92,23 @@ class RayHead:
             ),
         )
         self.nodes.append(node)
-        _await_port(self._port)
+        _await_port(self._port, node)
         return node
 
     def join(self, name: str, cpus: int = 1) -> RayNode:
         """One more node."""
         node = RayNode(
             self._environment,
+            self._next_log(),
             f"--address={self.address}",
             *("--node-ip-address=127.0.0.1", f"--num-cpus={cpus}", "--disable-usage-stats"),
             f"--node-name={name}",
         )
         self.nodes.append(node)
         return node
+
+    def _next_log(self) -> Path:
+        return self._place / f"ray-{len(self.nodes)}.log"
 
     def prepared_run(self, path: Path, *settings: str) -> RunDirectory:
         """A run directory whose settings name this cluster."""
@@ -110,13 +124,26 @@ class RayHead:
             node.power_off()
 
 
-def _await_port(port: int) -> None:
+def _free_port() -> int:
+    """A port of PORTS that nobody listens at."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def _await_port(port: int, head: RayNode) -> None:
     deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not head.is_over:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
             time.sleep(0.2)
         else:
             return
-    raise AssertionError("the head of the cluster did not come up")
+    why = head.log.read_text(errors="replace")
+    raise AssertionError(f"the head of the cluster did not come up:\n{why}")
