@@ -65,11 +65,10 @@ def label(
     from backend.roster import num_selfplay_workers
     from backend.rundir import RunDirectory
     from backend.teacher.engine import TeachingEngine
-    from backend.teacher.fleet import AHEAD, TeachingFleet
+    from backend.teacher.fleet import PER_LABELLER, TeachingFleet
     from backend.teacher.labelling import IN_FLIGHT, REPORT, Labelling, write_report
     from backend.teacher.labels import Labels
     from backend.teacher.studies import ShardStudies, open_lines, shards_of
-    from backend.teacher.words import MAX_POSITIONS
 
     if not 0.001 <= temperature <= 10:
         raise ConfigError(f"--temperature {temperature:g}: must be in 0.001..10")
@@ -98,7 +97,7 @@ def label(
                 pool=pool_of(directory, config.cluster, lambda _: None, lambda _, text: say(text)),
                 say=say,
             )
-            num_asked = processes * AHEAD * MAX_POSITIONS
+            num_asked = processes * PER_LABELLER
         else:
             leash = Leash(limits=config.limits, logs=directory.logs)
             teaching = TeachingEngine(spec, processes=processes, multipv=multipv, leash=leash)
