@@ -89,6 +89,7 @@ app.command("supervise", hidden=True)(processes.supervise)
 app.command("relay", hidden=True)(processes.relay)
 app.command("follow", hidden=True)(processes.follow)
 app.command("labeller", hidden=True)(processes.labeller)
+app.command("hall", hidden=True)(processes.hall)
 app.command("think", hidden=True)(processes.think)
 app.command("visit", hidden=True)(processes.visit)
 

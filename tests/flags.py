@@ -29,11 +29,12 @@ FLAGS = {
     "matrix0 diff": ["--json", "--run", "NAME", "[OTHER]"],
     "matrix0 doctor": ["--json"],
     "matrix0 experiment": [
-        *("--arm", "--from", "--games", "--json", "--minutes", "--out", "--parallel"),
-        *("--preset", "--seeds", "--set", "--simulations"),
+        *("--arm", "--clock", "--from", "--games", "--json", "--minutes", "--out"),
+        *("--parallel", "--preset", "--seeds", "--set", "--simulations"),
     ],
     "matrix0 export": ["--format", "--json", "--output", "--positions", "NETWORK"],
     "matrix0 follow": ["--of", "--rank", "--store"],
+    "matrix0 hall": ["--run"],
     "matrix0 import": [],
     "matrix0 import checkpoint": ["--config", "--preset", "--raw", "--run", "--set", "FILE"],
     "matrix0 import epd": ["--run", "FILE"],
@@ -51,7 +52,7 @@ FLAGS = {
     "matrix0 lr-find": ["--from", "--json", "--preset", "--run", "--set", "--steps", "--to"],
     "matrix0 match": [
         *("--games", "--openings", "--run", "--second-simulations", "--simulations", "--sprt"),
-        *("A", "B"),
+        *("--workers", "A", "B"),
     ],
     "matrix0 model": ["--json", "--preset"],
     "matrix0 overfit": ["--batch", "--json", "--preset", "--run", "--set", "--steps"],
@@ -61,7 +62,7 @@ FLAGS = {
     "matrix0 promote": ["--reason", "--run", "NAME"],
     "matrix0 rate": [
         *("--games", "--movetime", "--probe-games", "--run", "--simulations", "--stockfish"),
-        "PLAYER",
+        *("--workers", "PLAYER"),
     ],
     "matrix0 ratings": ["--anchor", "--picture", "--run"],
     "matrix0 recipes": ["--json", "[NAME]"],
@@ -75,7 +76,7 @@ FLAGS = {
     "matrix0 think": [],
     "matrix0 tournament": [
         *("--games", "--kind", "--openings", "--run", "--simulations"),
-        "PLAYER…",
+        *("--workers", "PLAYER…"),
     ],
     "matrix0 tensorboard": ["--out", "RUN"],
     "matrix0 train": ["--config", "--from", "--preset", "--run", "--set", "--source", "--steps"],

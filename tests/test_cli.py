@@ -42,7 +42,7 @@ def test_the_command_line_has_these_flags_and_no_others() -> None:
     assert found == FLAGS
 
 
-HIDDEN = {"follow", "labeller", "relay", "supervise", "think", "visit", "worker"}
+HIDDEN = {"follow", "hall", "labeller", "relay", "supervise", "think", "visit", "worker"}
 
 
 def test_help_names_the_commands_and_hides_the_workers_entries(run: Run) -> None:

@@ -10,7 +10,7 @@ PoolKind = Literal["local", "ray"]
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterConfig:
-    """Where self-play runs. Trainer, evaluator and database stay on this machine."""
+    """Where self-play and matches run. Trainer, gate and database stay on this machine."""
 
     pool: PoolKind = "local"
     """local: on this machine; ray: on a Ray cluster, which needs the extra [ray]."""
@@ -18,6 +18,9 @@ class ClusterConfig:
     """host:port of a Ray cluster's head; empty starts one on this machine, for itself alone."""
     num_selfplay: int = 0
     """Self-play workers on the cluster; 0 means as many as on this machine alone."""
+    num_evaluation: int = 0
+    """Processes on the cluster that play matches, beside one here; 0: all matches are played here.
+    Needs `address`."""
     cpus_per_worker: float = 1.0
     """Cores that Ray sets aside for each of them."""
     gpus_per_worker: float = 0.0
@@ -29,8 +32,14 @@ class ClusterConfig:
 
     def __post_init__(self) -> None:
         _require(self.pool in ("local", "ray"), "pool", self.pool, "must be local or ray")
-        for name in ("num_selfplay", "gpus_per_worker", "max_staleness"):
+        for name in ("num_selfplay", "num_evaluation", "gpus_per_worker", "max_staleness"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "must not be negative")
+        _require(
+            self.num_evaluation == 0 or (self.pool == "ray" and self.address != ""),
+            "num_evaluation",
+            self.num_evaluation,
+            "needs pool = 'ray' and the address of a cluster",
+        )
         _require(
             self.cpus_per_worker > 0, "cpus_per_worker", self.cpus_per_worker, "must be above 0"
         )

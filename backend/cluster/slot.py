@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from backend import processes
-from backend.checkpoints import checkpoint_step
 from backend.commit import (
     AddFile,
     commit_directory,
@@ -39,8 +38,8 @@ from backend.wire import decode_event, encode
 MAX_LINES: Final = 512
 """Lines that wait to be asked for; then the worker waits in its pipe."""
 MAX_LAST_WORDS: Final = 64 * 1024
-KEPT_NETWORKS: Final = 3
-"""The newest ones; the worker may still be loading the one before."""
+KEPT_NETWORKS: Final = 4
+"""Those sent last, new or old; the worker may still be loading the ones before."""
 
 
 class Item(NamedTuple):
@@ -126,6 +125,7 @@ class Slot:
         assert self._run is not None
         place = self._run.checkpoints / Path(name).name
         if place.exists():
+            os.utime(place)
             return
 
         def fill(add: AddFile) -> None:
@@ -134,7 +134,7 @@ class Slot:
 
         commit_directory(place, fill)
         networks = [p for p in self._run.checkpoints.iterdir() if not is_temporary(p)]
-        networks.sort(key=lambda path: checkpoint_step(path.name) or 0)
+        networks.sort(key=lambda path: path.stat().st_mtime_ns)
         for old in networks[:-KEPT_NETWORKS]:
             remove_directory(old)
 

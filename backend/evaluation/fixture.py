@@ -1,34 +1,16 @@
-"""Matches that a person orders: players by name, games that go on where they stopped.
+"""A match before it is played, and where matches are played."""
 
-The games of a match in progress are kept under a name made from all that determines it, so that the
-same order, given again, finds them.
-"""
-
-import shlex
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Protocol
+
+import chess
 
 from backend.config import Config
-from backend.device import choose_device
-from backend.evaluation.adjudication import Adjudicator
-from backend.evaluation.engines import names_engine, parse_engine
-from backend.evaluation.leash import Leash
-from backend.evaluation.lineup import make_player, match_batch
-from backend.evaluation.match import MatchGame, play_match
-from backend.evaluation.matchlog import MatchLog
-from backend.evaluation.openings import openings_of
-from backend.evaluation.players import Player
-from backend.evaluation.sprt import Sprt
-from backend.evaluation.trial import Trial
-from backend.events import InferenceChosen
-from backend.inference.choose import Chooser
-from backend.inference.front import Inference
-from backend.inference.words import in_words
-from backend.weights import load_network
+from backend.evaluation.match import MatchGame
 
-Say = Callable[[str], None]
+Names = tuple[str, str]
+"""What candidate and opponent call themselves: an engine tells its version."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,105 +26,27 @@ class Fixture:
     """Of the second player, if it is another number."""
     seed: int
 
+    @property
+    def budgets(self) -> tuple[int, int]:
+        """Leaf evaluations for one move of each."""
+        return self.simulations, self.second_simulations or self.simulations
+
     def identity(self, config: Config) -> str:
         """All that determines it."""
         return f"{self} {config.search} {config.evaluation} {config.adjudication}"
 
 
-class Club:
-    """Players of a run, or of none, and the matches between them; networks are made ready once."""
-
-    def __init__(self, config: Config, checkpoints: Path, *, slots: int, say: Say) -> None:
-        """`checkpoints` is where networks are; `say` hears how each is computed."""
-        self._config = config
-        self._checkpoints = checkpoints
-        self.slots = slots
-        self._say = say
-        self._chooser: Chooser | None = None
-        self._ready: dict[str, Inference] = {}
-        self._said: set[str] = set()
-        self.versions: dict[str, str] = {}
-        """What the engines that have played call themselves, with their budgets."""
-
-    def player(self, name: str, simulations: int, seed: int) -> Player:
-        """To be closed. Raises what `make_player` does. The path of an engine is said before its
-        first start."""
-        if names_engine(name) and name not in self._said:
-            self._said.add(name)
-            self._say(f"engine {name}: {shlex.join(parse_engine(name).command)}")
-        logs = self._checkpoints.parent / "logs"
-        return make_player(
-            name,
-            self._load,
-            self._config.search,
-            simulations=simulations,
-            slots=self.slots,
-            seed=seed,
-            leash=Leash(limits=self._config.limits, logs=logs if logs.is_dir() else None),
-        )
+class Halls(Protocol):
+    """Where else matches are played than in this process."""
 
     def play(
         self,
         fixture: Fixture,
-        folder: Path,
+        config: Config,
+        openings: Sequence[chess.Board],
+        *,
+        played: Sequence[MatchGame],
         on_game: Callable[[list[MatchGame]], None],
-        test: Sprt | None = None,
-    ) -> tuple[list[MatchGame], MatchLog]:
-        """All games of a match, of which some may have been played before.
-
-        With a test only those that it counts, up to the pair that decides. Remove the log when the
-        games are kept elsewhere.
-        """
-        trial = Trial(test)
-        settings = self._config.evaluation
-        openings = openings_of(settings, fixture.games // 2, fixture.seed)
-        identity = fixture.identity(self._config)
-        path = folder / f"match-in-progress-{zlib.crc32(identity.encode()):08x}.jsonl"
-        players = []
-        try:
-            spent = (fixture.simulations, fixture.second_simulations or fixture.simulations)
-            for side, name in enumerate((fixture.first, fixture.second)):
-                players.append(self.player(name, spent[side], fixture.seed + side))
-                if players[-1].name != name:
-                    self.versions[name] = players[-1].name
-            with MatchLog(path, identity, openings) as log:
-                if log.finished:
-                    self._say(f"goes on after {len(log.finished)} of {fixture.games} games")
-
-                def hear(finished: list[MatchGame]) -> None:
-                    log.hear(finished)
-                    trial.hear(finished)
-                    on_game(finished)
-
-                play_match(
-                    players[0],
-                    players[1],
-                    openings,
-                    max_plies=settings.max_plies,
-                    slots=self.slots,
-                    adjudicator=Adjudicator(self._config.adjudication),
-                    played=log.finished,
-                    on_game=hear,
-                    on_step=lambda: not trial.decision,
-                )
-        finally:
-            for player in players:
-                player.close()
-        return trial.counted, log
-
-    def _load(self, name: str) -> Inference:
-        """As self-play would compute it."""
-        if name not in self._ready:
-            if self._chooser is None:
-                self._chooser = Chooser(
-                    self._config.inference,
-                    choose_device(self._config.device),
-                    batch=match_batch(self.slots),
-                    replay=self._checkpoints.parent / "replay",
-                    seed=self._config.seed,
-                )
-            choice = self._chooser.choose(load_network(self._checkpoints / name))
-            chosen = InferenceChosen(worker="match", network=name, **choice.facts())
-            self._say(in_words(chosen))
-            self._ready[name] = choice.inference
-        return self._ready[name]
+        on_step: Callable[[], bool],
+    ) -> Names | None:
+        """As `play_match`; None when it was broken off, or nobody had to play."""

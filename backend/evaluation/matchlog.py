@@ -16,22 +16,10 @@ import chess
 import msgspec
 
 from backend.checkedlines import CheckedLines
+from backend.evaluation.gamerecord import GameRecord, game_of, record_of
 from backend.evaluation.match import MatchGame
 
-
-class _Game(msgspec.Struct, frozen=True, kw_only=True):
-    number: int
-    candidate_is_white: bool
-    start: str
-    moves: tuple[str, ...]
-    opening_plies: int
-    comments: tuple[str, ...]
-    white_values: tuple[float | None, ...]
-    result: int
-    termination: str
-
-
-_game_decoder: msgspec.json.Decoder[_Game] = msgspec.json.Decoder(_Game)
+_decoder: msgspec.json.Decoder[GameRecord] = msgspec.json.Decoder(GameRecord)
 
 
 class MatchLog:
@@ -59,7 +47,7 @@ class MatchLog:
         """Use as `on_game` of the match: all games that have ended, of this start and before."""
         for game in finished:
             if game.number not in self._numbers:
-                self._lines.append([msgspec.json.encode(_as_data(game))])
+                self._lines.append([msgspec.json.encode(record_of(game))])
                 self._numbers.add(game.number)
 
     def remove(self) -> None:
@@ -78,50 +66,9 @@ class MatchLog:
         self._lines.close()
 
 
-def _as_data(game: MatchGame) -> _Game:
-    assert game.result is not None
-    return _Game(
-        number=game.number,
-        candidate_is_white=game.candidate_is_white,
-        start=game.board.root().fen(),
-        moves=tuple(move.uci() for move in game.board.move_stack),
-        opening_plies=len(game.opening),
-        comments=tuple(game.comments),
-        white_values=tuple(game.white_values),
-        result=game.result,
-        termination=game.termination,
-    )
-
-
 def _game(said: bytes, openings: Sequence[chess.Board]) -> MatchGame | None:
     """The game as it was; None unless it is one of this match."""
     try:
-        data = _game_decoder.decode(said)
-        if not 0 <= data.number < 2 * len(openings) or data.result not in (-1, 0, 1):
-            return None
-        opening = openings[data.number // 2]
-        board = opening.root()
-        for uci in data.moves:
-            board.push_uci(uci)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return game_of(_decoder.decode(said), openings)
+    except (msgspec.MsgspecError, RecursionError):
         return None
-    plies = len(opening.move_stack)
-    spoken = len(data.moves) - plies
-    if (
-        data.start != opening.root().fen()
-        or board.move_stack[:plies] != opening.move_stack
-        or data.opening_plies != plies
-        or data.candidate_is_white != (data.number % 2 == 0)
-        or not len(data.comments) == len(data.white_values) == spoken
-    ):
-        return None
-    return MatchGame(
-        number=data.number,
-        opening=list(opening.move_stack),
-        candidate_is_white=data.candidate_is_white,
-        board=board,
-        comments=list(data.comments),
-        white_values=list(data.white_values),
-        result=data.result,
-        termination=data.termination,
-    )

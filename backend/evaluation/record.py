@@ -30,7 +30,12 @@ def budget_of(player: str, simulations: int) -> str:
     """What a player of a run may spend on a move; a baseline spends nothing."""
     if names_engine(player):
         return parse_engine(player).budget
-    return "" if player in BASELINES else f"{simulations} simulations"
+    return f"{simulations} simulations" if needs_network(player) else ""
+
+
+def needs_network(name: str) -> bool:
+    """Whether the player called `name` is a checkpoint."""
+    return name not in BASELINES and not names_engine(name)
 
 
 def results_of(games: Sequence[MatchGame]) -> Results:

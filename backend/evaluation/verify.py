@@ -82,22 +82,30 @@ def _fault(game: chess.pgn.Game) -> str:
         if node.parent is not None and verdict(node.board()) is not None and not _is_opening(node):
             return f"it goes on after it was over, at ply {node.ply()}"
         node = following
-    board = node.board()
+    return ending_fault(node.board(), said, game.headers.get("Termination", ""))
+
+
+def ending_fault(board: chess.Board, result: int, termination: str) -> str:
+    """What is wrong with a result, White's, and its reason at this last position; empty if nothing.
+
+    Of an agreed end and of tables only the result is looked at.
+    """
     derived = verdict(board)
-    termination = game.headers.get("Termination", "")
     if derived is not None:
-        if (derived.result, derived.termination) != (said, termination):
+        if (derived.result, derived.termination) != (result, termination):
             return f"{derived.termination}, {derived.result:+d} for White; it says " + (
-                f"{termination or 'nothing'}, {said:+d}"
+                f"{termination or 'nothing'}, {result:+d}"
             )
         return ""
     if termination == PLY_LIMIT:
-        return "" if said == 0 else "cut at the ply limit, which is a draw"
+        return "" if result == 0 else "cut at the ply limit, which is a draw"
     if termination in FORFEITS:
         loser = -1 if board.turn == chess.WHITE else 1
-        return "" if said == loser else f"{termination} by the side that is said to have won"
+        return "" if result == loser else f"{termination} by the side that is said to have won"
     if termination in AGREED:
-        return "" if (termination != adjudication.DRAWN or said == 0) else "an agreed draw is none"
+        return (
+            "" if (termination != adjudication.DRAWN or result == 0) else "an agreed draw is none"
+        )
     return f"it goes on by the rules, and {termination or 'nothing'} does not end a game"
 
 

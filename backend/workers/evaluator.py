@@ -6,8 +6,12 @@ games that had ended.
 
 import shlex
 import time
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
+import chess
+
+from backend.cluster.pool import pool_of
 from backend.commands import (
     AddShard,
     Pause,
@@ -25,15 +29,18 @@ from backend.device import Device, choose_device
 from backend.errors import WorkerError
 from backend.evaluation.adjudication import Adjudicator
 from backend.evaluation.engines import names_engine, parse_engine
+from backend.evaluation.fixture import Fixture
 from backend.evaluation.gate import gate_test
 from backend.evaluation.leash import Leash
 from backend.evaluation.lineup import make_player, match_batch
 from backend.evaluation.match import MatchGame, play_match, to_pgn
 from backend.evaluation.matchlog import MatchLog
 from backend.evaluation.openings import openings_of
+from backend.evaluation.players import Player
 from backend.evaluation.record import budget_of, facts_of
 from backend.evaluation.trial import Trial
 from backend.events import InferenceChosen, MatchFinished, MatchProgress, MatchStarted
+from backend.hall.fleet import MatchFleet
 from backend.inference.choose import Choice, Chooser
 from backend.inference.front import Inference
 from backend.rundir import RunDirectory
@@ -102,23 +109,7 @@ class _EvaluatorWorker:
     def _play(self, order: PlayMatch) -> None:
         began = time.monotonic()
         self._io.set_phase("loading", f"{order.candidate} and {order.opponent}")
-        players = (order.candidate, order.opponent)
-        self._choices = {name: self._choices[name] for name in players if name in self._choices}
-        for name in filter(names_engine, players):
-            self._io.log(f"engine {name}: {shlex.join(parse_engine(name).command)}")
-        slots = min(order.games, self._config.evaluation.parallel_games)
-        candidate, opponent = (
-            make_player(
-                name,
-                self._load,
-                self._config.search,
-                simulations=order.simulations,
-                slots=slots,
-                seed=order.seed + side,
-                leash=Leash(limits=self._config.limits, logs=self._run.logs),
-            )
-            for side, name in enumerate(players)
-        )
+        here = None if self._config.cluster.num_evaluation else self._seat(order)
         test = gate_test(self._config.evaluation) if order.decides else None
         self._io.emit(
             MatchStarted(
@@ -146,21 +137,84 @@ class _EvaluatorWorker:
                 damaged = plural(log.num_damaged, "line")
                 text = f"{path.name}: {damaged} damaged; what they held is played again"
                 self._io.log(text, "warning")
-            games = play_match(
-                candidate,
-                opponent,
-                openings,
-                max_plies=self._config.evaluation.max_plies,
-                slots=slots,
-                adjudicator=Adjudicator(self._config.adjudication),
-                played=log.finished,
-                on_game=hear,
-                on_step=lambda: self._may_go_on() and not trial.decision,
-            )
-        if games is None and not trial.decision:
+
+            def go_on() -> bool:
+                return self._may_go_on() and not trial.decision
+
+            if here is None:
+                self._play_in_halls(order, openings, log.finished, hear, go_on)
+            else:
+                try:
+                    play_match(
+                        *here,
+                        openings,
+                        max_plies=self._config.evaluation.max_plies,
+                        slots=self._slots(order),
+                        adjudicator=Adjudicator(self._config.adjudication),
+                        played=log.finished,
+                        on_game=hear,
+                        on_step=go_on,
+                    )
+                finally:
+                    for player in here:
+                        player.close()
+        if not trial.decision and len(trial.counted) < order.games:
             return
         self._finish(order, trial.counted, time.monotonic() - began)
         log.remove()
+
+    def _play_in_halls(
+        self,
+        order: PlayMatch,
+        openings: Sequence[chess.Board],
+        played: Sequence[MatchGame],
+        on_game: Callable[[list[MatchGame]], None],
+        on_step: Callable[[], bool],
+    ) -> None:
+        """Here and on the cluster; a cluster that is gone leaves the hall here."""
+        cluster = self._config.cluster
+        fixture = Fixture(
+            first=order.candidate,
+            second=order.opponent,
+            games=order.games,
+            simulations=order.simulations,
+            seed=order.seed,
+        )
+        pool = pool_of(
+            self._run, cluster, lambda seen: None, lambda level, text: self._io.log(text, level)
+        )
+        fleet = MatchFleet(self._run, pool, halls=cluster.num_evaluation, say=self._io.log)
+        try:
+            fleet.play(
+                fixture, self._config, openings, played=played, on_game=on_game, on_step=on_step
+            )
+        finally:
+            fleet.close()
+        if fleet.num_again:
+            self._io.log(f"match {order.match}: {plural(fleet.num_again, 'piece')} lent again")
+
+    def _seat(self, order: PlayMatch) -> tuple[Player, Player]:
+        """Both players, in this process."""
+        players = (order.candidate, order.opponent)
+        self._choices = {name: self._choices[name] for name in players if name in self._choices}
+        for name in filter(names_engine, players):
+            self._io.log(f"engine {name}: {shlex.join(parse_engine(name).command)}")
+        candidate, opponent = (
+            make_player(
+                name,
+                self._load,
+                self._config.search,
+                simulations=order.simulations,
+                slots=self._slots(order),
+                seed=order.seed + side,
+                leash=Leash(limits=self._config.limits, logs=self._run.logs),
+            )
+            for side, name in enumerate(players)
+        )
+        return candidate, opponent
+
+    def _slots(self, order: PlayMatch) -> int:
+        return min(order.games, self._config.evaluation.parallel_games)
 
     def _identity(self, order: PlayMatch) -> str:
         """What makes this match what it is; the seed draws its openings."""

@@ -8,7 +8,7 @@ import typer
 
 from backend.errors import ConfigError, RunDirectoryError, RunLockedError
 from matrix0.commands.options import echo, say
-from matrix0.commands.players import PLAYER_HELP, GamesRunOption, Progress, Venue
+from matrix0.commands.players import PLAYER_HELP, GamesRunOption, HallsOption, Progress, Venue
 
 if TYPE_CHECKING:
     from backend.config import EvaluationConfig
@@ -35,6 +35,7 @@ def match(
     openings: Annotated[
         str, typer.Option(help="A book of openings: EPD, PGN, Polyglot; also .gz, .zst.")
     ] = "",
+    halls: HallsOption = 0,
 ) -> None:
     """Play A against B: score, Elo with its 95 % interval, and what the gate's test says.
 
@@ -56,7 +57,6 @@ def match(
     from backend.evaluation.record import budget_of, facts_of
     from backend.events import MatchFinished
 
-    club = venue.club(games)
     fixture = Fixture(
         first=names[0],
         second=names[1],
@@ -72,7 +72,9 @@ def match(
         raise ConfigError("--sprt: [evaluation] gate = 'none' has no test")
     echo(f"{first} against {second}: {'at most ' if test else ''}{games} games")
     began = time.monotonic()
-    played, log = club.play(fixture, venue.games, Progress(games), test)
+    with venue.halls(halls) as elsewhere:
+        club = venue.club(games, elsewhere)
+        played, log = club.play(fixture, venue.games, Progress(games), test)
     budgets = budget_of(names[0], spent[0]), budget_of(names[1], spent[1])
     path = venue.games / time.strftime("match-by-hand-%Y%m%d-%H%M%S.pgn")
     said = club.versions.get(names[0], budgets[0]), club.versions.get(names[1], budgets[1])

@@ -1,6 +1,8 @@
 """What the commands that play games have in common: who plays, where, and a sign of life."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -12,7 +14,8 @@ from matrix0.commands.options import echo
 
 if TYPE_CHECKING:
     from backend.config import Config
-    from backend.evaluation.fixture import Club
+    from backend.evaluation.club import Club
+    from backend.evaluation.fixture import Halls
     from backend.evaluation.match import MatchGame
     from backend.rundir import RunDirectory
 
@@ -26,6 +29,16 @@ PLAYER_HELP: Final = (
 GamesRunOption = Annotated[
     Path | None,
     typer.Option("--run", help="Run directory. Without one, engines and simple movers can play."),
+]
+
+HallsOption = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        min=0,
+        max=1024,
+        help="Processes that play, here or on the run's cluster; 0: as in [cluster], or this one.",
+    ),
 ]
 
 
@@ -78,13 +91,35 @@ class Venue:
         budget = budget_of(name, simulations or self.simulations)
         return f"{name} ({budget})" if budget and not names_engine(name) else name
 
-    def club(self, games: int) -> "Club":
+    def club(self, games: int, halls: "Halls | None" = None) -> "Club":
         """Plays up to `games` games at once, as far as the settings allow."""
-        from backend.evaluation.fixture import Club
+        from backend.evaluation.club import Club
 
         checkpoints = Path() if self.directory is None else self.directory.checkpoints
         slots = min(games, self.config.evaluation.parallel_games)
-        return Club(self.config, checkpoints, slots=slots, say=_remark)
+        return Club(self.config, checkpoints, slots=slots, say=_remark, halls=halls)
+
+    @contextmanager
+    def halls(self, count: int) -> "Iterator[Halls | None]":
+        """Other processes that play, as many as are wanted or set; None where that is none."""
+        count = count or self.config.cluster.num_evaluation
+        if not count:
+            yield None
+            return
+        if self.directory is None:
+            raise ConfigError("--halls: say for which run by --run")
+        from backend.cluster.pool import pool_of
+        from backend.hall.fleet import MatchFleet
+
+        run = self.directory
+        pool = pool_of(run, self.config.cluster, lambda _: None, lambda level, text: _remark(text))
+        fleet = MatchFleet(run, pool, halls=count, say=_remark, name="match-hall")
+        try:
+            yield fleet
+        finally:
+            fleet.close()
+        if fleet.num_again:
+            _remark(f"pieces of the match that were lent again: {fleet.num_again}")
 
 
 def _remark(text: str) -> None:

@@ -65,6 +65,13 @@ def labeller(
     raise typer.Exit(main(run, engine, multipv))
 
 
+def hall(run: RunOption) -> None:
+    """One of the processes in which games of a match are played: orders in, games out."""
+    from backend.hall.hall import main
+
+    raise typer.Exit(main(run))
+
+
 def think() -> None:
     """The engine process of a person's game: orders on stdin, thoughts on stdout."""
     from backend.play.thinker import main

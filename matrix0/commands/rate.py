@@ -6,9 +6,10 @@ import typer
 
 from backend.errors import ConfigError
 from matrix0.commands.options import echo, say
-from matrix0.commands.players import PLAYER_HELP, GamesRunOption, Progress, Venue
+from matrix0.commands.players import PLAYER_HELP, GamesRunOption, HallsOption, Progress, Venue
 
 if TYPE_CHECKING:
+    from backend.evaluation.club import Club
     from backend.evaluation.ladder import Rung
     from backend.evaluation.match import MatchScore
 
@@ -25,6 +26,7 @@ def rate(
         int, typer.Option(min=1, help="Milliseconds a move of Stockfish at a given UCI_Elo.")
     ] = 50,
     stockfish: Annotated[str, typer.Option(help="Its name or path.")] = "stockfish",
+    halls: HallsOption = 0,
 ) -> None:
     """Place a player: random, greedy, weak Stockfish, Stockfish by UCI_Elo; by bisection."""
     for option, count in (("--games", games), ("--probe-games", probe_games)):
@@ -44,9 +46,8 @@ def rate(
     except ConfigError as error:
         say(f"{error} So the ladder ends at greedy.")
         engine = None
-    club = venue.club(games)
 
-    def meet(rung: "Rung", count: int) -> "MatchScore":
+    def meet(club: "Club", rung: "Rung", count: int) -> "MatchScore":
         fixture = Fixture(
             first=name,
             second=rung.player,
@@ -61,11 +62,13 @@ def rate(
         return score
 
     echo(venue.introduce(name))
-    placed = place(
-        rungs(engine, movetime),
-        lambda rung: meet(rung, probe_games),
-        lambda rung: meet(rung, games),
-    )
+    with venue.halls(halls) as elsewhere:
+        club = venue.club(games, elsewhere)
+        placed = place(
+            rungs(engine, movetime),
+            lambda rung: meet(club, rung, probe_games),
+            lambda rung: meet(club, rung, games),
+        )
     elo = placed.confirmed.elo
     count = placed.confirmed.wins + placed.confirmed.draws + placed.confirmed.losses
     echo(

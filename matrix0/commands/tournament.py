@@ -7,7 +7,7 @@ import typer
 
 from backend.errors import ConfigError
 from matrix0.commands.options import echo
-from matrix0.commands.players import PLAYER_HELP, GamesRunOption, Progress, Venue
+from matrix0.commands.players import PLAYER_HELP, GamesRunOption, HallsOption, Progress, Venue
 
 
 def tournament(
@@ -24,6 +24,7 @@ def tournament(
     openings: Annotated[
         str, typer.Option(help="A book of openings: EPD, PGN, Polyglot; also .gz, .zst.")
     ] = "",
+    halls: HallsOption = 0,
 ) -> None:
     """Play a tournament. Interrupted, it goes on where it stopped when it is ordered again."""
     if games % 2:
@@ -41,25 +42,26 @@ def tournament(
         pairings = schedule(names, kind)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    club = venue.club(games)
     played, logs = [], []
-    for number, (first, second) in enumerate(pairings, 1):
-        fixture = Fixture(
-            first=first,
-            second=second,
-            games=games,
-            simulations=venue.simulations,
-            seed=venue.config.seed + number,
-        )
-        found, log = club.play(fixture, venue.games, Progress(games))
-        logs.append(log)
-        played.append(Played(first=first, second=second, games=found))
-        score = score_of(found)
-        elo = score.elo
-        echo(
-            f"{number}/{len(pairings)}  {first} - {second}: +{score.wins} ={score.draws} "
-            f"-{score.losses}, Elo {elo.elo:+z.0f} [{elo.low:+z.0f}, {elo.high:+z.0f}]"
-        )
+    with venue.halls(halls) as elsewhere:
+        club = venue.club(games, elsewhere)
+        for number, (first, second) in enumerate(pairings, 1):
+            fixture = Fixture(
+                first=first,
+                second=second,
+                games=games,
+                simulations=venue.simulations,
+                seed=venue.config.seed + number,
+            )
+            found, log = club.play(fixture, venue.games, Progress(games))
+            logs.append(log)
+            played.append(Played(first=first, second=second, games=found))
+            score = score_of(found)
+            elo = score.elo
+            echo(
+                f"{number}/{len(pairings)}  {first} - {second}: +{score.wins} ={score.draws} "
+                f"-{score.losses}, Elo {elo.elo:+z.0f} [{elo.low:+z.0f}, {elo.high:+z.0f}]"
+            )
 
     def spent(name: str) -> str:
         return club.versions.get(name) or budget_of(name, venue.simulations)

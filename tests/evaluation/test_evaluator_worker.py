@@ -1,6 +1,7 @@
 """The evaluator plays what it is told, and no more than the gate's test needs."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -8,20 +9,20 @@ import pytest
 
 from backend.commands import PlayMatch, Stop, WorkerCommand
 from backend.evaluation.gate import gate_test
+from backend.evaluation.verify import verify_pgn
 from backend.events import Event, MatchFinished, MatchProgress, MatchStarted
 from backend.rundir import RunDirectory
 from backend.settings import build_config
 from backend.workers.evaluator import main
+from tests.backend.cluster_head import RayHead
 
-CONFIG = build_config(
-    "tiny",
-    overrides=[
-        "device.kind=cpu",
-        "evaluation.gate_elo1=150",
-        "evaluation.max_plies=120",
-        "evaluation.parallel_games=6",
-    ],
+SETTINGS = (
+    "device.kind=cpu",
+    "evaluation.gate_elo1=150",
+    "evaluation.max_plies=120",
+    "evaluation.parallel_games=6",
 )
+CONFIG = build_config("tiny", overrides=SETTINGS)
 
 
 T = TypeVar("T")
@@ -33,12 +34,16 @@ class Desk:
     def __init__(self, *orders: WorkerCommand) -> None:
         self.worker = "evaluator"
         self.said: list[Event] = []
+        self.logged: list[str] = []
         self._orders = [*orders, Stop()]
 
     def emit(self, event: Event) -> None:
         self.said.append(event)
 
     def ready(self, device: object) -> None: ...
+
+    def log(self, text: str, level: str = "info") -> None:
+        self.logged.append(text)
 
     def set_phase(self, phase: str, detail: str = "") -> None: ...
 
@@ -108,3 +113,24 @@ def test_a_match_that_decides_nothing_is_played_whole(run: RunDirectory) -> None
     assert sum(finished.pairs) == 6
     assert (finished.candidate_budget, finished.opponent_budget) == ("", "")
     assert {p.llr for p in desk.of(MatchProgress)} == {None}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="the extra [ray] is not here")
+def test_a_match_that_decides_is_played_here_and_on_the_cluster_and_ends_with_its_test(
+    tmp_path: Path, ray_head: RayHead
+) -> None:
+    run = ray_head.prepared_run(tmp_path / "run", *SETTINGS, "cluster.num_evaluation=1")
+    desk = Desk(order(decides=True))
+    main(desk, run, run.read_config())  # type: ignore[arg-type]
+    (finished,) = desk.of(MatchFinished)
+    test = gate_test(CONFIG.evaluation)
+    assert test is not None
+    assert test.decide(test.llr(finished.pairs)) == "elo1"
+    games = finished.wins + finished.draws + finished.losses
+    assert games == 2 * sum(finished.pairs) < 80
+    found = verify_pgn(run.games / finished.pgn)
+    assert (found.games, found.faults) == (games, [])
+    assert desk.logged == []
+    for name in ("hall-here", "relay"):  # It asked for a place on the cluster, too.
+        assert run.log_file(name).exists()

@@ -1,0 +1,1 @@
+"""Matches in several playing halls at once: processes that have both players each."""
