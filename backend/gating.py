@@ -11,6 +11,7 @@ from typing import Final
 
 from backend import checkpoints
 from backend.commands import (
+    SAVED_ALREADY,
     DeleteCheckpoint,
     PlayMatch,
     Promote,
@@ -102,9 +103,12 @@ class Gating:
 
     async def checkpoint_saved(self, event: CheckpointSaved) -> None:
         """Verifies a new checkpoint; a sound one is recorded and may become a candidate."""
-        told = await self._ledger.store.checkpoints()
-        if any((c.name, c.sha256) == (event.name, event.sha256) for c in told):
-            self._ledger.log("gate", f"{event.name} was told twice; it is there already")
+        told = [c for c in await self._ledger.store.checkpoints() if c.name == event.name]
+        if any(c.sha256 == event.sha256 and not _is_wanted_now(c, event) for c in told):
+            if event.reason == "requested":  # Who asked for it waits for an answer.
+                self._ledger.log("trainer", f"{event.name} {SAVED_ALREADY}")
+            else:
+                self._ledger.log("gate", f"{event.name} was told twice; it is there already")
             return
         path = self._run.checkpoints / event.name
         try:
@@ -318,6 +322,11 @@ class Gating:
             greedy_score=scores.get("greedy"),
             promotes_anyway=decision.promotes_anyway,
         )
+
+
+def _is_wanted_now(known: CheckpointSaved, event: CheckpointSaved) -> bool:
+    """Whether a person asks to keep what would have gone with time."""
+    return event.reason == "requested" and known.reason in ("timed", "stopping")
 
 
 def _score(match: MatchFinished) -> float:

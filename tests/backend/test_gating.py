@@ -39,7 +39,9 @@ class Stage:
         self.gating = gating
 
     async def save(self, step: int, reason: str) -> str:
-        name = write_checkpoint(self.run, step)
+        return await self.tell(write_checkpoint(self.run, step), reason)
+
+    async def tell(self, name: str, reason: str) -> str:
         saved = read_checkpoint(self.run.checkpoints / name, CONFIG)
         values = {field: getattr(saved, field) for field in saved.__struct_fields__}
         await self.gating.checkpoint_saved(CheckpointSaved(**{**values, "reason": reason}))
@@ -94,6 +96,32 @@ async def test_the_state_shows_the_checkpoints_that_are_on_disk_and_those_asked_
     assert retired.name == "step-00000004"
     assert await stage.gating.promote(asked, "") == ""
     assert "there is no checkpoint" in await stage.gating.promote(retired.name, "")
+
+
+async def test_one_saved_by_the_clock_stays_once_a_person_asks_for_it(stage: Stage) -> None:
+    await stage.save(0, "initial")
+    await stage.save(3, "timed")
+    assert stage.shown() == [0]
+    for reason in ("requested", "requested", "timed"):  # Told twice it is no other one.
+        await stage.tell("step-00000003", reason)
+    assert stage.shown() == [0, 3]
+    told = [line.text for line in stage.ledger.state.log if line.text.endswith(" already")]
+    assert told == [
+        "step-00000003 is saved already",
+        "step-00000003 was told twice; it is there already",
+    ]
+    for step in (4, 5, 6):
+        await stage.save(step, "timed")
+    assert stage.on_disk() == [0, 3, 6]
+    assert await stage.gating.promote("step-00000003", "") == ""
+
+
+async def test_a_candidate_that_is_told_again_for_another_reason_stays_one(stage: Stage) -> None:
+    await stage.save(0, "initial")
+    await stage.save(3, "cycle")
+    await stage.tell("step-00000003", "requested")
+    (_, candidate) = stage.ledger.state.checkpoints
+    assert candidate.reason == "cycle"
 
 
 async def test_each_nth_cycles_checkpoint_stays_for_good(stage: Stage) -> None:
