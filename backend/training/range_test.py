@@ -35,6 +35,8 @@ class RangeTest:
     smoothed: tuple[float, ...]
     ended: str
     """Why it ended before the highest rate; empty when it did not."""
+    is_stopped: bool = False
+    """It was asked to: then its end says nothing of the rate."""
 
     @property
     def suggestion(self) -> float | None:
@@ -42,7 +44,8 @@ class RangeTest:
         if not self.smoothed:
             return None
         least = min(range(len(self.smoothed)), key=self.smoothed.__getitem__)
-        if least == 0 or (least == len(self.smoothed) - 1 and not self.ended):
+        was_too_high = bool(self.ended) and not self.is_stopped
+        if least == 0 or (least == len(self.smoothed) - 1 and not was_too_high):
             return None
         return self.rates[least] / 10
 
@@ -52,6 +55,8 @@ class RangeTest:
         if self.suggestion is not None:
             return f"suggested: {self.suggestion:.1e}, {RULE}"
         if self.smoothed and min(self.smoothed) < self.smoothed[0]:
+            if self.is_stopped:
+                return "no suggestion: the loss still fell when it was asked to stop"
             return "no suggestion: the loss still fell at the highest rate; raise --to"
         return "no suggestion: the loss never fell; lower --from, or see matrix0 overfit"
 
@@ -75,6 +80,7 @@ def range_test(
     smoothed: list[float] = []
     mean = weight = 0.0
     ended = ""
+    is_stopped = False
     for step in range(steps):
         rate = lowest * (highest / lowest) ** (step / max(1, steps - 1))
         # The trainer asks its settings for the rate of every step.
@@ -97,7 +103,12 @@ def range_test(
             break
         if should_stop():
             ended = f"at {rate:.1e}: it was asked to stop"
+            is_stopped = True
             break
     return RangeTest(
-        rates=tuple(rates), losses=tuple(losses), smoothed=tuple(smoothed), ended=ended
+        rates=tuple(rates),
+        losses=tuple(losses),
+        smoothed=tuple(smoothed),
+        ended=ended,
+        is_stopped=is_stopped,
     )

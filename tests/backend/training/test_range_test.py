@@ -78,4 +78,8 @@ def test_a_loss_far_above_the_least_ends_the_test() -> None:
 def test_it_ends_when_it_is_asked_to() -> None:
     found = rise(1e-4, 1e-2, 50, stop_after=3)
     assert len(found.rates) == 3
+    assert found.smoothed[-1] == min(found.smoothed)
+    # Where the loss still fell, nobody knows yet at which rate it is least.
+    assert found.suggestion is None
+    assert found.verdict == "no suggestion: the loss still fell when it was asked to stop"
     assert found.ended.endswith("it was asked to stop")
