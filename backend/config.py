@@ -108,8 +108,13 @@ class SearchConfig:
         )
         _require(self.c_puct > 0, "c_puct", self.c_puct, "must be > 0")
         _require(self.c_puct_base > 0, "c_puct_base", self.c_puct_base, "must be > 0")
-        for name in ("dirichlet_total", "forced_playouts"):
+        for name in (
+            *("gumbel_c_visit", "c_puct_factor", "fpu_reduction"),
+            *("dirichlet_total", "forced_playouts"),
+        ):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "must not be negative")
+        scale = self.gumbel_c_scale
+        _require(scale > 0, "gumbel_c_scale", scale, "must be > 0")
         _require(self.dirichlet_alpha > 0, "dirichlet_alpha", self.dirichlet_alpha, "must be > 0")
         _require(
             0 <= self.dirichlet_frac <= 1, "dirichlet_frac", self.dirichlet_frac, "must be in 0..1"

@@ -10,6 +10,7 @@ import difflib
 import functools
 import inspect
 import itertools
+import json
 import math
 import re
 import textwrap
@@ -389,8 +390,8 @@ def _toml(value: Any) -> str:
         case float():
             return repr(value)
         case str():
-            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-            return f'"{escaped}"'
+            # JSON escapes what TOML wants escaped, but for DEL.
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         case dict():
             inner = ", ".join(f"{_key(name)} = {_toml(entry)}" for name, entry in value.items())
             return f"{{ {inner} }}" if inner else "{}"

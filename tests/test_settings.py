@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.config import Config, SearchConfig
+from backend.config import Config, SearchConfig, SelfPlayConfig
 from backend.errors import ConfigError
 from backend.presets import PRESETS
 from backend.settings import build_config, dump_config, field_docs, load_config
@@ -210,6 +210,22 @@ def test_any_value_survives_writing_and_reading(
         read = tomllib.loads(dump_config(config, comments=comments))["search"]
         assert {name: read[name] for name in values} == values
         assert math.isclose(read["c_puct"], c_puct, rel_tol=0)
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_text_survives_writing_and_reading(text: str) -> None:
+    config = Config(selfplay=SelfPlayConfig(book_path=text))
+    for comments in (True, False):
+        read = tomllib.loads(dump_config(config, comments=comments))["selfplay"]
+        assert read["book_path"] == text
+
+
+@pytest.mark.parametrize(
+    "setting", ["gumbel_c_visit", "gumbel_c_scale", "c_puct_factor", "fpu_reduction"]
+)
+def test_a_rule_that_looks_for_the_worst_moves_is_refused(setting: str) -> None:
+    with pytest.raises(ConfigError, match=setting):
+        build_config(overrides=[f"search.{setting}=-0.5"])
 
 
 def test_keys_of_the_screen_are_texts_by_any_name(tmp_path: Path) -> None:
