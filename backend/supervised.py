@@ -40,6 +40,7 @@ from backend.replay.window import Window
 from backend.rundir import RunDirectory
 from backend.start import PRIOR_HASH, require_same
 from backend.store.reading import best_network
+from backend.training.curriculum import SELF_PLAY
 from backend.training.loader import Loader
 from backend.training.prior import anchor_of
 from backend.training.safeguard import Owner, Safeguard, Trouble
@@ -203,7 +204,8 @@ class SupervisedTraining:
             self._require_going_on()
             return False
         self._means.add(values)
-        self._imported_samples += self._config.training.batch_size
+        own = self._loader.drawn.get(SELF_PLAY, 0)
+        self._imported_samples += self._config.training.batch_size - own
         if self.step % self._config.training.metrics_every == 0:
             point = TrainingStep(step=self.step, metrics=self._means.take(), at=wall())
             self._curve.add(point)

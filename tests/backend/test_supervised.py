@@ -185,6 +185,17 @@ def test_imported_samples_are_told_apart_for_the_credits_of_self_play(run: RunDi
     assert manifest.trainer["num_samples"] == 3 * 32
 
 
+def test_samples_of_its_own_games_are_not_counted_among_the_imported_ones(
+    run: RunDirectory,
+) -> None:
+    write(run.replay, [white_mates()])
+    mixed = replace(CONFIG.training, mix={"pgn": 1.0, "selfplay": 1.0})
+    _train(SupervisedTraining(run, replace(CONFIG, training=mixed)), 3)
+    manifest = read_manifest(run.checkpoints / "step-00000003")
+    assert manifest.trainer["num_samples"] == 3 * 32
+    assert manifest.data_position[IMPORTED_SAMPLES] == 3 * 16
+
+
 def test_a_stop_saves_what_was_learned(run: RunDirectory) -> None:
     asked = iter([False, False, False, True])
     _train(SupervisedTraining(run, CONFIG), 100, lambda: next(asked))
