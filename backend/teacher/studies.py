@@ -48,10 +48,12 @@ class Study:
     """Game or line of where it is from, from 1; 0 where nobody said."""
     rating: int = 0
     themes: tuple[str, ...] = ()
+    is_task: bool = False
+    """A position of a suite: its move is the suite's answer, not what was played."""
 
     def is_held_out(self) -> bool:
         """Whether it is never learned from: as the import of the same game or task decides."""
-        if not self.moves:
+        if self.is_task or not self.moves:
             return is_held_out(task_hash(self.start))
         return is_held_out(game_hash(self.start, np.array(self.moves, np.uint16)))
 
@@ -148,6 +150,7 @@ def _study(shard: Shard, game: int) -> Study:
     columns = shard.columns
     first, last = np.searchsorted(columns["game_of_position"], [game, game + 1])
     begin, end = columns["game_theme_offset"][game : game + 2]
+    source = shard.metadata.sources[columns["game_source"][game]]
     return Study(
         start=columns["game_start"][game].copy(),
         moves=shard.moves(game).tolist(),
@@ -160,6 +163,7 @@ def _study(shard: Shard, game: int) -> Study:
         number=int(columns["game_number"][game]),
         rating=int(columns["game_rating"][game]),
         themes=tuple(shard.metadata.themes[t] for t in columns["game_themes"][begin:end].tolist()),
+        is_task=source.kind == "epd",
     )
 
 

@@ -18,6 +18,7 @@ from backend.evaluation.leash import Leash
 from backend.limits_config import LIMITS
 from backend.replay import records
 from backend.replay.boards import board_from_position
+from backend.replay.imports import import_pgn
 from backend.replay.knowngames import game_hash, is_held_out, task_hash
 from backend.replay.policy_moves import policy_index
 from backend.replay.provenance import Teacher
@@ -240,6 +241,27 @@ def test_what_an_import_holds_out_is_held_out_here_too(tmp_path: Path) -> None:
     (game, *_) = [study for study in _games(tmp_path) if isinstance(study, Study)]
     moves = np.array(game.moves, np.uint16)
     assert game.is_held_out() == is_held_out(game_hash(game.start, moves))
+
+
+def test_tasks_of_a_suite_are_held_out_as_their_import_held_them_out(tmp_path: Path) -> None:
+    squares = [file + rank for file in "abcdefgh" for rank in "234"]
+    boards = [f"7k/8/8/8/{'/'.join(_with_pawn(square))}/4K3 w - -" for square in squares]
+    suite = tmp_path / "suite.epd"
+    suite.write_text("".join(f"{board} bm Kd1;\n" for board in boards))
+    (tmp_path / "imported").mkdir()
+    tally = import_pgn([str(suite)], tmp_path / "imported", "mover", kind="epd")
+    assert 0 < tally.held_out_games < tally.games == len(boards)
+    for path in list_shards(tmp_path / "imported"):
+        for study in ShardStudies([path]):
+            assert isinstance(study, Study)
+            assert study.is_held_out() == path.name.startswith("val-")
+
+
+def _with_pawn(square: str) -> list[str]:
+    """The fourth, third and second rank with one pawn on them."""
+    file = "abcdefgh".index(square[0])
+    row = f"{file or ''}P{7 - file or ''}"
+    return [row if rank == square[1] else "8" for rank in "432"]
 
 
 def test_a_teacher_must_speak_uci_and_know_more_than_one_line(tmp_path: Path) -> None:
