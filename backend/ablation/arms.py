@@ -34,8 +34,7 @@ class Arm:
         Arms share the seed of a repetition, and with it the order of the data; where their networks
         have the same parts, the first weights too.
         """
-        config = build_config(overrides=self.settings, base=base)
-        return replace(config, seed=base.seed + seed)
+        return replace(build_config(overrides=self.settings, base=base), seed=base.seed + seed)
 
 
 def require_same_settings(
@@ -72,6 +71,9 @@ def arms_of(vary: Sequence[str], named: Sequence[str]) -> list[Arm]:
         arms.append(Arm(name=name.strip(), settings=tuple(settings_text.split())))
     if len(arms) < 2:
         raise ConfigError("an ablation needs at least two arms: --vary table.key=A,B")
+    for arm in arms:
+        if any(setting.partition("=")[0].strip() == "seed" for setting in arm.settings):
+            raise ConfigError(f"arm {arm.name!r}: the seed varies by itself: see --seeds")
     folders = [arm.folder for arm in arms]
     for arm in arms:
         if not arm.folder or folders.count(arm.folder) > 1:

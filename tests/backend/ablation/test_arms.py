@@ -37,6 +37,8 @@ def test_a_named_arm_changes_all_that_it_lists() -> None:
         ([], ["ssl.enabled=true", "b:"], "expected 'NAME: table.key=value …'"),
         (["model.blocks=2,2"], [], "too like another's"),
         ([], ["a b:", "a-b:"], "too like another's"),
+        (["seed=1,2"], [], "see --seeds"),
+        ([], ["a:", "b: seed = 3"], "see --seeds"),
     ],
 )
 def test_what_makes_no_arms_is_refused(vary: list[str], named: list[str], message: str) -> None:
