@@ -31,6 +31,8 @@ from backend.replay.source import (
 _POINTS: Final = re.compile(r"([^\s,=]+(?:=[QRBN])?[+#]?)\s*=\s*(\d{1,5})")
 
 _NUMBER: Final = re.compile(r"[0-9]{1,5}")
+FIFTY_MOVES: Final = 100
+"""Plies without a capture or pawn move, after which a game is drawn."""
 MOST_CP: Final = 1 << 20
 """A mate, in centipawns."""
 
@@ -110,6 +112,8 @@ def _task(line: str, number: int) -> Task:
     board, operations = chess.Board.from_epd(line)
     if not board.is_valid():
         raise ValueError(f"no legal position: {board.status()!s}")
+    if board.is_insufficient_material() or board.halfmove_clock >= FIFTY_MOVES:
+        raise ValueError("the game is drawn there: no move is asked for")
     points, otherwise = _points(board, operations), 0.0
     if not points:
         best, avoid = _moves(operations.get("bm")), _moves(operations.get("am"))

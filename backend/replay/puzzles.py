@@ -159,6 +159,8 @@ def _moves(fen: str, moves: str) -> tuple[chess.Board, tuple[chess.Move, ...]]:
         if not move:
             raise ValueError("a null move")
         board.push(move)
+        if ply % 2 == 0 and (board.is_insufficient_material() or board.halfmove_clock >= 100):
+            raise ValueError("the game is drawn before the solver moves")
         if ply == 0:
             start = board.copy()
     return start, tuple(board.move_stack[1:])

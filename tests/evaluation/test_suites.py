@@ -36,6 +36,8 @@ EPD = f"""# a suite
 6k1/5ppp/8/8/8/8/5PPP/R5K1 w - - id "nothing asked";
 8/8/8/8 w - - bm Ra8;
 6k1/5ppp/8/8/8/8/5PPP/R5K1 w - - bm Ra8; id "open
+8/8/8/4k3/8/8/8/3KB3 w - - bm Bh4; id "bare kings, nearly"
+6k1/5ppp/8/8/8/8/5PPP/R5K1 w - - bm Ra8; hmvc 100; id "fifty moves are over"
 """
 TASK = next(line for line in EPD.splitlines() if "BK.01" in line)
 
@@ -72,7 +74,7 @@ def test_a_suite_is_read_with_its_points_and_its_faults(tmp_path: Path) -> None:
     tasks, faults = _tasks(path)
     assert [task.name for task in tasks] == ["BK.01", "STS(v1.0) Undermine.001", "x"]
     assert [task.theme for task in tasks] == ["BK", "STS(v1.0) Undermine", ""]
-    assert faults == [6, 7, 8, 9]
+    assert faults == [6, 7, 8, 9, 10, 11]
     assert {move.uci(): points for move, points in tasks[1].points.items()} == {
         "f4f5": 1.0,
         "d4e5": 0.2,

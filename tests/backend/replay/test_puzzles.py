@@ -68,6 +68,7 @@ def test_the_opponents_move_is_made_and_the_solver_has_the_first_and_the_last(
         f'a,{FEN},c6b7 c4c8,446,1,1,1,"x,,',
         f"a,{FEN},c6b7 c4c8,446,1,1,1,\0,,",
         ",,,,,,,,,",
+        "a,4k3/8/8/8/8/8/4R3/4K3 b - - 99 90,e8d8 e2e8,446,1,1,1,x,,",
         "x" * (3 * MAX_READ),
     ],
 )
