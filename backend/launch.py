@@ -15,8 +15,9 @@ _BEGINNINGS: Final = frozenset({"", "starting", "loading", "compiling", "tuning"
 
 
 def await_start(run: RunDirectory, ended: Callable[[], int | None]) -> RunState | None:
-    """The state with all workers up, or that of a run that has stopped before; None when the
-    supervisor ended without a word. A first start compiles for a minute, so nothing limits this.
+    """The state with all workers up, or that of a run that has stopped before or has given one up;
+    None when the supervisor ended without a word. A first start compiles for a minute, so nothing
+    limits this.
 
     `ended` gives the exit status of the supervisor's process, None while it lives.
     """
@@ -37,9 +38,18 @@ def is_up(state: RunState) -> bool:
     )
 
 
+def given_up(state: RunState) -> list[str]:
+    """Workers that are not started again until a person wants it."""
+    return [name for name, worker in state.workers.items() if worker.state == "failed"]
+
+
 def _listen(supervisor: Dialogue) -> RunState:
-    if not is_up(supervisor.state):
+    if not _is_decided(supervisor.state):
         for _ in supervisor.events():
-            if is_up(supervisor.state) or supervisor.state.phase == "stopped":
+            if _is_decided(supervisor.state):
                 break
     return supervisor.state
+
+
+def _is_decided(state: RunState) -> bool:
+    return is_up(state) or state.phase == "stopped" or bool(given_up(state))

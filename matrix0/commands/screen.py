@@ -193,7 +193,8 @@ def _show_runs(folder: Path, as_json: bool) -> None:
 def _start_and_leave(directory: "RunDirectory", cycles: int) -> None:
     """Come back with a line when all workers are up; with the run's own exit code if it ends."""
     from backend import wording
-    from backend.launch import await_start, is_up
+    from backend.errors import ExitCode
+    from backend.launch import await_start, given_up, is_up
     from backend.processes import start_detached
 
     supervisor = start_detached(directory, cycles=cycles)
@@ -203,6 +204,12 @@ def _start_and_leave(directory: "RunDirectory", cycles: int) -> None:
         echo(f"{directory.name} is at work: process {state.pid}, {len(state.workers)} workers.")
         echo(f"Watch it with: matrix0-tui --run {directory.path}")
         return
+    if state is not None and state.phase == "running" and (lost := given_up(state)):
+        for name in lost:
+            say(f"{name} was given up: {wording.line(state.workers[name].detail)}")
+            say(f"its log is {directory.log_file(name)}")
+        say(f"the run waits: mend that and `matrix0 ctl restart {lost[0]} --run {directory.path}`")
+        raise typer.Exit(ExitCode.INTERNAL)
     reason = "" if state is None else f": {wording.line(state.stop_reason)}"
     say(f"the run has ended before its workers were up{reason}")
     say(f"its log is {directory.log_file('supervisor')}")

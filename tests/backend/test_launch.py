@@ -30,6 +30,23 @@ def test_it_comes_back_when_all_workers_are_up(tmp_path: Path) -> None:
         assert await_start(RunDirectory(run), supervisor.process.poll) is None
 
 
+def test_a_worker_that_is_given_up_is_told_and_not_waited_for(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = prepare(tmp_path / "demo")
+    with SupervisorProcess(directory, "--stays", "--fault", "sp0=config") as supervisor:
+        monkeypatch.setattr("backend.processes.start_detached", lambda *_, **__: supervisor.process)
+        shown = run("--detach-after-start", "--run", str(directory), entry=cli.tui_main)
+        assert (shown.code, shown.out) == (70, "")
+        assert "sp0 was given up: its configuration cannot work" in shown.err
+        assert f"its log is {directory / 'logs' / 'sp0.log'}\n" in shown.err
+        assert f"matrix0 ctl restart sp0 --run {directory}" in shown.err
+        with client(directory) as screen:
+            assert screen.hello.state.phase == "running"
+            assert screen.ask(StopRun()).refused == ""
+            assert screen.is_at_end()
+
+
 def test_a_supervisor_that_ends_at_once_is_told_with_its_own_exit_code(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,15 +1,19 @@
 """A real supervisor process with fake workers.
 
-    python supervisor.py DIR [--cycles N] [--fault NAME=KIND]… [--plain] [--file-limit BYTES]
+    python supervisor.py DIR [--cycles N] [--fault NAME=KIND]… [--plain] [--stays]
+                         [--file-limit BYTES]
 
-Without --plain it prints JSON events. The run's config.toml must be there. With a limit, every file
+Without --plain it prints JSON events. With --stays it waits for a person when a worker is given up,
+as a detached one does. The run's config.toml must be there. With a limit, every file
 is refused at that size, as a full disk would do.
 """
 
 import argparse
 import resource
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from backend import headless, supervisor
 from backend.errors import Matrix0Error
@@ -24,6 +28,7 @@ def main() -> int:
     parser.add_argument("--cycles", type=int, default=0)
     parser.add_argument("--fault", action="append", default=[])
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--stays", action="store_true")
     parser.add_argument("--file-limit", type=int, default=0)
     args = parser.parse_args()
 
@@ -33,7 +38,12 @@ def main() -> int:
         return [sys.executable, str(WORKER), *words, *faults]
 
     real = supervisor.conduct
-    headless.conduct = lambda mission, **rest: real(mission, command_line=command_line, **rest)
+
+    async def conduct(mission: supervisor.Mission, **rest: Any) -> int:
+        mission = replace(mission, exit_when_stuck=not args.stays)
+        return await real(mission, command_line=command_line, **rest)
+
+    headless.conduct = conduct
     if args.file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (args.file_limit, args.file_limit))
     try:
