@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -37,6 +38,8 @@ from backend.wire import decode_event, encode
 
 MAX_LINES: Final = 512
 """Lines that wait to be asked for; then the worker waits in its pipe."""
+GATHER_S: Final = 0.25
+"""Each answer on the network costs about a millisecond of both machines, whatever is in it."""
 MAX_LAST_WORDS: Final = 64 * 1024
 KEPT_NETWORKS: Final = 4
 """Those sent last, new or old; the worker may still be loading the ones before."""
@@ -99,10 +102,12 @@ class Slot:
         return self._child.pid
 
     def poll(self, max_items: int, timeout_s: float) -> list[Item]:
-        """What happened since, in order; waits for the first item."""
+        """What happened since, in order; waits for the first item, and a little for others."""
         found = []
         try:
             found.append(self._items.get(timeout=timeout_s))
+            if found[0].code is None:
+                time.sleep(GATHER_S)
             while len(found) < max_items:
                 found.append(self._items.get_nowait())
         except queue.Empty:

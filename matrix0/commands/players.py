@@ -107,7 +107,7 @@ class Venue:
             yield None
             return
         if self.directory is None:
-            raise ConfigError("--halls: say for which run by --run")
+            raise ConfigError("--workers: say for which run by --run")
         from backend.cluster.pool import pool_of
         from backend.hall.fleet import MatchFleet
 
