@@ -16,10 +16,10 @@ import chess
 import msgspec
 
 from backend.checkedlines import CheckedLines
-from backend.evaluation.gamerecord import GameRecord, game_of, record_of
 from backend.evaluation.match import MatchGame
+from backend.evaluation.playedgame import PlayedGame, game_of, record_of
 
-_decoder: msgspec.json.Decoder[GameRecord] = msgspec.json.Decoder(GameRecord)
+_decoder: msgspec.json.Decoder[PlayedGame] = msgspec.json.Decoder(PlayedGame)
 
 
 class MatchLog:

@@ -5,7 +5,7 @@ come home as they end. Each is replayed here, and its result derived again, befo
 """
 
 import queue
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,14 +19,15 @@ from backend.commands import UseNetwork
 from backend.config import Config
 from backend.errors import WorkerError
 from backend.evaluation.fixture import Fixture, Names
-from backend.evaluation.gamerecord import game_of
 from backend.evaluation.match import MatchGame
+from backend.evaluation.playedgame import game_of
 from backend.evaluation.record import needs_network
 from backend.evaluation.verify import ending_fault
 from backend.hall.words import Ended, Open, Opening, Said, Seated, Seats, Sorry, Thinking
 from backend.pool import ProcessSpec, WorkerSpec
 from backend.processes import child_command, child_environment
 from backend.rundir import RunDirectory
+from backend.wording import plural
 
 LOOK_S: Final = 0.2
 LEASE_S: Final = 300.0
@@ -83,14 +84,19 @@ class MatchFleet(Fleet[_Piece]):
             specs = [_hall_here(f"{name}-here", run), *specs]
         super().__init__(specs, pool, say=say, lease_s=lease_s)
         self.why = "no hall could be opened"
+        self._counted: Counter[str] = Counter()
+        """Games, by the hall that they were played in."""
         self._match: _Match | None = None
         self._lent: dict[int, _Piece] = {}
         self.begin()
 
     @property
-    def num_again(self) -> int:
-        """Pieces that were lent again."""
-        return self.leases.num_again
+    def report(self) -> str:
+        """'games: 30 in hall-here, 12 in hall0; 1 piece lent again'"""
+        halls = ", ".join(f"{count} in {name}" for name, count in self._counted.most_common())
+        again = self.leases.num_again
+        lent = f"; {plural(again, 'piece')} lent again" if again else ""
+        return f"games: {halls or 'none'}{lent}"
 
     def play(
         self,
@@ -209,6 +215,7 @@ class MatchFleet(Fleet[_Piece]):
             self.kill(helper)
             return
         piece.match.known.add(game.number)
+        self._counted[helper.name] += 1
         piece.match.results.put(game)
         if not piece.open_pairs:
             self.leases.done(said.number)

@@ -19,8 +19,8 @@ from backend.config import Config
 from backend.errors import ExitCode, Matrix0Error
 from backend.evaluation.adjudication import Adjudicator
 from backend.evaluation.club import Club
-from backend.evaluation.gamerecord import record_of
 from backend.evaluation.match import MatchGame, play_match
+from backend.evaluation.playedgame import record_of
 from backend.evaluation.players import Player
 from backend.hall.words import Ended, Open, Opening, Order, Said, Seated, Seats, Sorry, Thinking
 from backend.rundir import RunDirectory

@@ -5,7 +5,7 @@ import msgspec
 from backend.commands import UseNetwork
 from backend.config import SearchConfig
 from backend.evaluation.config import AdjudicationConfig
-from backend.evaluation.gamerecord import GameRecord
+from backend.evaluation.playedgame import PlayedGame
 
 
 class _Word(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -58,7 +58,7 @@ class Ended(_Word, frozen=True, kw_only=True):
     """A game of a piece is over."""
 
     number: int
-    game: GameRecord
+    game: PlayedGame
 
 
 class Thinking(_Word, frozen=True, kw_only=True):

@@ -190,8 +190,7 @@ class _EvaluatorWorker:
             )
         finally:
             fleet.close()
-        if fleet.num_again:
-            self._io.log(f"match {order.match}: {plural(fleet.num_again, 'piece')} lent again")
+        self._io.log(f"match {order.match}: {fleet.report}")
 
     def _seat(self, order: PlayMatch) -> tuple[Player, Player]:
         """Both players, in this process."""

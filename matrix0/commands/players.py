@@ -118,8 +118,7 @@ class Venue:
             yield fleet
         finally:
             fleet.close()
-        if fleet.num_again:
-            _remark(f"pieces of the match that were lent again: {fleet.num_again}")
+        _remark(fleet.report)
 
 
 def _remark(text: str) -> None:

@@ -131,6 +131,8 @@ def test_a_match_that_decides_is_played_here_and_on_the_cluster_and_ends_with_it
     assert games == 2 * sum(finished.pairs) < 80
     found = verify_pgn(run.games / finished.pgn)
     assert (found.games, found.faults) == (games, [])
-    assert desk.logged == []
+    (line,) = desk.logged
+    assert line.startswith("match m: games: ")
+    assert " in hall-here" in line
     for name in ("hall-here", "relay"):  # It asked for a place on the cluster, too.
         assert run.log_file(name).exists()

@@ -8,7 +8,7 @@ import msgspec
 from backend.evaluation.match import MatchGame
 
 
-class GameRecord(msgspec.Struct, frozen=True, kw_only=True):
+class PlayedGame(msgspec.Struct, frozen=True, kw_only=True):
     """A finished `MatchGame`."""
 
     number: int
@@ -24,10 +24,10 @@ class GameRecord(msgspec.Struct, frozen=True, kw_only=True):
     termination: str
 
 
-def record_of(game: MatchGame) -> GameRecord:
+def record_of(game: MatchGame) -> PlayedGame:
     """Of a game that is over."""
     assert game.result is not None
-    return GameRecord(
+    return PlayedGame(
         number=game.number,
         candidate_is_white=game.candidate_is_white,
         start=game.board.root().fen(),
@@ -40,7 +40,7 @@ def record_of(game: MatchGame) -> GameRecord:
     )
 
 
-def game_of(record: GameRecord, openings: Sequence[chess.Board]) -> MatchGame | None:
+def game_of(record: PlayedGame, openings: Sequence[chess.Board]) -> MatchGame | None:
     """The game as it was, all its moves legal; None unless it is one of the match of `openings`."""
     if not 0 <= record.number < 2 * len(openings) or record.result not in (-1, 0, 1):
         return None
