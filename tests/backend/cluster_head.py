@@ -16,9 +16,8 @@ from backend.rundir import RunDirectory
 from backend.settings import build_config
 
 START_S: Final = 120.0
-# Below the ports that a system gives to outgoing connections, 32768 and up on Linux: while the
-# head is off, its nodes try its port again and again, and one that is given just that port as its
-# own is connected with itself and keeps the head from coming back.
+# Below the ports that a system gives to outgoing connections, 32768 and up on Linux: those of Ray
+# and of other tests could take the port while the head is off.
 PORTS: Final = range(20_000, 32_000)
 
 
@@ -36,6 +35,10 @@ class RayNode:
                 env=environment,
                 start_new_session=True,
             )
+
+    def await_end(self, limit_s: float) -> None:
+        """subprocess.TimeoutExpired when it goes on."""
+        self._process.wait(limit_s)
 
     @property
     def is_over(self) -> bool:
@@ -79,7 +82,13 @@ class RayHead:
         self.power_on()
 
     def power_on(self) -> RayNode:
-        """The head itself, at the address that it has had before."""
+        """The head itself, at the address that it has had before.
+
+        Ray refuses a head at an address that a node on this machine still names. Nodes that have
+        lost theirs end by themselves, sooner or later.
+        """
+        for node in self.nodes:
+            node.await_end(START_S)
         node = RayNode(
             self._environment,
             self._next_log(),
