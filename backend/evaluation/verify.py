@@ -77,12 +77,12 @@ def _fault(game: chess.pgn.Game) -> str:
     said = _RESULTS.get(game.headers.get("Result", "*"))
     if said is None:
         return "it has no result"
-    node: chess.pgn.GameNode = game
-    while (following := node.next()) is not None:
-        if node.parent is not None and verdict(node.board()) is not None and not _is_opening(node):
-            return f"it goes on after it was over, at ply {node.ply()}"
-        node = following
-    return ending_fault(node.board(), said, game.headers.get("Termination", ""))
+    board = game.board()  # One for all: a node makes its own by playing from the start.
+    for node in game.mainline():
+        if board.move_stack and verdict(board) is not None and not _is_opening(node.parent):
+            return f"it goes on after it was over, at ply {board.ply()}"
+        board.push(node.move)
+    return ending_fault(board, said, game.headers.get("Termination", ""))
 
 
 def ending_fault(board: chess.Board, result: int, termination: str) -> str:

@@ -102,6 +102,9 @@ def test_a_match_file_is_derived_again(tmp_path: Path) -> None:
     assert sum(found.terminations.values()) == 12
 
 
+THRICE = "1. Nf3 Nf6 2. Ng1 Ng8 3. Nf3 Nf6 4. Ng1 Ng8"
+
+
 @pytest.mark.parametrize(
     ("movetext", "result", "termination", "fault"),
     [
@@ -116,6 +119,9 @@ def test_a_match_file_is_derived_again(tmp_path: Path) -> None:
         ("1. e4 e5", "1-0", "resign-agreed", ""),
         ("1. e4 e5", "*", "ply-limit", "no result"),
         ("1. e4 e6 2. Kxe6", "1-0", "checkmate", "not a game of chess"),
+        (f"{THRICE} 5. e4", "1/2-1/2", "ply-limit", "it goes on after it was over, at ply 8"),
+        (f"{THRICE.replace('Ng8', 'Ng8 {opening}')} 5. e4", "1/2-1/2", "ply-limit", ""),
+        (THRICE, "1/2-1/2", "threefold", ""),
     ],
 )
 def test_a_result_that_does_not_follow_is_named(
