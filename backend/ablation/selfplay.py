@@ -35,7 +35,7 @@ from backend.commit import commit_file
 from backend.config import Config
 from backend.dialogue import Dialogue
 from backend.errors import ConfigError, ReplayError, RunDirectoryError
-from backend.launch import await_start
+from backend.launch import await_start, given_up
 from backend.processes import start_detached
 from backend.rundir import RunDirectory
 from backend.start import start_from
@@ -44,6 +44,8 @@ from backend.state import RunState
 OnProgress = Callable[[str, float, str], None]
 
 POLL_S: Final = 1.0
+LOOK_S: Final = 30.0
+"""Between two looks whether all that is at work is whole."""
 CLOSING_S: Final = 120.0
 """So long a supervisor may take to stop; it saves a checkpoint."""
 
@@ -166,7 +168,8 @@ class SelfPlayExperiment:
     def train(self, *, on_progress: OnProgress, should_stop: Callable[[], bool]) -> bool:
         """Lets every run be at work for its time; whether all have been.
 
-        RunDirectoryError when a run ended before its time: its log says why.
+        RunDirectoryError when a run ended before its time, or a worker of it did, or was paused:
+        its log says why, and nothing is recorded of it.
         """
         turns = [
             (seed, arm)
@@ -175,6 +178,7 @@ class SelfPlayExperiment:
         ]
         total = self.seeds * len(self.arms)
         at_work: list[_AtWork] = []
+        looked_at = time.monotonic()
         try:
             while turns or at_work:
                 if should_stop():
@@ -197,6 +201,11 @@ class SelfPlayExperiment:
                             f"{one.run.path}: ended before its time, "
                             f"see {one.run.log_file('supervisor')}"
                         )
+                if time.monotonic() - looked_at >= LOOK_S:
+                    looked_at = time.monotonic()
+                    for one in at_work:
+                        with Dialogue(one.run) as supervisor:
+                            _require_whole(one.run, supervisor.state)
                 done = total - len(turns) - len(at_work)
                 share = done + sum(one.seconds for one in at_work) / (60 * self._minutes)
                 names = ", ".join(f"{one.arm.name} (seed {one.seed})" for one in at_work)
@@ -222,7 +231,7 @@ class SelfPlayExperiment:
         state = await_start(run, process.poll)
         if state is None or state.phase == "stopped":
             raise RunDirectoryError(f"{run.path}: did not start, see {run.log_file('supervisor')}")
-        return _AtWork(
+        begun = _AtWork(
             arm=arm,
             seed=seed,
             run=run,
@@ -231,6 +240,12 @@ class SelfPlayExperiment:
             clock=self._clock,
             spent_s=spent,
         )
+        try:
+            _require_whole(run, state)
+        except RunDirectoryError:
+            _let_end(begun)
+            raise
+        return begun
 
     def _finish(self, one: _AtWork) -> SelfPlayed:
         seconds = one.seconds
@@ -251,12 +266,8 @@ class SelfPlayExperiment:
         """The run's last state, its supervisor gone and its time on disk."""
         one.read_clock()
         seconds = one.seconds
-        with Dialogue(one.run) as supervisor:
-            one.process.send_signal(signal.SIGTERM)
-            state = supervisor.state
-            for _ in supervisor.events():
-                state = supervisor.state
-        one.process.wait(CLOSING_S)
+        at_work, state = _let_end(one)
+        _require_whole(one.run, at_work)  # Else nobody knows for how long it was at work.
         spent = {**self._plan.spent_s, str(one.run.path.relative_to(self.out)): seconds}
         self._plan = _Plan(minutes=self._minutes, clock=self._clock, spent_s=spent)
         self._write_plan()
@@ -299,6 +310,25 @@ def processor_seconds(pid: int) -> float | None:
     except psutil.NoSuchProcess:
         return None
     return seconds
+
+
+def _require_whole(run: RunDirectory, state: RunState) -> None:
+    """RunDirectoryError when a run is not at work as the others are."""
+    if lost := given_up(state):
+        raise RunDirectoryError(f"{run.path}: {', '.join(lost)} was given up, see {run.logs}")
+    if state.phase == "paused":
+        raise RunDirectoryError(f"{run.path}: it was paused, see {run.logs}")
+
+
+def _let_end(one: _AtWork) -> tuple[RunState, RunState]:
+    """The run's state when it was told to stop, and its last; the supervisor is gone."""
+    with Dialogue(one.run) as supervisor:
+        one.process.send_signal(signal.SIGTERM)
+        at_work = state = supervisor.state
+        for _ in supervisor.events():
+            state = supervisor.state
+    one.process.wait(CLOSING_S)
+    return at_work, state
 
 
 def _shares(parallel: int) -> list[frozenset[int]]:

@@ -1,5 +1,6 @@
 """Arms that learn from their own games: real runs, each for its time, stopped and gone on."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,14 @@ from backend.ablation.play import Arena
 from backend.ablation.results import ArmsMatch
 from backend.ablation.selfplay import Clock, SelfPlayExperiment, processor_seconds
 from backend.checkpoints import read_manifest
-from backend.errors import ConfigError
+from backend.commands import PauseRun
+from backend.dialogue import Dialogue
+from backend.errors import ConfigError, RunDirectoryError
 from backend.rundir import RunDirectory
 from backend.settings import build_config
 from backend.start import is_started_from
 from backend.store.reading import read_only
+from tests.backend.fakes.process import ROOT, SUPERVISOR
 
 SECONDS = 4.0
 ARMS = arms_of([], ["gumbel:", "puct: search.root=puct"])
@@ -105,6 +109,49 @@ def test_each_arm_is_at_work_for_its_time_and_an_interrupted_one_for_the_rest(
     again = experiment(tmp_path / "out")
     assert again.train(on_progress=hear, should_stop=lambda: False)  # At once: all is there.
     assert len(again.results.findings) == count
+
+
+def with_fake_workers(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    """Real supervisors, whose workers know no network, so that they are up at once."""
+
+    def start(run: RunDirectory) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, str(SUPERVISOR), str(run.path), "--stays", *words],
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+
+    monkeypatch.setattr("backend.ablation.selfplay.start_detached", start)
+
+
+def test_a_run_whose_worker_is_given_up_ends_it_and_is_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_fake_workers(monkeypatch, "--fault", "sp0=config")
+    broken = experiment(tmp_path / "out")
+    with pytest.raises(RunDirectoryError, match="/seed-0: sp0 was given up, see /"):
+        broken.train(on_progress=lambda *_: None, should_stop=lambda: False)
+    assert in_use(broken) == []
+    assert broken.found() == []
+
+
+@pytest.mark.slow
+def test_a_run_that_was_paused_is_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_fake_workers(monkeypatch)
+    started = experiment(tmp_path / "out", seconds=3600.0)
+    monkeypatch.setattr("backend.ablation.selfplay.LOOK_S", 0.0)
+
+    def pause(what: str, share: float, readings: str) -> None:
+        for run in in_use(started):
+            with Dialogue(run) as supervisor:
+                supervisor.ask(PauseRun())
+
+    with pytest.raises(RunDirectoryError, match="/seed-0: it was paused, see /"):
+        started.train(on_progress=pause, should_stop=lambda: False)
+    assert in_use(started) == []
+    assert started.found() == []
 
 
 def test_its_time_may_grow_but_not_shrink_and_its_settings_stay(tmp_path: Path) -> None:
