@@ -131,6 +131,20 @@ def test_a_worker_rests_while_nobody_takes_its_shards(run: RunDirectory) -> None
     end(place)
 
 
+def test_a_node_keeps_the_networks_that_were_sent_last_whatever_their_step(
+    run: RunDirectory,
+) -> None:
+    place = slot(run)
+    place.start("w", (sys.executable, "-c", "input()"), {}, str(run.path))
+    names = [f"step-{step:08}" for step in range(5)]
+    for name in (*names[:4], names[0], names[4]):  # An old one plays again.
+        place.put_network(name, {"manifest.json": name.encode()})
+    there = Path(os.environ["XDG_CACHE_HOME"]) / "matrix0" / "cluster" / "r-1" / "w" / "checkpoints"
+    assert sorted(path.name for path in there.iterdir()) == [names[0], *names[2:]]
+    assert (there / names[0] / "manifest.json").read_bytes() == names[0].encode()
+    end(place)
+
+
 def test_a_node_with_another_version_is_refused(run: RunDirectory) -> None:
     with pytest.raises(WorkerError, match=r"has Matrix0 .*, the run is of 0\.0\.0"):
         Slot("r-1", "", "0.0.0", 1)
