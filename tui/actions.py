@@ -186,6 +186,15 @@ ACTIONS: tuple[Action, ...] = (
         places=("dashboard", "games", "replay"),
     ),
     Action(
+        id="heat",
+        key="i",
+        title="Show or hide the policy on the board",
+        footer={"games": "Policy"},
+        help="The squares that the search would have moved to, with its share for each; the move "
+        "that was made is one of them.",
+        places=("dashboard", "games", "replay"),
+    ),
+    Action(
         id="cycles",
         key="t",
         title="Table of cycles",

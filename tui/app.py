@@ -291,8 +291,6 @@ class ControlCentre(Orders):
                 self.open_replay(self.run_dir)
             case "follow":
                 self.dashboard.follow_next(self.link.state)
-            case "flip":
-                self.dashboard.flip_board()
             case "cycles":
                 self.push_screen(cycles_page(self.link.state, self.size.width, self.glyphs))
             case "play":

@@ -4,7 +4,7 @@ last move   tinted; where colour may be missing also ( ♞ )
 selected    tinted, < ♞ >
 cursor      [ ♞ ]
 target      a dot, or x beside a piece that may be taken
-policy      tinted, per cent where the square has no piece row
+policy      tinted, and per cent where the square has room beside a piece, or no piece
 check       tinted, and + beside the king
 """
 
@@ -49,7 +49,7 @@ class Marks:
     heat: Mapping[int, float] = field(default_factory=dict)
     """Policy share of the moves to a square, 0 to 1."""
     spoken: bool = False
-    """Signs are drawn beside the colours; the dashboard's small board does without."""
+    """Signs are drawn beside the colours; the small board of a run has the policy's only."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,14 @@ def _background(square: int, marks: Marks) -> str:
     return "#" + "".join(f"{part:02x}" for part in mixed)
 
 
+def _ink(background: str) -> str:
+    """Of figures: white or black, whichever stands out more."""
+    red, green, blue = (int(background[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    # Where contrast with both is equal, by the relative luminance of WCAG 2 with gamma 2.2.
+    is_light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 > 0.179
+    return BLACK_PIECE if is_light else WHITE_PIECE
+
+
 def _fill(square: int, width: int, look: Look) -> str:
     dark = (chess.square_file(square) + chess.square_rank(square)) % 2 == 0
     return (look.glyphs.shade if look.no_color and dark else " ") * width
@@ -169,10 +177,12 @@ def _other_row(
 ) -> tuple[str, Style]:
     text = drawn.center(width) if drawn else _fill(square, width, look)
     colour = BLACK_PIECE if drawn and piece and piece.color == chess.BLACK else WHITE_PIECE
+    background = _background(square, marks)
     share = marks.heat.get(square, 0.0)
     if is_told and share >= LEAST_HEAT:
         text = f"{share:.0%}".rjust(width - 1)[: width - 1] + text[-1]
-    return text, Style(color=colour, bgcolor=_background(square, marks))
+        colour = _ink(background)
+    return text, Style(color=colour, bgcolor=background)
 
 
 def _piece_row(
@@ -185,8 +195,13 @@ def _piece_row(
     look: Look,
 ) -> tuple[str, Style]:
     cells = list(_fill(square, width, look))
+    background = _background(square, marks)
     colour = WHITE_PIECE
     at = (width - 1) // 2
+    share = marks.heat.get(square, 0.0)
+    if piece is None and height == 1 and width > 2 and share >= LEAST_HEAT:
+        cells[0:2] = f"{min(99, round(100 * share)):2d}"
+        colour = _ink(background)
     if piece is not None:
         cells[at] = piece_sign(piece, look.glyphs, plain=look.plain)
         colour = WHITE_PIECE if piece.color == chess.WHITE else BLACK_PIECE
@@ -196,7 +211,6 @@ def _piece_row(
         _sign(cells, at, square, piece is not None, height, marks, look)
     elif square in marks.moved and look.plain and width >= LABELS:
         cells[0], cells[-1] = "[", "]"
-    background = _background(square, marks)
     return "".join(cells), Style(color=colour, bgcolor=background, bold=True)
 
 
@@ -207,8 +221,6 @@ def _sign(
     glyphs = look.glyphs
     if square == marks.checked:
         cells[at + 1 if height < SQUARE_SIZES[0][1] or look.plain else -1] = "+"
-    if height == 1 and len(cells) > 2 and not taken and marks.heat.get(square, 0.0) >= LEAST_HEAT:
-        cells[0:2] = f"{min(99, round(100 * marks.heat[square])):2d}"
     if square in marks.targets:
         if taken:
             cells[0 if at else -1] = glyphs.capture

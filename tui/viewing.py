@@ -326,6 +326,7 @@ _ON_GAMES: Final = (
         key="y",
         title="Copy the position as FEN",
         footer={"games": "FEN"},
+        minor=True,
         help="To the clipboard, if the terminal allows that.",
         places=_GAMES,
     ),

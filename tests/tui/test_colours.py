@@ -12,7 +12,15 @@ from tests.tui.goldens import check_golden
 from tests.tui.test_themes import contrast
 from tui.app import ControlCentre
 
-TOUR = ((), ("6",), ("4",), ("z", "h"), ("escape", "escape", "t"), ("escape", "question_mark"))
+TOUR = (
+    (),
+    ("i",),
+    ("6",),
+    ("4",),
+    ("z", "h"),
+    ("escape", "escape", "t"),
+    ("escape", "question_mark"),
+)
 TOUR += (("escape", "Q"), ("n", "right", "right", "right", "right"))
 """Keys from one screen to the next."""
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

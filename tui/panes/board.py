@@ -1,5 +1,9 @@
-"""The board of a running game: last move, value for White, and the moves its search considered."""
+"""The board of a running game: last move, value for White, and the moves its search considered.
 
+Search and policy are those of the move that led to the position, before which they were thought.
+"""
+
+from collections.abc import Sequence
 from typing import Final
 
 import chess
@@ -28,6 +32,10 @@ class BoardPane(LineWise, can_focus=True):
         super().__init__(id="board", classes="pane")
         self.glyphs = glyphs
         self.flipped = False
+        self.has_heat = False
+        """The policy is shown on the squares, too."""
+        self.keys = ""
+        """What can be done with it, for the lower border; empty leaves that to others."""
         self.seen: BoardSeen | None = None
         self._strips: list[Strip] | None = None
         self._titles = Titles(self)
@@ -50,6 +58,15 @@ class BoardPane(LineWise, can_focus=True):
         self.flipped = not self.flipped
         self._redraw()
 
+    def toggle_heat(self) -> None:
+        self.has_heat = not self.has_heat
+        self._redraw()
+
+    def tell_keys(self, keys: str) -> None:
+        if keys != self.keys:
+            self.keys = keys
+            self._redraw()
+
     def _redraw(self) -> None:
         before, self._strips = self._strips, None
         if self.seen is None:
@@ -57,7 +74,7 @@ class BoardPane(LineWise, can_focus=True):
         else:
             game = fmt.line(self.seen.game)
             ply = f" {game} {self.glyphs.middle_dot} ply {self.seen.ply}"
-            self._titles.put(Content.assemble(("game", "bold"), ply))
+            self._titles.put(Content.assemble(("game", "bold"), ply), self.keys)
         if before is None:
             self.refresh()
         else:
@@ -100,7 +117,11 @@ class BoardPane(LineWise, can_focus=True):
         square = square_size(width, height)
         if square is None:
             return [[(fmt.fit("no room for a board here", width, self.glyphs), self._muted)]]
-        marks = Marks(moved=_moved_squares(self.seen.last_move), checked=checked_king(board))
+        marks = Marks(
+            moved=_moved_squares(self.seen.last_move),
+            checked=checked_king(board),
+            heat=heat(self.seen.moves, not board.turn) if self.has_heat else {},
+        )
         lines = squares.draw(board, *square, marks, self._look, flipped=self.flipped)
         indent = max(0, (width - 3 - 8 * square[0]) // 2)
         room_beside = width - 8 * square[0] - 3 - 5
@@ -166,6 +187,25 @@ def with_played(moves: tuple[MoveSeen, ...], number: int) -> tuple[MoveSeen, ...
         return ()
     left_out = [move for move in moves[number:] if move.is_played]
     return (*moves[: number - len(left_out)], *left_out)
+
+
+def heat(moves: Sequence[MoveSeen], mover: chess.Color) -> dict[int, float]:
+    """Share of the policy by the square that the moves of `mover` go to."""
+    shares: dict[int, float] = {}
+    for move in moves:
+        square = _target(move.san, mover)
+        if square is not None:
+            shares[square] = min(1.0, shares.get(square, 0.0) + move.policy)
+    return shares
+
+
+def _target(san: str, mover: chess.Color) -> int | None:
+    """Where the king or another piece goes; None for what is no move."""
+    if san.startswith("O-O"):
+        file = "c" if san.startswith("O-O-O") else "g"
+        return chess.parse_square(file + ("1" if mover == chess.WHITE else "8"))
+    found = chess.SAN_REGEX.match(san)
+    return None if found is None else chess.parse_square(found[4])
 
 
 def _moved_squares(uci: str) -> frozenset[int]:

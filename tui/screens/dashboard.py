@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from backend.state import RunState
 from tui.action import Context, Place
-from tui.actions import PANES
+from tui.actions import BY_ID, PANES
 from tui.glyphs import Glyphs
 from tui.history import History
 from tui.panes.alerts import AlertsPane, unseen
@@ -85,7 +85,8 @@ class Dashboard(Screen[None]):
         self.query_one(Pipeline).show(state, now)
         self.query_one(TabBar).show(fresh, self.pane)
         self.charts.show(state)
-        self.query_one(BoardPane).show(self._followed(state))
+        self.board.show(self._followed(state))
+        self.board.tell_keys(self._board_keys(context))
         self.query_one(Summary).show(state, now)
         self.query_one(WorkersPane).show(state, now)
         self.query_one(CheckpointsPane).show(state)
@@ -118,6 +119,10 @@ class Dashboard(Screen[None]):
     @property
     def is_compact(self) -> bool:
         return self.has_class("-narrow") or self.has_class("-short")
+
+    @property
+    def board(self) -> BoardPane:
+        return self.query_one(BoardPane)
 
     @property
     def charts(self) -> ChartGrid:
@@ -160,7 +165,7 @@ class Dashboard(Screen[None]):
             self.toggle_zoom()
 
     def do(self, id: str) -> bool:
-        """Do what concerns the charts; False for an action that does not."""
+        """Do what concerns the charts or the board; False for an action that does not."""
         charts = self.charts
         what = {
             "zoom": self.toggle_zoom,
@@ -181,6 +186,8 @@ class Dashboard(Screen[None]):
             "log-axis": charts.toggle_log_axis,
             "smooth": charts.cycle_smoothing,
             "next-task": charts.next_task,
+            "flip": self.board.flip,
+            "heat": self.board.toggle_heat,
         }.get(id)
         if what is not None:
             what()
@@ -193,13 +200,18 @@ class Dashboard(Screen[None]):
 
     def follow_next(self, state: RunState) -> None:
         """Show a game of the next worker from now on."""
-        shown = self.query_one(BoardPane).seen
+        shown = self.board.seen
         names = sorted(state.boards, key=lambda name: (len(name), name))
         before = names.index(shown.worker) if shown and shown.worker in names else -1
         self.followed = names[(before + 1) % len(names)]
 
-    def flip_board(self) -> None:
-        self.query_one(BoardPane).flip()
+    def _board_keys(self, context: Context) -> str:
+        """What the lower border of the board says; nothing that does nothing now."""
+        words = {"heat": "hide policy" if self.board.has_heat else "policy", "flip": "flip"}
+        words["follow"] = "next worker"
+        shown = [(BY_ID[id], word) for id, word in words.items()]
+        known = [f"{context.key_of(a)}: {word}" for a, word in shown if not a.why_not(context)]
+        return f" {self.glyphs.middle_dot} ".join(known)
 
     def _focused_widget(self) -> Widget:
         if self.pane == "charts":

@@ -207,6 +207,8 @@ class GamesScreen(Above):
                 self._list()
             case "flip":
                 self.board.flip()
+            case "heat":
+                self.board.toggle_heat()
             case _:
                 self._hand_out(id)
 
