@@ -67,7 +67,7 @@ FLAGS = {
     "matrix0 ratings": ["--anchor", "--picture", "--run"],
     "matrix0 recipes": ["--json", "[NAME]"],
     "matrix0 relay": ["--run"],
-    "matrix0 report": ["--output", "RUN"],
+    "matrix0 report": ["--format", "--output", "RUN"],
     "matrix0 rescore": ["--blunder", "--search-frac", "--syzygy", "RUN"],
     "matrix0 restore": ["BACKUP", "[DIR]"],
     "matrix0 rollback": ["--reason", "--run"],

@@ -1,17 +1,16 @@
 """The page: one HTML file that loads nothing and runs nothing. All text passes `_e`."""
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
-from shlex import quote
 from typing import Final
 
 import chess.pgn
 
-from backend import summary, wording
+from backend.report import tables
 from backend.report.drawing import board, chart, ladder
 from backend.report.facts import Facts, Points
 from backend.report.rise import elo_over_time, reached
+from backend.report.tables import Table
 from backend.settings import dump_config
 from backend.text import clean
 from model.ssl.tasks import TASKS
@@ -51,46 +50,31 @@ code, pre { font: 13px/1.45 ui-monospace, monospace; } pre { overflow-x: auto; }
 
 def page(facts: Facts, versions: Iterable[tuple[str, str]], now: float) -> str:
     """The whole report; `versions` are names and versions of what wrote it, `now` is wall clock."""
-    run = facts.run
-    where = quote(run.directory)
-    query = f"sqlite3 {where}/matrix0.db"
+    sources = tables.sources(facts)
     sections = (
-        (
-            "Curves",
-            _charts(facts),
-            f"{query} \"SELECT step, value FROM metrics WHERE name = 'policy_loss'\"",
-        ),
-        ("Ratings", _ratings(facts), f"matrix0 ratings --run {where}"),
-        ("Cycles", _cycles(facts), f'{query} "SELECT body FROM cycles ORDER BY cycle"'),
-        ("Promotions", _promotions(facts), f'{query} "SELECT body FROM promotions ORDER BY seq"'),
-        ("Matches", _matches(facts), f"matrix0 match verify {where}/games/FILE"),
-        ("Games", _games(facts), f"ls {where}/games"),
-        ("Settings", _settings(facts), f"cat {where}/config.toml"),
-        ("Versions", _table(("", "version"), versions), "matrix0 doctor"),
+        ("Curves", _charts(facts)),
+        ("Losses", _table(tables.losses(facts))),
+        ("Ratings", _ratings(facts)),
+        ("Cycles", _table(tables.cycles(facts))),
+        ("Promotions", _table(tables.promotions(facts))),
+        ("Matches", _matches(facts)),
+        ("Games", _games(facts)),
+        ("Settings", _settings(facts)),
+        ("Versions", _table(Table(heads=("", "version"), rows=list(versions), empty=""))),
     )
     body = "\n".join(
         f"<section><h2>{_e(title)}</h2>{content}"
-        f'<p class="from">From: <code>{_e(command)}</code></p></section>'
-        for title, content, command in sections
+        f'<p class="from">From: <code>{_e(sources[title])}</code></p></section>'
+        for title, content in sections
     )
+    head = "".join(f"<p>{_e(line)}</p>" for line in tables.head(facts, now))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{_e(run.name)} - Matrix0</title><style>{_STYLE}</style></head><body>"
-        f"<h1>{_e(run.name)}</h1>{_head(facts, now)}{body}</body></html>\n"
+        f"<title>{_e(facts.run.name)} - Matrix0</title><style>{_STYLE}</style></head><body>"
+        f"<h1>{_e(facts.run.name)}</h1>{head}{body}</body></html>\n"
     )
-
-
-def _head(facts: Facts, now: float) -> str:
-    run = facts.run
-    said = (
-        f"{run.state}, preset {run.preset or 'none'}, cycle {run.cycle:,}, step {run.step:,}, "
-        f"{facts.games:,} games, {facts.positions:,} positions, "
-        f"best network {run.best or 'none yet'}, {run.size_bytes / 2**20:,.0f} MiB on disk"
-    )
-    dates = f"last active {_date(run.active_at)}; this report was written {_date(now)}"
-    return f"<p>{_e(said)}</p><p>{_e(dates)}</p>"
 
 
 def _charts(facts: Facts) -> str:
@@ -110,68 +94,21 @@ def _charts(facts: Facts) -> str:
 
 
 def _ratings(facts: Facts) -> str:
-    found = facts.standings
+    found, table = facts.standings, _table(tables.ratings(facts))
     if found is None:
-        return _none("no pairs of games are recorded yet")
-    rows = [
-        (
-            row.player.name,
-            row.player.budget or wording.DASH,
-            f"{row.elo:+z.0f}",
-            "anchor" if row.player == found.anchor else f"[{row.low:+z.0f}, {row.high:+z.0f}]",
-            f"{row.games:,}",
-            wording.DASH if row.los is None else f"{row.los:.1%}",
-        )
-        for row in found.rows
-    ]
-    remarks = (
-        f"White's advantage {found.white_elo:+z.0f} Elo, draws between equals "
-        f"{found.draw_frac:.0%}. LOS: probability of being stronger than the next in the table."
-    )
-    table = _table(("player", "budget", "Elo", "95 %", "games", "LOS"), rows)
+        return table
     rise = ""
     if reached(found, facts.cycles):
         drawn = elo_over_time(found, facts.cycles, f"Elo, {found.anchor.name} is 0")
         rise = f"<figure>{drawn}</figure>"
-    return f"{rise}{ladder(found)}{table}<p>{_e(remarks)}</p>"
-
-
-def _cycles(facts: Facts) -> str:
-    if not facts.cycles:
-        return _none("no cycle is finished yet")
-    columns = summary.COLUMNS
-    rows = [[column.cell(cycle) for column in columns] for cycle in facts.cycles]
-    return _table([column.heading for column in columns], rows)
-
-
-def _promotions(facts: Facts) -> str:
-    if not facts.promotions:
-        return _none("there is no best network yet")
-    rows = [
-        (_date(p.at), p.name, p.previous or wording.DASH, "yes" if p.is_rollback else "", p.reason)
-        for p in facts.promotions
-    ]
-    return _table(("when", "network", "before", "rolled back", "reason"), rows)
+    return f"{rise}{ladder(found)}{table}"
 
 
 def _matches(facts: Facts) -> str:
-    if not facts.matches:
-        return _none("no match was played yet")
-    rows = [
-        (
-            m.candidate,
-            m.opponent,
-            f"+{m.wins} ={m.draws} -{m.losses}",
-            wording.elo(m.elo, m.elo_low, m.elo_high),
-            "-".join(map(str, m.pairs)),
-            f"{m.simulations:,}",
-            m.pgn or wording.DASH,
-        )
-        for m in facts.matches
-    ]
-    heads = ("candidate", "opponent", "result", "Elo (95%)", "pairs", "simulations", "games in")
-    table = _table(heads, rows)
-    return f"<details><summary>{len(rows):,} matches</summary>{table}</details>"
+    table = tables.matches(facts)
+    if not table.rows:
+        return _table(table)
+    return f"<details><summary>{len(table.rows):,} matches</summary>{_table(table)}</details>"
 
 
 def _games(facts: Facts) -> str:
@@ -197,28 +134,24 @@ def _moves(game: chess.pgn.Game) -> str:
 
 
 def _settings(facts: Facts) -> str:
-    preset = facts.run.preset or "the defaults"
     text = _e(dump_config(facts.config))
     whole = f"<details><summary>all settings</summary><pre>{text}</pre></details>"
-    if not facts.changed:
-        return f"<p>{_e(f'as in {preset}')}</p>{whole}"
-    return _table(("setting", "this run", preset), facts.changed) + whole
+    return _table(tables.settings(facts)) + whole
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    head = "".join(f"<th>{_e(text)}</th>" for text in heads)
+def _table(table: Table) -> str:
+    if not table.rows:
+        return _none(table.empty)
+    head = "".join(f"<th>{_e(text)}</th>" for text in table.heads)
     body = "".join(
-        f"<tr>{''.join(f'<td>{_e(str(cell))}</td>' for cell in row)}</tr>" for row in rows
+        f"<tr>{''.join(f'<td>{_e(str(cell))}</td>' for cell in row)}</tr>" for row in table.rows
     )
-    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+    remark = f"<p>{_e(table.remark)}</p>" if table.remark else ""
+    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>{remark}'
 
 
 def _none(text: str) -> str:
     return f"<p>{_e(text)}</p>"
-
-
-def _date(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
 
 
 def _e(text: str) -> str:

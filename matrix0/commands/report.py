@@ -1,7 +1,7 @@
-"""`matrix0 report`: a run as one HTML page."""
+"""`matrix0 report`: a run as one HTML page, or as Markdown."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,7 +13,18 @@ def report(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="File to write; without it NAME.html here.", show_default=False
+            "--output",
+            "-o",
+            help="File to write; without it NAME.html or NAME.md here.",
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[
+        Literal["html", "md"] | None,
+        typer.Option(
+            "--format",
+            help="md: tables in text, to be pasted. Without it as the file is named, else html.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -24,14 +35,18 @@ def report(
     from backend.clock import wall
     from backend.commit import commit_file
     from backend.report.facts import gather
+    from backend.report.markdown import markdown
     from backend.report.page import page
     from backend.rundir import RunDirectory
 
     directory = RunDirectory(run)
     facts = gather(directory)
     versions = [("Matrix0, at the last start of the run", facts.version or "-"), *_versions()]
-    path = output if output is not None else Path(f"{directory.name}.html")
-    commit_file(path.absolute(), page(facts, versions, wall()).encode())
+    if form is None:
+        form = "md" if output is not None and output.suffix.lower() == ".md" else "html"
+    path = output if output is not None else Path(f"{directory.name}.{form}")
+    write = markdown if form == "md" else page
+    commit_file(path.absolute(), write(facts, versions, wall()).encode())
     echo(f"{path}: {path.stat().st_size / 1024:,.0f} KiB")
 
 
