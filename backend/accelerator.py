@@ -121,6 +121,10 @@ class Cuda:
 
     torch_device: torch.device
 
+    def card_name(self) -> str:
+        """As `nvidia-smi --id` takes it; torch counts only the cards that this process may see."""
+        return f"GPU-{torch.cuda.get_device_properties(self.torch_device).uuid}"
+
     def memory(self) -> Memory:
         return Memory(
             used=torch.cuda.memory_allocated(self.torch_device),

@@ -4,7 +4,7 @@ What a device cannot tell is None, never a guess.
 """
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import psutil
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from backend.accelerator import Accelerator, Cpu, Cuda, Memory, Mps, Precision
+from backend.cardload import UNKNOWN, CardLoad, CardWatch
 from backend.config import DeviceConfig
 from backend.errors import DeviceError
 
@@ -35,6 +36,8 @@ class Device:
     """Convolutions are faster with channels innermost."""
     memory_budget: int
     """Bytes that tensors of this process may take; enforced on a GPU, planned for on a CPU."""
+    watch: CardWatch | None = field(default=None, compare=False)
+    """Who knows how busy it is; None where nobody does."""
 
     @property
     def torch_device(self) -> torch.device:
@@ -76,6 +79,10 @@ class Device:
         memory = self.memory()
         held, total = memory.reserved, memory.total
         return (None if held is None else held / 2**20, None if total is None else total / 2**20)
+
+    def load(self) -> CardLoad:
+        """How busy it was a moment ago, and what it drew, whoever made it; at once."""
+        return UNKNOWN if self.watch is None else self.watch.newest()
 
 
 def num_cards() -> int:
@@ -140,6 +147,7 @@ def _cuda(why: str, limit: float, card: int) -> Device:
         + ("" if precision == "bfloat16" else "; it lacks bfloat16"),
         channels_last=True,
         memory_budget=_budget(accelerator, limit),
+        watch=CardWatch(accelerator.card_name),
     )
 
 

@@ -61,6 +61,9 @@ class Heartbeat(EventBase, frozen=True, kw_only=True):
     device_mib: float | None = None
     """Memory of the device that tensors hold; None where the device cannot tell."""
     device_limit_mib: float | None = None
+    device_busy_frac: float | None = None
+    """Share of the last moments in which its device computed, whoever for, 0 to 1."""
+    device_watts: float | None = None
     stuck_s: float = 0.0
     """Seconds since its main thread last got on, once that is longer than it may be; then no beat
     follows until it does."""

@@ -193,6 +193,8 @@ def _heartbeat(state: RunState, event: e.Heartbeat) -> RunState:
         rss_mib=event.rss_mib,
         device_mib=event.device_mib,
         device_limit_mib=event.device_limit_mib,
+        device_busy_frac=event.device_busy_frac,
+        device_watts=event.device_watts,
     )
     if state.memory_total_mib is None and event.device_mib is not None:
         # Until now every worker was loading its libraries: resident memory is another curve.

@@ -30,6 +30,8 @@ class WorkerView(View, frozen=True, kw_only=True):
     rss_mib: float = 0.0
     device_mib: float | None = None
     device_limit_mib: float | None = None
+    device_busy_frac: float | None = None
+    device_watts: float | None = None
     progress: e.SelfPlayProgress | None = None
     inference: e.InferenceChosen | None = None
     """How it computes its network; None before the first."""

@@ -1,6 +1,7 @@
 """States of the run and of workers as sign, word and colour; alone, the word is enough."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from rich.style import Style
 
@@ -10,6 +11,9 @@ from backend.views import WorkerView
 from tui import format as fmt
 from tui.client import LinkView
 from tui.glyphs import Glyphs
+
+UP: Final = ("running", "paused", "starting")
+"""States of a worker that is there."""
 
 Sign = tuple[str, str, str]
 """Glyph, word, and a theme variable without its dollar."""
@@ -38,6 +42,21 @@ def _activity(state: RunState) -> str:
     if any(w.role == "trainer" and w.phase == "training" for w in state.workers.values()):
         return "TRAINING"
     return "EVALUATING" if state.match else "RUNNING"
+
+
+def card_load(view: WorkerView) -> str:
+    """`GPU 87% 312 W`, of the card that a worker is on; what nobody tells is left out."""
+    if view.state not in UP:
+        return ""
+    busy = [] if view.device_busy_frac is None else [fmt.percent(view.device_busy_frac)]
+    watts = [] if view.device_watts is None else [f"{view.device_watts:.0f} W"]
+    return " ".join(["GPU", *busy, *watts]) if busy or watts else ""
+
+
+def busiest_card(state: RunState) -> str:
+    """The same, of the card that computes most."""
+    views = sorted(state.workers.values(), key=lambda view: -(view.device_busy_frac or 0.0))
+    return next((text for view in views if (text := card_load(view))), "")
 
 
 _ORDER = {"selfplay": 0, "trainer": 1, "evaluator": 2}

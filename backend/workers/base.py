@@ -30,6 +30,7 @@ from typing import Final, Protocol, TypeVar
 import psutil
 from msgspec.structs import replace
 
+from backend.cardload import UNKNOWN, CardLoad
 from backend.clock import wall
 from backend.commands import Stop, WorkerCommand
 from backend.config import Config
@@ -82,6 +83,7 @@ class WorkerDevice(Protocol):
     @property
     def reason(self) -> str: ...
     def memory_mib(self) -> tuple[float | None, float | None]: ...
+    def load(self) -> CardLoad: ...
 
 
 class _Outgoing:
@@ -104,6 +106,8 @@ class WorkerIO:
         self.startup_s = 300.0
         self.device_memory: DeviceMemory | None = None
         """Known once the role is `ready`; called from the heartbeat thread."""
+        self.device_load: Callable[[], CardLoad] | None = None
+        """The same."""
         self._commands_fd = commands_fd
         self._events_fd = events_fd
         self._commands: queue.SimpleQueue[WorkerCommand] = queue.SimpleQueue()
@@ -230,7 +234,7 @@ class WorkerIO:
 
     def ready(self, device: WorkerDevice) -> None:
         """The libraries are loaded; says what the worker runs on, and watches its memory."""
-        self.device_memory = device.memory_mib
+        self.device_memory, self.device_load = device.memory_mib, device.load
         self.emit(
             WorkerReady(
                 worker=self.worker,
@@ -352,6 +356,7 @@ class WorkerIO:
 
     def _send_beat(self, process: psutil.Process, stuck_s: float) -> None:
         used, limit = self.device_memory() if self.device_memory else (None, None)
+        load = self.device_load() if self.device_load else UNKNOWN
         beat = Heartbeat(
             worker=self.worker,
             phase=self._phase,
@@ -359,6 +364,8 @@ class WorkerIO:
             rss_mib=process.memory_info().rss / 2**20,
             device_mib=used,
             device_limit_mib=limit,
+            device_busy_frac=load.busy_frac,
+            device_watts=load.watts,
             stuck_s=stuck_s,
         )
         self.emit(beat)

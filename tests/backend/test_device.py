@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from backend.accelerator import Cuda
+from backend.cardload import UNKNOWN
 from backend.config import DeviceConfig
 from backend.device import GIB, choose_device
 
@@ -21,7 +23,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         "current_device": lambda: 0,
         "get_device_name": lambda device: "pretended",
         "is_bf16_supported": lambda: True,
-        "get_device_properties": lambda device: SimpleNamespace(total_memory=TOTAL),
+        "get_device_properties": lambda device: SimpleNamespace(total_memory=TOTAL, uuid="0a1b"),
         "set_per_process_memory_fraction": lambda frac, device: allowed.append(frac),
         "memory_allocated": lambda device: 1 * GIB,
         "memory_reserved": lambda device: 3 * GIB,
@@ -53,3 +55,15 @@ def test_on_the_cpu_nothing_is_limited_and_nothing_is_told(limits: list[float]) 
     device = choose_device(DeviceConfig(kind="cpu", memory_limit_gib=8))
     assert limits == []
     assert device.memory_mib() == (None, None)
+
+
+def test_only_an_nvidia_card_has_somebody_who_knows_how_busy_it_is(limits: list[float]) -> None:
+    cuda = choose_device(DeviceConfig(kind="cuda"))
+    assert cuda.watch is not None
+    assert isinstance(cuda.accelerator, Cuda)
+    assert cuda.accelerator.card_name() == "GPU-0a1b"
+    for kind in ("mps", "cpu"):
+        device = choose_device(DeviceConfig(kind=kind))  # type: ignore[arg-type]
+        assert device.watch is None
+        assert device.load() == UNKNOWN
+    assert limits

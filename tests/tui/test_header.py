@@ -50,3 +50,25 @@ def test_memory_is_what_the_workers_hold_of_what_there_is() -> None:
     assert [mib for _, mib in state.memory] == [2048.0, 6144.0]
     assert "device 6.0/16.0 GiB" in seen(state)
     assert "device 15.0/16.0 GiB" in seen(scenario.fold_all(beats[2:], state), 140)
+
+
+def test_the_busiest_card_is_told_where_somebody_knows_it() -> None:
+    state = scenario.rich_state()
+    assert "GPU" not in seen(state, 200)
+
+    def beat(worker: str, busy_frac: float | None, watts: float | None) -> e.Heartbeat:
+        return e.Heartbeat(
+            at=state.now,
+            worker=worker,
+            phase="playing",
+            device_busy_frac=busy_frac,
+            device_watts=watts,
+        )
+
+    cards = [beat("selfplay-0", 0.07, 60.2), beat("trainer", 0.874, 311.6)]
+    busy = scenario.fold_all(cards, state)
+    assert "GPU 87% 312 W" in seen(busy, 200)
+    assert "GPU" not in seen(busy, 80)
+    assert "GPU 0%" in seen(scenario.fold_all([beat("trainer", 0.0, None)], state), 200)
+    died = e.WorkerExited(at=state.now, worker="trainer", code=1, expected=False, reason="died")
+    assert "GPU 7% 60 W" in seen(scenario.fold_all([died], busy), 200)

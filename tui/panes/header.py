@@ -8,7 +8,7 @@ from tui import format as fmt
 from tui.client import LinkView
 from tui.glyphs import Glyphs
 from tui.panes.quiet import QuietStatic
-from tui.status import run_sign
+from tui.status import busiest_card, run_sign
 
 Part = tuple[str, str]
 
@@ -79,6 +79,7 @@ def _numbers(
         high = bool(total) and used > 0.9 * (total or 0.0)
         unit = " GiB" if roomy else "G"
         parts.append((7, text + unit, "bold $attention" if high else ""))
+    parts.append((9, busiest_card(state), ""))
     urgent = [a for a in state.alerts if a.level in ("warning", "error")]
     if urgent:
         text = fmt.plural(len(urgent), "alert") if roomy else f"!{len(urgent)}"

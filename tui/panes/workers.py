@@ -14,7 +14,7 @@ from tui import format as fmt
 from tui.glyphs import Glyphs
 from tui.panes.quiet import Titles
 from tui.panes.table import Cell, Column, StateTable
-from tui.status import ordered_workers, worker_sign
+from tui.status import UP, card_load, ordered_workers, worker_sign
 
 COLUMNS = (
     Column("worker", "worker", 11),
@@ -41,7 +41,6 @@ MAX_MACHINES: Final = 64
 """Listed; the title counts all of them."""
 MACHINE: Final = "@"
 """Begins the key of a machine's row: no worker's name does."""
-UP = ("running", "paused", "starting")
 STALE_BEAT_S = 5.0
 
 
@@ -191,7 +190,9 @@ def _details(view: WorkerView) -> list[str]:
         computed = f"{fmt.line(chosen.backend)} {fmt.line(chosen.precision)} {speed}/s"
     held = "paused by hand, w resumes" if view.held else ""
     failed = "W starts it again" if view.state == "failed" else ""
-    return [text for text in (held, failed, fmt.line(view.detail), computed) if text]
+    return [
+        text for text in (held, failed, fmt.line(view.detail), computed, card_load(view)) if text
+    ]
 
 
 def counts(state: RunState, glyphs: Glyphs) -> str:
