@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from backend.errors import WorkerError
 from backend.logfile import open_log
@@ -42,6 +43,23 @@ def rank_by_torchrun(environment: Mapping[str, str] = os.environ) -> int | None:
     if "TORCHELASTIC_RUN_ID" not in environment or environment.get("WORLD_SIZE") == "1":
         return None
     return int(environment["RANK"])
+
+
+class Group(NamedTuple):
+    """Processes that one call of torchrun has started."""
+
+    name: str
+    """Another one for each call, unless the user has chosen it (`--rdzv-id`)."""
+    is_again: bool
+    """Whether one of them has died, and they were started once more."""
+
+
+def group_by_torchrun(environment: Mapping[str, str] = os.environ) -> Group | None:
+    """The group we belong to; None where torchrun has not started us."""
+    if "TORCHELASTIC_RUN_ID" not in environment:
+        return None
+    restarts = int(environment.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    return Group(environment["TORCHELASTIC_RUN_ID"], restarts > 0)
 
 
 def package_home() -> Path:

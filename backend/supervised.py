@@ -30,6 +30,7 @@ from backend.errors import (
 from backend.events import PhaseBegan, TrainingHalted, TrainingStep
 from backend.inference.front import Inference
 from backend.means import MetricMeans
+from backend.processes import group_by_torchrun
 from backend.replay.imports import HELD_OUT, LEARNED
 from backend.replay.mixture import Mixture
 from backend.replay.rescored import set_aside
@@ -41,6 +42,7 @@ from backend.rundir import RunDirectory
 from backend.start import PRIOR_HASH, require_same
 from backend.store.reading import best_network
 from backend.training.curriculum import SELF_PLAY
+from backend.training.goal import goal, steps_left
 from backend.training.loader import Loader
 from backend.training.prior import anchor_of
 from backend.training.safeguard import Owner, Safeguard, Trouble
@@ -149,6 +151,11 @@ class SupervisedTraining:
         self._safeguard = Safeguard(run, self._trainer, self._loader, owner)
         self._timed = ""
         """A checkpoint that only resumes; it goes when there is a newer one."""
+        self._group = group_by_torchrun()
+        self._end = 0
+        """The step at which `train` is to end."""
+        self._began_with: dict[str, Any] = {}
+        """Data position of the checkpoint that it goes on from."""
         self._saved = self._restore()
         self._safeguard.saved(self._saved)
         self._clock.saved(self.step)
@@ -160,6 +167,10 @@ class SupervisedTraining:
     def step(self) -> int:
         """Optimiser steps taken so far."""
         return self._trainer.num_steps
+
+    def num_left(self, steps: int) -> int:
+        """Steps to take where `steps` were asked for: fewer if torchrun has started us again."""
+        return steps_left(self.step, steps, self._began_with, self._group)
 
     def train(
         self,
@@ -177,7 +188,7 @@ class SupervisedTraining:
         """
         self._on_trouble = on_trouble
         settings = self._config.training
-        end = self.step + steps
+        end = self._end = self.step + steps
         measured = self._measure()
         on_measured(measured)
         is_stopped = False
@@ -292,7 +303,7 @@ class SupervisedTraining:
                 raise CheckpointError(f"no checkpoint of this run is sound: {faults[0]}")
             return self._trainer.save(self._run.checkpoints).name
         checkpoint = checkpoints.load(path)
-        position = checkpoint.manifest.data_position
+        position = self._began_with = checkpoint.manifest.data_position
         if self._start is not None:
             require_same(self._start, position.get(PRIOR_HASH, ""))
         self._trainer.restore(checkpoint)
@@ -334,12 +345,13 @@ class SupervisedTraining:
 
     def _data_position(self, reason: str) -> dict[str, Any]:
         anchored = {} if self._start is None else {PRIOR_HASH: self._start.sha256}
-        return anchored | {
+        own = {
             "imported": self._loader.state(),
             IMPORTED_SAMPLES: self._imported_samples,
             TRAINED_S: self.trained_s,
             checkpoints.SAVED_BECAUSE: reason,
         }
+        return own | anchored | goal(self._end, self._group)
 
     def _measure(self) -> Measurement:
         return measure(

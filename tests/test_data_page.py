@@ -237,6 +237,7 @@ def test_names_within_a_checkpoint_are_those_of_the_trainer() -> None:
     manifest = {quoted(row[0])[0]: row[2] for row in PAGE.tables("manifest", "type", "meaning")}
     (imported,) = re.findall(r'^IMPORTED_SAMPLES: Final = "(.*)"$', source, flags=re.MULTILINE)
     (trained,) = re.findall(r'^TRAINED_S: Final = "(.*)"$', source, flags=re.MULTILINE)
+    (goal,) = re.findall(r'^GOAL: Final = "(.*)"$', source, flags=re.MULTILINE)
     assert quoted(manifest["data_position"]) == [
         "sampler",
         "imported",
@@ -245,6 +246,7 @@ def test_names_within_a_checkpoint_are_those_of_the_trainer() -> None:
         EXPIRED_CREDITS,
         PRICE,
         checkpoints.SAVED_BECAUSE,
+        *(goal, "step", "group"),
         START,
         *("network", "step", "sha256"),
         PRIOR_HASH,

@@ -79,6 +79,7 @@ def _train(directory: "RunDirectory", kept: "Config", steps: int) -> "Measuremen
                 f"{training.num_left_out:,} more are more than "
                 f"{kept.replay.imported_positions:,} (replay.imported_positions)"
             )
+        steps = training.num_left(steps)
         end = training.step + steps
         dead_heads = ssl_readings.DeadHeads(kept.ssl.dead_after_steps)
 
