@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Final
 
 from backend.commit import move, remove
-from backend.errors import ReplayError
+from backend.errors import NewerShardError, ReplayError
 from backend.events import ShardAdmitted, ShardRejected
 from backend.filesystem import OS, FileSystem
 from backend.gamefile import GameFile
 from backend.ledger import Ledger
 from backend.replay.admission import AdmittedShard, admit
-from backend.replay.rescored import remove_rescored
+from backend.replay.rescored import (
+    read_rescored,
+    remove_rescored,
+    set_aside,
+    set_rescored_aside,
+)
 from backend.replay.shards import read_shard
 from backend.rundir import RunDirectory
 from backend.store.rows import GameRow
@@ -128,18 +133,32 @@ class Intake:
     async def withdraw(self, name: str) -> None:
         """Looks again at an admitted shard that could not be read; sets it aside if it is unfit.
 
-        One that has left the window meanwhile is none of our concern, nor one that reads well now.
+        The same for what a pass has rescored of it, which the trainer reads in its place. One that
+        has left the window meanwhile is none of our concern, nor one that reads well now.
         """
         if name not in [admitted for admitted, _ in self._in_window]:
             return
+        said: list[str] = []
+        try:
+            await asyncio.to_thread(
+                read_rescored,
+                self._run.replay,
+                name,
+                lambda twin, error: said.append(set_aside(twin, error)),
+            )
+        except NewerShardError as error:
+            self._ledger.alert("error", str(error))
+            return
+        for line in said:
+            self._ledger.alert("error", line)
         path = self._run.replay / name
         try:
             await asyncio.to_thread(read_shard, path)
         except ReplayError as error:
-            self._in_window = deque(shard for shard in self._in_window if shard[0] != name)
             if path.exists():
-                await self._reject(name, str(error))
+                await self._take_out(name, str(error))
             else:
+                self._leave_window(name)
                 await self._ledger.store.set_shard_state([name], "missing")
                 self._ledger.alert("error", f"shard {name} is gone from replay/")
         else:
@@ -147,10 +166,25 @@ class Intake:
             self._ledger.alert("warning", text)
 
     async def set_aside(self, name: str, reason: str) -> None:
-        """Takes an admitted shard out of the window although it reads well."""
-        if name in [admitted for admitted, _ in self._in_window]:
-            self._in_window = deque(shard for shard in self._in_window if shard[0] != name)
-            await self._reject(name, reason)
+        """Takes an admitted shard out of the window although it reads well.
+
+        Where a pass has rescored it that is what was read: it goes, and the shard stays.
+        """
+        if name not in [admitted for admitted, _ in self._in_window]:
+            return
+        said = await asyncio.to_thread(set_rescored_aside, self._run.replay, name, reason)
+        for line in said:
+            self._ledger.alert("error", line)
+        if not said:
+            await self._take_out(name, reason)
+
+    async def _take_out(self, name: str, reason: str) -> None:
+        self._leave_window(name)
+        await self._reject(name, reason)
+        await asyncio.to_thread(partial(remove_rescored, self._run.replay, name, fs=self._fs))
+
+    def _leave_window(self, name: str) -> None:
+        self._in_window = deque(shard for shard in self._in_window if shard[0] != name)
 
     async def _staleness(self, shard: AdmittedShard) -> str:
         """Why the network that played is too old; empty when it is not."""

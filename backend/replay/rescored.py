@@ -109,6 +109,12 @@ def remove_rescored(directory: Path, name: str, *, fs: FileSystem = OS) -> None:
         remove(path, fs=fs)
 
 
+def set_rescored_aside(directory: Path, name: str, reason: str) -> list[str]:
+    """Moves what stands for `directory/name` to quarantine/, sound as it is; says so, if any."""
+    standing = _standing_for(directory.parent / FOLDER, name)
+    return [set_aside(path, ReplayError(f"{path}: {reason}")) for path in standing]
+
+
 def rescore(
     folders: tuple[Path, ...],
     plan: Rescoring,

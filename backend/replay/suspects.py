@@ -45,4 +45,7 @@ class Suspects:
             return "", False
         os.truncate(self._path, 0)
         self._deaths[name] += 1
-        return name, self._deaths[name] >= DEATHS
+        is_guilty = self._deaths[name] >= DEATHS
+        if is_guilty:
+            del self._deaths[name]  # What may be read under this name from now on is another file.
+        return name, is_guilty

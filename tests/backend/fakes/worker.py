@@ -7,7 +7,7 @@ makes checkpoints of a few numbers, the evaluator reports matches that the candi
 Faults, for the worker NAME only: `exit` ends at once, `config` says its configuration is wrong,
 `nan` meets a number that is none, `deaf` ignores Stop, `silent` never says anything. The trainer
 dies of its third shard: `bus` by SIGBUS since the file is cut while it is mapped, `segv` by SIGSEGV
-each time.
+each time, `twin` by SIGSEGV each time that there is a rescored one to read in its place.
 """
 
 import argparse
@@ -62,6 +62,7 @@ from backend.replay.records import (
     GameRecord,
     SampleRecord,
 )
+from backend.replay.rescored import read_rescored
 from backend.replay.shards import ShardWriter, read_shard
 from backend.replay.suspects import ReadingNote
 from backend.rundir import RunDirectory
@@ -202,9 +203,10 @@ def trainer(io: WorkerIO, run: RunDirectory, config: Config, orders: Orders) -> 
     def take_in(name: str) -> None:
         try:
             with note.reading(name):
-                if orders.poison and POISONED in name:
+                shard = read_rescored(run.replay, name) or read_shard(run.replay / name)
+                is_twin = shard.name != name
+                if orders.poison and POISONED in name and (is_twin or orders.poison != "twin"):
                     die_of(run.replay / name, orders.poison)
-                read_shard(run.replay / name)
         except ReplayError as error:
             io.emit(ShardUnusable(worker=io.worker, name=name, reason=str(error)))
         else:
@@ -264,7 +266,7 @@ def trainer(io: WorkerIO, run: RunDirectory, config: Config, orders: Orders) -> 
 
 def die_of(shard: Path, how: str) -> None:
     """A reader that maps the file while somebody cuts it, or one with a fault of its own."""
-    if how == "segv":
+    if how in ("segv", "twin"):
         os.kill(os.getpid(), signal.SIGSEGV)
     with shard.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         os.truncate(shard, 0)
@@ -372,7 +374,7 @@ def main() -> int:
             )
         )
         orders = Orders(io, deaf=fault == "deaf")
-        orders.poison = fault if fault in ("bus", "segv") else ""
+        orders.poison = fault if fault in ("bus", "segv", "twin") else ""
         ROLES[args.role](io, run, config, orders)
 
     return run_worker(work, role=args.role, directory=args.run, worker=args.worker)
