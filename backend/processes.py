@@ -1,6 +1,9 @@
-"""How Matrix0 starts itself again as a child: command line, environment, detached supervisor."""
+"""How Matrix0 starts itself again as a child: command line, environment, detached supervisor; and
+how a child ends when its parent does."""
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -89,3 +92,13 @@ def start_detached(run: RunDirectory, *, cycles: int = 0) -> "subprocess.Popen[b
             env=child_environment(),
             start_new_session=True,
         )
+
+
+def end_with_parent() -> None:
+    """The system kills us when whoever started us dies, where it can.
+
+    The end of stdin already ends us; this also reaches a process that is stopped or stuck in C.
+    """
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

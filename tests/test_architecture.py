@@ -87,7 +87,7 @@ MAY_LOAD_TORCH = {
 the screen, whose process must start at once and answer keys; a new name here is a decision."""
 
 OUTERMOST_FRAMES = {
-    "backend/workers/base.py",
+    "backend/workers/frame.py",
     "matrix0/frame.py",
 }
 """The only homes of `except Exception`: they report the failure and exit non-zero."""

@@ -97,6 +97,7 @@ def test_every_event_stands_in_the_table_with_its_kind() -> None:
     assert kinds == {kind.__name__: kind in events.TELEMETRY for kind in events.EVENT_TYPES}
 
 
+OF_ALL = ("workers/base.py", "workers/frame.py")
 PARTS = {"trainer": ("training/safeguard.py",)}
 """Files that say something in the name of a worker."""
 
@@ -104,7 +105,7 @@ PARTS = {"trainer": ("training/safeguard.py",)}
 def test_events_are_said_by_whom_the_table_names() -> None:
     said: dict[str, set[str]] = {kind.__name__: set() for kind in events.EVENT_TYPES}
     for role in ROLES:
-        for file in (f"workers/{role}.py", "workers/base.py", *PARTS.get(role, ())):
+        for file in (f"workers/{role}.py", *OF_ALL, *PARTS.get(role, ())):
             for call in _calls(_tree(file), *said):
                 said[ast.unparse(call.func)].add(role)
     for name, speakers in said.items():

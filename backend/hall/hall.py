@@ -23,9 +23,9 @@ from backend.evaluation.match import MatchGame, play_match
 from backend.evaluation.playedgame import record_of
 from backend.evaluation.players import Player
 from backend.hall.words import Ended, Open, Opening, Order, Said, Seated, Seats, Sorry, Thinking
+from backend.processes import end_with_parent
 from backend.rundir import RunDirectory
 from backend.text import clean
-from backend.workers.base import end_with_parent
 
 SIGN_OF_LIFE_S: Final = 5.0
 

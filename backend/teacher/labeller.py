@@ -13,11 +13,11 @@ import msgspec
 from backend.errors import ConfigError, ExitCode
 from backend.evaluation.engines import parse_engine
 from backend.evaluation.leash import Leash
+from backend.processes import end_with_parent
 from backend.rundir import RunDirectory
 from backend.teacher.engine import RefusedPosition, TeachingEngine
 from backend.teacher.words import Answer, Answered, Hello, Piece, Said, Sorry
 from backend.text import clean
-from backend.workers.base import end_with_parent
 
 
 def main(run: Path, engine: str, multipv: int) -> int:

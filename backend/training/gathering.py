@@ -24,7 +24,7 @@ from torch.distributed import FileStore  # type: ignore[attr-defined]
 from backend.config import Config
 from backend.device import choose_device, num_cards
 from backend.errors import ConfigError, ExitCode, NonFiniteError, WorkerError
-from backend.processes import child_command, child_environment
+from backend.processes import child_command, child_environment, end_with_parent
 from backend.rundir import RunDirectory
 from backend.training.prior import anchor_of
 from backend.training.torch_team import (
@@ -38,7 +38,6 @@ from backend.training.torch_team import (
     said_plainly,
 )
 from backend.training.trainer import Trainer
-from backend.workers.base import end_with_parent
 
 GRACE_S: Final = 10.0
 """A trainer that lost a follower has so long to say so and end by itself."""

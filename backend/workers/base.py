@@ -8,22 +8,18 @@ when it has obeyed `Stop`, and raises to fail. It knows neither pipes nor signal
     io.emit(CheckpointSaved(...))          # a fact: returns once the supervisor's pipe has it
     io.emit(TrainingStep(...))             # telemetry: never blocks, dropped and counted when slow
 
-Stdout carries events, so file descriptor 1 is turned into stderr: a stray print reaches the log.
+`backend/workers/frame.py` makes a process of it. Stdout carries events, so file descriptor 1 is
+turned into stderr: a stray print reaches the log.
 """
 
-import ctypes
-import faulthandler
 import os
 import queue
-import signal
 import statistics
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -33,29 +29,11 @@ from msgspec.structs import replace
 from backend.cardload import UNKNOWN, CardLoad
 from backend.clock import wall
 from backend.commands import Stop, WorkerCommand
-from backend.config import Config
 from backend.disk import NoRoomError, volume_of, writing_to
-from backend.errors import (
-    ExitCode,
-    Matrix0Error,
-    NonFiniteError,
-    RunDirectoryError,
-    WorkerError,
-)
-from backend.events import (
-    TELEMETRY,
-    Event,
-    Heartbeat,
-    Level,
-    LogLine,
-    NonFinite,
-    Role,
-    WorkerFailed,
-    WorkerReady,
-)
-from backend.rundir import RunDirectory
+from backend.errors import ExitCode, RunDirectoryError, WorkerError
+from backend.events import TELEMETRY, Event, Heartbeat, Level, LogLine, Role, WorkerReady
 from backend.supervision import BLINK_S, PATIENT_PHASES
-from backend.text import clean, clean_standard_streams
+from backend.text import clean
 from backend.wire import MAX_LINE_BYTES, decode_worker_command, encode
 
 MAX_TELEMETRY: Final = 256
@@ -70,7 +48,6 @@ MEASURED_STEPS: Final = 64
 """The last ones of a phase, whose median tells how long a step may take."""
 
 _T = TypeVar("_T")
-WorkerMain = Callable[["WorkerIO", RunDirectory, Config], None]
 DeviceMemory = Callable[[], tuple[float | None, float | None]]
 """Memory that tensors hold and its limit, MiB; None where the device cannot tell."""
 
@@ -369,65 +346,3 @@ class WorkerIO:
             stuck_s=stuck_s,
         )
         self.emit(beat)
-
-
-def run_worker(main: WorkerMain, *, role: Role, directory: Path, worker: str) -> int:
-    """Runs a role to its end and returns the exit code: the outermost frame of a worker process."""
-    io = WorkerIO.on_standard_streams(worker, role)
-    clean_standard_streams()
-    _set_up_process(io)
-    io.start()
-    try:
-        run = RunDirectory(directory)
-        config = run.read_config()
-        io.heartbeat_s = config.supervisor.heartbeat_s
-        io.stall_s = config.supervisor.stall_s
-        io.startup_s = config.supervisor.startup_s
-        main(io, run, config)
-    except NonFiniteError as error:
-        values = {name: str(value) for name, value in error.values.items()}
-        io.emit(NonFinite(worker=io.worker, step=error.step, values=values))
-        return _failed(io, str(error), error.exit_code)
-    except Matrix0Error as error:
-        return _failed(io, str(error), error.exit_code)
-    except MemoryError as error:
-        return _failed(io, f"out of memory: {error}", ExitCode.DEVICE)
-    except Exception as error:  # noqa: BLE001 - the outermost frame: reported, then exit non-zero
-        return _failed(io, f"{type(error).__name__}: {error}", ExitCode.INTERNAL)
-    io.log("ended as asked", "debug")
-    return ExitCode.DONE
-
-
-def launch(role: Role, directory: Path, worker: str) -> int:
-    """`matrix0 worker ROLE --run DIR --worker NAME`; beats while the role's libraries load."""
-
-    def main(io: WorkerIO, run: RunDirectory, config: Config) -> None:
-        module = import_module(f"backend.workers.{role}")
-        module.main(io, run, config)
-
-    return run_worker(main, role=role, directory=directory, worker=worker)
-
-
-def _failed(io: WorkerIO, text: str, code: ExitCode) -> int:
-    traceback.print_exc()
-    io.emit(WorkerFailed(worker=io.worker, error=clean(text), exit_code=code))
-    return code
-
-
-def _set_up_process(io: WorkerIO) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor to answer.
-    signal.signal(signal.SIGTERM, lambda *_: io.order(Stop()))
-    if hasattr(faulthandler, "register"):
-        faulthandler.enable()
-        faulthandler.register(signal.SIGUSR1, all_threads=True)
-    end_with_parent()
-
-
-def end_with_parent() -> None:
-    """The system kills us when whoever started us dies, where it can.
-
-    The end of stdin already ends us; this also reaches a process that is stopped or stuck in C.
-    """
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -15,7 +15,7 @@ def worker(
     name: Annotated[str, typer.Option("--worker")],
 ) -> None:
     """One worker: orders on stdin, events on stdout, log on stderr."""
-    from backend.workers.base import launch
+    from backend.workers.frame import launch
 
     for known in get_args(Role):
         if role == known:

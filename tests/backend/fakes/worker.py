@@ -67,7 +67,8 @@ from backend.replay.shards import ShardWriter, read_shard
 from backend.replay.suspects import ReadingNote
 from backend.rundir import RunDirectory
 from backend.store.reading import admitted
-from backend.workers.base import WorkerIO, run_worker
+from backend.workers.base import WorkerIO
+from backend.workers.frame import run_worker
 
 STEP_S = 0.01
 MAX_PLIES = 60
