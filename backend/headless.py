@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from backend import ssl_readings, wording
+from backend.conducting import conduct
 from backend.config import Config
 from backend.events import (
     Alert,
@@ -60,7 +61,7 @@ from backend.selfplay.readings import policy_surprise, remarks
 from backend.selfplay.words import games_in_words
 from backend.state import RunState
 from backend.summary import conclusion, cycles_table
-from backend.supervisor import INTERRUPTED, Mission, conduct
+from backend.supervisor import INTERRUPTED, Mission
 from backend.wire import encode
 
 PROGRESS_S: Final = 10.0

@@ -11,15 +11,12 @@ lock. Everything it knows is on disk, so it may be killed at any instant and sta
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Final
 
 from backend.alerts import AlertHook
 from backend.backups.schedule import Backups
-from backend.cluster.pool import pool_of
 from backend.collapse import watch_for_collapse
 from backend.commands import (
     AddShard,
@@ -76,15 +73,14 @@ from backend.events import (
 )
 from backend.fold import with_memory
 from backend.gating import Gating
-from backend.ledger import Ledger
 from backend.live import settings_in_force
 from backend.patience import watch_reserve
 from backend.pool import WorkerPool
 from backend.processes import version
-from backend.recovery import Findings, open_ledger, recover
+from backend.recovery import Findings
 from backend.replay.suspects import Suspects
 from backend.roster import WorkerCommandLine, worker_specs
-from backend.rundir import SUPERVISOR, RunDirectory
+from backend.rundir import RunDirectory
 from backend.server import Answer, Server
 from backend.ssl_readings import DeadHeads
 from backend.text import clean
@@ -96,9 +92,6 @@ _ONLY_SHOWN: Final = TELEMETRY - {ClusterSeen} | {
     *(InferenceChosen, GamesTuned, WorkerFailed, LogLine, MatchStarted, PhaseBegan)
 }
 """What a worker may say that needs nothing but to be published."""
-
-Watch = Callable[[Ledger], Awaitable[None]]
-"""A front end in this process; it reads a listener until that ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +168,7 @@ class Supervisor:
                 if not self._stop.is_set():
                     await self._work()
             except BaseException as error:
-                cause = _first(error)
+                cause = first_of(error)
                 self._stop_reason, self._exit_code = f"failed: {cause!r}", ExitCode.INTERNAL
                 if isinstance(cause, Matrix0Error):
                     self._stop_reason, self._exit_code = f"failed: {cause}", cause.exit_code
@@ -394,55 +387,6 @@ class Supervisor:
             self._crew.kill()
 
 
-async def conduct(
-    mission: Mission,
-    *,
-    watch: Watch | None = None,
-    command_line: WorkerCommandLine | None = None,
-) -> int:
-    """One start of a run whose lock the caller holds: recovery, work, end; the exit code."""
-    ledger, journal, remarks = await open_ledger(mission.run)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            if watch is not None:
-                tasks.create_task(_run_watch(watch, ledger))
-            try:
-                findings = await recover(mission.run, mission.config, ledger, remarks)
-                cluster = mission.config.cluster
-                async with pool_of(mission.run, cluster, ledger.publish, ledger.alert) as pool:
-                    return await Supervisor(mission, findings, pool, command_line).run()
-            finally:
-                ledger.end()
-                await ledger.flush()
-    except BaseExceptionGroup as group:
-        raise _first(group) from group
-    finally:
-        await ledger.store.close()
-        journal.close()
-
-
-def _first(error: BaseException) -> BaseException:
+def first_of(error: BaseException) -> BaseException:
     """The first error of nested groups: what went wrong, the others followed from it."""
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
-
-
-async def _run_watch(watch: Watch, ledger: Ledger) -> None:
-    await watch(ledger)
-
-
-def supervise(directory: Path, cycles: int = 0) -> int:
-    """`matrix0 supervise`: the detached supervisor of a prepared run. Returns the exit code.
-
-    Raises RunLockedError when another one has the run, ConfigError when there is none.
-    """
-    run = RunDirectory(directory)
-    run.create()
-    with run.lock(SUPERVISOR):
-        mission = Mission(
-            run=run,
-            config=run.read_config(),
-            preset=run.read_preset(),
-            cycles=cycles,
-            ignores_hangup=True,
-        )
-        return asyncio.run(conduct(mission))
+    return first_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -28,7 +28,7 @@ def supervise(
     cycles: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """The supervisor of a prepared run, for a screen to join; never loads torch."""
-    from backend.supervisor import supervise as conduct_run
+    from backend.conducting import supervise as conduct_run
     from backend.text import clean_standard_streams
 
     clean_standard_streams()

@@ -160,7 +160,7 @@ def test_a_second_start_is_refused_with_the_pid_of_the_first(run: Path) -> None:
         code = (
             "import sys, pathlib\n"
             "from backend.errors import RunLockedError\n"
-            "from backend.supervisor import supervise\n"
+            "from backend.conducting import supervise\n"
             "try:\n"
             "    supervise(pathlib.Path(sys.argv[1]))\n"
             "except RunLockedError as error:\n"
@@ -347,7 +347,7 @@ def test_a_disk_that_takes_no_more_ends_the_run_with_one_line_and_a_start_later_
 def test_the_process_of_the_supervisor_never_loads_torch() -> None:
     code = (
         "import sys\n"
-        "import backend.supervisor, backend.headless, backend.processes\n"
+        "import backend.conducting, backend.headless, backend.processes\n"
         "print([name for name in ('torch', 'numba', 'textual') if name in sys.modules])\n"
     )
     done = subprocess.run(

@@ -15,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backend import headless, supervisor
+from backend import conducting, headless
 from backend.errors import Matrix0Error
 from backend.events import Role
+from backend.supervisor import Mission
 
 WORKER = Path(__file__).with_name("worker.py")
 
@@ -37,9 +38,9 @@ def main() -> int:
         words = [role, "--run", str(args.directory), "--worker", worker]
         return [sys.executable, str(WORKER), *words, *faults]
 
-    real = supervisor.conduct
+    real = conducting.conduct
 
-    async def conduct(mission: supervisor.Mission, **rest: Any) -> int:
+    async def conduct(mission: Mission, **rest: Any) -> int:
         mission = replace(mission, exit_when_stuck=not args.stays)
         return await real(mission, command_line=command_line, **rest)
 
