@@ -14,7 +14,8 @@ from typing import Any, Final
 from backend.config import Config
 from backend.errors import ConfigError, OrderError
 from backend.events import Role
-from backend.settings import changed, setting_text
+from backend.settings import changed
+from backend.settings_text import setting_text
 
 
 @dataclass(frozen=True, kw_only=True)

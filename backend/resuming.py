@@ -8,7 +8,8 @@ from backend.commit import commit_file
 from backend.errors import ConfigError
 from backend.filesystem import OS, FileSystem
 from backend.rundir import RunDirectory, differing
-from backend.settings import load_config, setting_text
+from backend.settings import load_config
+from backend.settings_text import setting_text
 
 
 def edited(run: RunDirectory) -> str:

@@ -16,7 +16,8 @@ from backend.commit import commit_file, make_directory
 from backend.config import Config
 from backend.errors import ConfigError, RunDirectoryError, RunLockedError
 from backend.filesystem import OS, FileSystem
-from backend.settings import dump_config, load_config
+from backend.settings import load_config
+from backend.settings_text import dump_config
 
 RUN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 """Names of runs and workers: harmless in every file system, URL and terminal."""

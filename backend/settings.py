@@ -1,22 +1,16 @@
-"""Settings in TOML: strict reading with helpful errors, layering, and writing with every sentence.
+"""Settings in layers: strict reading with helpful errors.
 
 The dataclasses of `backend/config.py` are the truth about names, types, defaults and ranges. A
 layer (preset, file, `--set`) may only change what they know, and every complaint names the layer
-that is wrong, the table, the key, and the nearest thing that exists.
+that is wrong, the table, the key, and the nearest thing that exists. `settings_text.py` writes.
 """
 
-import ast
 import difflib
 import functools
-import inspect
-import itertools
-import json
 import math
 import re
-import textwrap
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
@@ -25,22 +19,21 @@ from backend.config import Config
 from backend.errors import ConfigError
 from backend.presets import PRESETS
 from backend.recipes import settings_file
-from backend.training.curriculum import PhaseConfig
-
-TOP_LEVEL: Final = ""
-"""Name of the table that holds the keys above the first [table]."""
-
-FREE_TABLES: Final = ("keys",)
-"""Tables of texts whose keys are not ours to know."""
-PHASES: Final = "curriculum"
-"""The array of tables: written [[curriculum]], at the end of the file."""
+from backend.settings_tables import (
+    FREE_TABLES,
+    PHASES,
+    TOP_LEVEL,
+    Tables,
+    is_mapping,
+    known_tables,
+    plain_values,
+    types_of,
+)
 
 PRESET_KEY: Final = "preset"
 """What a file may say besides settings: the preset it builds on."""
 
 _FREE_KEY: Final = re.compile(r"[a-z0-9-]{1,64}")
-
-Tables = dict[str, dict[str, Any]]
 
 
 def load_config(path: Path) -> Config:
@@ -85,37 +78,6 @@ def changed(config: Config, name: str, text: str) -> Config:
     return layers.build()
 
 
-def setting_text(value: Any) -> str:
-    """A value as it stands in config.toml."""
-    return _toml(value)
-
-
-def dump_config(config: Config, *, comments: bool = True) -> str:
-    """TOML that loads as `config`; with comments, a sentence over each key and defaults beside."""
-    lines: list[str] = []
-    if comments:
-        lines += [*_HEADER, ""]
-    lines += _dump_table(TOP_LEVEL, config, comments)
-    for name, cls in _tables().items():
-        lines.append("")
-        if comments:
-            lines += _comment(inspect.getdoc(cls) or "")
-        lines.append(f"[{name}]")
-        lines += _dump_table(name, getattr(config, name), comments)
-    for name in FREE_TABLES:
-        lines += ["", *(_comment(field_docs(Config)[name]) if comments else ()), f"[{name}]"]
-        lines += [f"{key} = {_toml(text)}" for key, text in getattr(config, name).items()]
-    lines += _dump_phases(config.curriculum, comments)
-    return "\n".join(lines) + "\n"
-
-
-_HEADER: Final = (
-    "# Every setting of Matrix0. Values are in force; where the default differs, it is named.",
-    "# A new run takes: defaults, preset, --config file, --set table.key=value, in this order.",
-    "# A file of your own needs only what it changes. Unknown tables, keys and types are errors.",
-)
-
-
 # Layers -------------------------------------------------------------------------------------------
 
 
@@ -123,9 +85,9 @@ class _Layers:
     """Values on top of a base, each remembered with the layer that set it."""
 
     def __init__(self, base: Config) -> None:
-        self._values: Tables = {TOP_LEVEL: _plain_values(base)}
-        for name in _tables():
-            self._values[name] = _plain_values(getattr(base, name))
+        self._values: Tables = {TOP_LEVEL: plain_values(base)}
+        for name in known_tables():
+            self._values[name] = plain_values(getattr(base, name))
         for name in FREE_TABLES:
             self._values[name] = dict(getattr(base, name))
         self._origins: dict[tuple[str, str], str] = {}
@@ -138,17 +100,17 @@ class _Layers:
                         raise ConfigError(f"{_place(origin, table)}: {key!r} is no name")
                     self._values[table][key] = _checked(value, str, key, _place(origin, table))
                 continue
-            if _is_mapping(table):
+            if is_mapping(table):
                 outer, _, inner = table.rpartition(".")
                 entries = {inner: {**self._values[outer][inner], **entries}}
                 table = outer
-            if table != TOP_LEVEL and table not in _tables():
-                known = [*_tables(), *FREE_TABLES]
+            if table != TOP_LEVEL and table not in known_tables():
+                known = [*known_tables(), *FREE_TABLES]
                 near = difflib.get_close_matches(table, known, n=1)
                 hint = f"; did you mean [{near[0]}]?" if near else ""
                 raise ConfigError(f"{origin}: no table [{table}]{hint}")
             for key, value in entries.items():
-                types = _types(table)
+                types = types_of(table)
                 if key not in types:
                     raise ConfigError(f"{_place(origin, table)}: {_unknown_key(table, key)}")
                 checked = _checked(value, types[key], key, _place(origin, table))
@@ -157,7 +119,7 @@ class _Layers:
 
     def build(self) -> Config:
         parts: dict[str, Any] = {
-            name: self._construct(name, cls) for name, cls in _tables().items()
+            name: self._construct(name, cls) for name, cls in known_tables().items()
         }
         parts |= {name: self._values[name] for name in FREE_TABLES}
         config = self._construct(TOP_LEVEL, functools.partial(Config, **parts))
@@ -199,10 +161,10 @@ def _file_tables(path: Path) -> tuple[str | None, Tables]:
         if isinstance(value, dict):
             if name == PHASES:
                 raise ConfigError(f"{path.name}: {name} has phases: write [[{name}]] for each")
-            if name not in _tables() and name in _types(TOP_LEVEL):
+            if name not in known_tables() and name in types_of(TOP_LEVEL):
                 raise ConfigError(f"{path.name}: {name} is a setting, not a table")
             tables[name] = value
-        elif name in _tables() or name in FREE_TABLES:
+        elif name in known_tables() or name in FREE_TABLES:
             raise ConfigError(f"{path.name}: {name} must be a table: write [{name}]")
         else:
             tables[TOP_LEVEL][name] = value
@@ -227,36 +189,7 @@ def _override_value(text: str) -> Any:
     return parsed["value"] if list(parsed) == ["value"] else text
 
 
-# Names and types ----------------------------------------------------------------------------------
-
-
-@functools.cache
-def _tables() -> dict[str, type]:
-    """The tables of the file in order, each with its dataclass."""
-    hints = get_type_hints(Config)
-    return {f.name: hints[f.name] for f in fields(Config) if is_dataclass(hints[f.name])}
-
-
-@functools.cache
-def _types(table: str) -> dict[str, Any]:
-    """The keys of one table in order, each with its type."""
-    cls = _tables()[table] if table else Config
-    hints = get_type_hints(cls)
-    return {f.name: hints[f.name] for f in fields(cls) if not _is_table(f.name)}
-
-
-def _plain_values(settings: Any) -> dict[str, Any]:
-    return {f.name: getattr(settings, f.name) for f in fields(settings) if not _is_table(f.name)}
-
-
-def _is_table(name: str) -> bool:
-    return name in _tables() or name in FREE_TABLES
-
-
-def _is_mapping(path: str) -> bool:
-    """Whether `table.key` is a setting that has entries of its own, as training.mix."""
-    table, _, key = path.rpartition(".")
-    return table in _tables() and get_origin(_types(table).get(key)) is dict
+# Checks -----------------------------------------------------------------------------------------
 
 
 def _place(origin: str, table: str) -> str:
@@ -269,8 +202,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _unknown_key(table: str, key: str) -> str:
-    homes = [name for name in _tables() if key in _types(name)]
-    here = _nearest(key, _types(table))
+    homes = [name for name in known_tables() if key in types_of(name)]
+    here = _nearest(key, types_of(table))
     if homes and not here:
         return f"no setting {key!r}; it belongs to [{homes[0]}]"
     return f"no setting {key!r}{here}"
@@ -331,97 +264,3 @@ _WORDS: Final[dict[type, str]] = {
     float: "a number",
     str: "text",
 }
-
-
-# Writing ------------------------------------------------------------------------------------------
-
-
-def _dump_table(table: str, settings: Any, comments: bool) -> list[str]:
-    cls: type = type(settings)
-    default = cls()
-    sentences = field_docs(cls) if comments else {}
-    types = _types(table)
-    lines: list[str] = []
-    for name, value in _plain_values(settings).items():
-        if (table, name) == (TOP_LEVEL, PHASES):
-            continue
-        if comments:
-            lines += _comment(_choices_first(sentences.get(name, ""), types[name]))
-        was = getattr(default, name)
-        note = f"  # default {_toml(was)}" if comments and value != was else ""
-        lines.append(f"{name} = {_toml(value)}{note}")
-    return lines
-
-
-def _dump_phases(phases: Sequence[PhaseConfig], comments: bool) -> list[str]:
-    """[[curriculum]], each phase with what it changes; with comments all it may have, first."""
-    lines: list[str] = []
-    if comments:
-        lines += ["", *_comment(field_docs(Config)[PHASES]), *_comment("A phase may have:")]
-        for name, sentence in field_docs(PhaseConfig).items():
-            lines += _comment(f"{name} = {_toml(getattr(PhaseConfig(), name))}: {sentence}")
-    for phase in phases:
-        lines += ["", f"[[{PHASES}]]"]
-        lines += [f"{name} = {_toml(value)}" for name, value in _set_fields(phase).items()]
-    return lines
-
-
-def _set_fields(phase: PhaseConfig) -> dict[str, Any]:
-    """What differs from the defaults."""
-    default = PhaseConfig()
-    values = {f.name: getattr(phase, f.name) for f in fields(phase)}
-    return {name: value for name, value in values.items() if value != getattr(default, name)}
-
-
-def _choices_first(sentence: str, kind: Any) -> str:
-    """The possible words in front, unless each of them is explained in the sentence already."""
-    words = [str(word) for word in get_args(kind)] if get_origin(kind) is Literal else []
-    if all(word in sentence for word in words):
-        return sentence
-    return f"{' | '.join(words)}. {sentence}"
-
-
-def _toml(value: Any) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return f"{value:_}" if abs(value) >= 10_000 else str(value)
-        case float():
-            return repr(value)
-        case str():
-            # JSON escapes what TOML wants escaped, but for DEL.
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case dict():
-            inner = ", ".join(f"{_key(name)} = {_toml(entry)}" for name, entry in value.items())
-            return f"{{ {inner} }}" if inner else "{}"
-        case tuple():
-            return f"[{', '.join(_toml(entry) for entry in value)}]"
-        case PhaseConfig():
-            return _toml(_set_fields(value))
-        case _:
-            raise TypeError(f"a setting of type {type(value).__name__} has no TOML form here")
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
-
-
-def _comment(text: str) -> list[str]:
-    return textwrap.wrap(text, 98, initial_indent="# ", subsequent_indent="# ")
-
-
-@functools.cache
-def field_docs(cls: type) -> dict[str, str]:
-    """The string under each field of a dataclass, in one line; read from the source."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-    body = next(node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
-    docs: dict[str, str] = {}
-    for field, below in itertools.pairwise(body):
-        match field, below:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
-                docs[name] = " ".join(text.split())
-    return docs

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from backend.config import Config, SearchConfig, SelfPlayConfig
 from backend.errors import ConfigError
 from backend.presets import PRESETS
-from backend.settings import build_config, dump_config, field_docs, load_config
+from backend.settings import build_config, load_config
+from backend.settings_tables import field_docs
+from backend.settings_text import dump_config
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -1,7 +1,7 @@
 """A proposal as a settings file, each figure beside what it follows from."""
 
 from backend.advice.rule import SAMPLES_PER_WEIGHT, Machine, Proposal
-from backend.settings import setting_text
+from backend.settings_text import setting_text
 
 
 def proposal_lines(machine: Machine, chosen: Proposal) -> list[tuple[str, str, str, str]]:

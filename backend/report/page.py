@@ -11,7 +11,7 @@ from backend.report.drawing import board, chart, ladder
 from backend.report.facts import Facts, Points
 from backend.report.rise import elo_over_time, reached
 from backend.report.tables import Table
-from backend.settings import dump_config
+from backend.settings_text import dump_config
 from backend.text import clean
 from model.ssl.tasks import TASKS
 

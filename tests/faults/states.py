@@ -38,7 +38,7 @@ from backend.commands import (
 )
 from backend.cycle import BY_HAND
 from backend.events import CheckpointSaved, EventBase, MatchFinished
-from backend.settings import setting_text
+from backend.settings_text import setting_text
 from backend.succession import reign
 from tests.faults.model_of_run import Measured, Model
 from tests.faults.run_in_process import WORKERS, RunInProcess

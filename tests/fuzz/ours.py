@@ -126,7 +126,8 @@ def weights_reader(folder: Path) -> Iterator[Handler]:
 
 
 def config_reader(path: Path) -> object:
-    from backend.settings import dump_config, load_config
+    from backend.settings import load_config
+    from backend.settings_text import dump_config
 
     config = load_config(path)
     text = dump_config(config)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ConfigError
-from backend.settings import build_config, changed, dump_config, load_config
+from backend.settings import build_config, changed, load_config
+from backend.settings_text import dump_config
 from backend.training.curriculum import PhaseConfig, phase_number, rate_factor
 
 TEXT = """
