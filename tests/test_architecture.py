@@ -33,6 +33,7 @@ MAY_LOAD_TORCH = {
     "backend.export.onnx_format",
     "backend.export.safetensors_format",
     "backend.hall.hall",
+    "backend.heldout",
     "backend.inference.calibration",
     "backend.inference.candidates",
     "backend.inference.choose",

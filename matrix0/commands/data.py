@@ -21,8 +21,8 @@ from matrix0.commands.starting import FromOption, starting_from
 if TYPE_CHECKING:
     from backend.config import Config
     from backend.events import TrainingStep
+    from backend.heldout import Measurement
     from backend.rundir import RunDirectory
-    from backend.supervised import Measurement
 
 
 def train(

@@ -11,11 +11,12 @@ from backend.checkpoints import list_checkpoints, read_manifest
 from backend.config import Config
 from backend.errors import ReplayError
 from backend.events import TrainingStep
+from backend.heldout import Measurement
 from backend.replay import imports
 from backend.replay.imports import import_pgn
 from backend.rundir import RunDirectory
 from backend.settings import build_config
-from backend.supervised import Measurement, SupervisedTraining
+from backend.supervised import SupervisedTraining
 from backend.training.curriculum import PhaseConfig
 from backend.training.trainer import IMPORTED_SAMPLES
 from backend.wire import decode_event, encode

@@ -9,8 +9,9 @@ import pytest
 from backend import checkpoints
 from backend.errors import NonFiniteError
 from backend.events import NonFinite, RolledBack, TrainingHalted, TrainingStep
+from backend.heldout import Measurement
 from backend.rundir import RunDirectory
-from backend.supervised import Measurement, SupervisedTraining
+from backend.supervised import SupervisedTraining
 from backend.training.safeguard import Trouble
 from backend.training.trainer import IMPORTED_SAMPLES, Trainer
 from backend.wire import decode_event
