@@ -234,7 +234,7 @@ def read_metadata(path: Path) -> ShardMetadata:
     except OSError as error:
         raise ReplayError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ReplayError as error:
-        raise ReplayError(f"{path}: {error}") from error
+        raise type(error)(f"{path}: {error}") from error
 
 
 def hash_in_name(name: str) -> str:
