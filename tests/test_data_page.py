@@ -64,7 +64,7 @@ WRITERS = {
     "games/match-by-hand-<time>.pgn": ("../matrix0/commands/match.py", "match-by-hand-%Y"),
     "games/tournament-<time>.pgn": ("../matrix0/commands/tournament.py", "tournament-%Y"),
     "games/match-<match>.jsonl": ("workers/evaluator.py", "match-{order.match}.jsonl"),
-    "games/match-in-progress-<crc32>.jsonl": ("evaluation/fixture.py", "match-in-progress-{"),
+    "games/match-in-progress-<crc32>.jsonl": ("evaluation/club.py", "match-in-progress-{"),
     "logs/<worker>.log": ("roster.py", "log_file(name)"),
     "logs/trainer.reading": ("rundir.py", '"trainer.reading"'),
     "logs/supervisor.log": ("processes.py", 'log_file("supervisor")'),
