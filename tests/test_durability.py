@@ -16,6 +16,7 @@ MAY = {
     "backend/backups/make.py: os.link": "to a committed file; the folder is synced after it",
     "backend/backups/make.py: unlink": "of what no backup names any more",
     "backend/backups/restore.py: unlink": "of a file that changed while it was copied",
+    "backend/cluster/cache.py: os.open": "a lock, which means nothing without its holder",
     "backend/earlier.py: TemporaryDirectory": "between a child and us; the result is committed",
     "backend/engine/shelf.py: mkdir": "a cache of graphs; each is committed",
     "backend/engine/shelf.py: TemporaryDirectory": "another library can only write to files",

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from backend import processes
+from backend.cluster.cache import remove_forgotten
 from backend.commit import (
     AddFile,
     commit_directory,
@@ -172,6 +173,7 @@ class Slot:
         for folder in (run.path, run.replay, run.checkpoints):
             sweep(folder)
         commit_file(run.config_file, self._settings.encode())
+        remove_forgotten(self._base.parent)
         return run
 
     def _read(self, worker: str, child: "subprocess.Popen[bytes]", said_before: int) -> None:
