@@ -174,14 +174,12 @@ class Store:
 
     async def record(self, fact: Fact) -> None:
         """Makes the row of a checkpoint, match, decision, promotion or cycle; twice is once."""
-        async with self._transaction():
-            await insert(self._db, fact)
+        await self.record_all([fact])
 
     async def record_all(self, facts: Iterable[Fact]) -> None:
         """The same for many, in one transaction."""
         async with self._transaction():
-            for fact in facts:
-                await insert(self._db, fact)
+            await insert(self._db, facts)
 
     async def log(self, points: Sequence[TrainingStep], events: Sequence[Event]) -> None:
         """One transaction for a batch of curve points and of events for the log."""

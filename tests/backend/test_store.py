@@ -2,6 +2,7 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -69,6 +70,30 @@ async def test_a_reader_finds_the_shards_that_are_there_and_the_positions_of_all
     assert [row.name for row in await store.admissions()] == ["s1", "s2", "s3", "s4"]
     await store.close()
     assert reading.admitted(tmp_path / "m.db") == reading.Admitted(["s4"], 40)
+
+
+async def test_shards_of_a_long_journal_enter_in_one_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await Store.open(tmp_path / "m.db")
+    await store.admit(admitted("s7"), "aa", games_of("s7"), 100)
+    asked: list[str] = []
+    execute = store._db.execute
+
+    def counted(query: str, *rest: Any) -> Any:
+        asked.append(query)
+        return execute(query, *rest)
+
+    monkeypatch.setattr(store._db, "execute", counted)
+    facts = [admitted(f"s{number}") for number in range(300)]
+    for _ in range(2):  # As at every start.
+        await store.record_all(facts)
+    assert len(asked) <= 4
+    rows = await store.shards()
+    assert len(rows) == 300
+    assert {row.state for row in rows} == {"retired"}
+    assert sum(shard.games for shard in await store.admissions()) == 600
+    await store.close()
 
 
 async def test_a_failed_admission_leaves_no_trace(tmp_path: Path) -> None:
