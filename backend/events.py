@@ -277,9 +277,10 @@ class CycleFinished(EventBase, frozen=True, kw_only=True):
     """Of the run so far."""
     seconds: float
     """How long the run was at work on it: without pauses and the time between two starts."""
-    policy_loss: float
-    value_loss: float
-    piece_loss: float
+    policy_loss: float | None
+    """Nats, as of the candidate; these three are None where it has none."""
+    value_loss: float | None
+    piece_loss: float | None
     verdict: Verdict
     elo: float
     elo_low: float

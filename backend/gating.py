@@ -300,10 +300,8 @@ class Gating:
     ) -> CycleFinished:
         state = self._ledger.state
         view = next((c for c in state.checkpoints if c.name == decision.candidate), None)
-        losses = {
-            name: (view.metrics.get(name) if view else None) or state.latest(name) or 0.0
-            for name in LOSSES
-        }
+        said = view.metrics if view else {}
+        losses = {name: said.get(name, state.latest(name)) for name in LOSSES}
         scores = {name: _score(match) for name, match in baselines.items()}
         return CycleFinished(
             cycle=decision.cycle,

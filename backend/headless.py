@@ -271,7 +271,8 @@ def describe(event: Event) -> str:
             return (
                 f"cycle {event.cycle} finished in {wording.duration(event.seconds)}: "
                 f"{event.games:,} games, {event.positions:,} positions, "
-                f"policy loss {event.policy_loss:.3f}, value loss {event.value_loss:.3f}, "
+                f"policy loss {wording.loss(event.policy_loss)}, "
+                f"value loss {wording.loss(event.value_loss)}, "
                 f"{event.verdict}, {_elo(event)}"
             )
         case PauseChanged():

@@ -18,11 +18,13 @@ from backend.commands import (
     VerifyCheckpoint,
 )
 from backend.config import SupervisorConfig
-from backend.events import CheckpointRetired, CheckpointSaved
+from backend.events import CheckpointRetired, CheckpointSaved, TrainingStep
 from backend.gating import Gating
 from backend.ledger import Ledger
 from backend.recovery import read_checkpoint
 from backend.rundir import RunDirectory
+from backend.summary import cycles_table
+from backend.wording import DASH
 from tests.backend.starting import CONFIG as FEW_STEPS
 from tests.backend.starting import started, write_checkpoint
 from tests.backend.test_cycle import result
@@ -122,6 +124,21 @@ async def test_a_candidate_that_is_told_again_for_another_reason_stays_one(stage
     await stage.tell("step-00000003", "requested")
     (_, candidate) = stage.ledger.state.checkpoints
     assert candidate.reason == "cycle"
+
+
+async def test_a_loss_that_the_network_does_not_have_is_none_and_shown_as_a_dash(
+    stage: Stage,
+) -> None:
+    await stage.save(0, "initial")
+    stage.ledger.publish(TrainingStep(step=9, metrics={"policy_loss": 2.5, "value_loss": 0.0}))
+    await stage.save(10, "cycle")
+    while (order := stage.gating.match_to_play()) is not None:
+        await stage.gating.match_finished(result(order))
+    (cycle,) = stage.ledger.state.cycles_done
+    assert (cycle.policy_loss, cycle.value_loss, cycle.piece_loss) == (2.5, 0.0, None)
+    heading, row = (line.split() for line in cycles_table(stage.ledger.state, 200))
+    assert row[heading.index("piece")] == DASH
+    assert await stage.ledger.store.cycles() == [cycle]
 
 
 async def test_each_nth_cycles_checkpoint_stays_for_good(stage: Stage) -> None:
