@@ -138,5 +138,5 @@ def _checked_size(path: Path, limits: LimitsConfig) -> None:
 def _read_back(out: Path) -> tuple[Source, int, dict[str, Tensor]]:
     with safe_open(out, "pt") as file:
         said = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
     return ("averaged" if said["source"] == "averaged" else "raw"), int(said["step"]), tensors

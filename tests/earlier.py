@@ -15,7 +15,7 @@ GOLDEN = Path(__file__).parent / "golden" / "v2_small_golden.safetensors"
 def golden_tensors() -> dict[str, Tensor]:
     """Weights (`weights.*`), planes of 32 positions, and the outputs in evaluation mode."""
     with safe_open(GOLDEN, "pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no dict
 
 
 def golden_state() -> dict[str, Tensor]:

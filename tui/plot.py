@@ -268,7 +268,7 @@ class _Plotter:
             free = [r for r in range(self.num_rows) if r not in taken]
             if not free:
                 return
-            row = min(free, key=lambda r, wanted=row: (abs(r - wanted), r))  # type: ignore[misc]
+            row = min((abs(r - row), r) for r in free)[1]
             taken.add(row)
             role = series_role(number)
             self.grid.text(row, self.left + self.columns + 1, curve.label, role)

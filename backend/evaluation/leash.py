@@ -69,7 +69,7 @@ class Leash:
         leash = self
         base = XBoard if kind == "xboard" else Uci
 
-        class Leashed(base):  # type: ignore[valid-type, misc]
+        class Leashed(base):  # type: ignore[valid-type, misc]  # mypy wants one base, known before.
             def connection_made(self, transport: Any) -> None:
                 self.log = CappedLog(leash.log_of(word), leash.limits.engine_log_kib << 10)
                 started.append(transport.get_pid())

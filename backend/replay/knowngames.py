@@ -57,8 +57,6 @@ class KnownGames:
             return NotImplemented
         return np.array_equal(self._hashes(), other._hashes())
 
-    __hash__ = None  # type: ignore[assignment]
-
     def _hashes(self) -> NDArray[np.uint64]:
         return np.sort(self._table[self._table != 0])
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 import torch.distributed as dist
-from torch.distributed import FileStore  # type: ignore[attr-defined]
+from torch.distributed import FileStore  # type: ignore[attr-defined]  # Documented, not in __all__.
 
 from backend.config import Config
 from backend.device import choose_device, num_cards

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 NOTHING: Final = "<empty>"
 """How the protocol writes an empty text."""
@@ -88,8 +88,8 @@ def set_option(options: Options, name: str, text: str) -> Options:
         return options
     for option in OPTIONS:
         if option.name.lower() == name.lower():
-            changes: dict[str, object] = {option.field: _read(option, text)}
-            return replace(options, **changes)  # type: ignore[arg-type]
+            changes: dict[str, Any] = {option.field: _read(option, text)}
+            return replace(options, **changes)
     raise OptionError(f"no option {name!r}")
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-import llvmlite  # type: ignore[import-untyped]
+import llvmlite
 import numba
 import numba.core.config
 

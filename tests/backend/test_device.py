@@ -63,7 +63,7 @@ def test_only_an_nvidia_card_has_somebody_who_knows_how_busy_it_is(limits: list[
     assert isinstance(cuda.accelerator, Cuda)
     assert cuda.accelerator.card_name() == "GPU-0a1b"
     for kind in ("mps", "cpu"):
-        device = choose_device(DeviceConfig(kind=kind))  # type: ignore[arg-type]
+        device = choose_device(DeviceConfig(kind=kind))
         assert device.watch is None
         assert device.load() == UNKNOWN
     assert limits

@@ -157,7 +157,7 @@ async def _show(run_dir: Path, socket: Path, terminal: tuple[int, int]) -> None:
     where = f"Path({str(run_dir)!r})"
     code = f"from pathlib import Path; from tui.running import run_app; run_app({where})"
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    process = subprocess.Popen(  # noqa: ASYNC220
+    process = subprocess.Popen(  # noqa: ASYNC220 - to start it takes no time
         [sys.executable, "-c", code],
         stdin=other,
         stdout=other,

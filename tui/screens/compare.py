@@ -60,6 +60,8 @@ class RunsTable(StateTable):
         )
         super().__init__("compare-runs", columns)
 
+    # Textual awaits an action that is one; its own of these names are not.
+
     async def action_cursor_right(self) -> None:  # type: ignore[override]
         await self.run_action("app.act('next-chart')")
 

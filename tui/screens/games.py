@@ -58,6 +58,8 @@ class GamesTable(StateTable):
     async def _act(self, id: str) -> None:
         await self.run_action(f"app.act('{id}')")
 
+    # Textual awaits an action that is one; its own of these names are not.
+
     async def action_cursor_right(self) -> None:  # type: ignore[override]
         await self._act("ply-forward")
 

@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Key
 from textual.message import Message
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from backend.errors import Matrix0Error
@@ -365,13 +366,8 @@ class PlayScreen(Screen[None]):
 
     # What is said --------------------------------------------------------------------------------
 
-    def toast(self, text: str, severity: str = "information") -> None:
-        kinds = {"warning": "warning", "error": "error"}
-        self.notify(
-            fmt.line(text),
-            severity=kinds.get(severity, "information"),  # type: ignore[arg-type]
-            markup=False,
-        )
+    def toast(self, text: str, severity: SeverityLevel = "information") -> None:
+        self.notify(fmt.line(text), severity=severity, markup=False)
 
     def _say_ending(self) -> None:
         ending = self.playing.game.ending

@@ -150,6 +150,7 @@ class RunServer(Server):
         script = (HERE / "page.js").read_text(encoding="utf-8")
         return web.Response(text=script, content_type="text/javascript")
 
+    # textual-serve promises a WebSocketResponse; we may also refuse.
     async def handle_websocket(self, request: web.Request) -> web.StreamResponse:  # type: ignore[override]
         """One visitor, from the first drawing to the last."""
         if reason := self._no_entry():
