@@ -1,17 +1,10 @@
 """`matrix0 promote` and `matrix0 rollback`: another best network, by hand and with a reason."""
 
-from typing import Annotated
-
-import typer
-
-from matrix0.commands.options import ReasonOption, RunOption, echo
+from matrix0.commands.options import CheckpointArgument, ReasonOption, RunOption, echo
 
 
 def promote(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", help="Checkpoint: step-00001500.", show_default=False),
-    ],
+    name: CheckpointArgument,
     run: RunOption,
     reason: ReasonOption = "",
 ) -> None:

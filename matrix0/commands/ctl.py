@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.errors import OrderError
-from matrix0.commands.options import JsonOption, ReasonOption, RunOption, echo
+from matrix0.commands.options import (
+    CheckpointArgument,
+    JsonOption,
+    ReasonOption,
+    RunOption,
+    echo,
+)
 
 if TYPE_CHECKING:
     from backend.commands import ClientCommand
@@ -26,11 +32,6 @@ WorkerArgument = Annotated[
     typer.Argument(
         metavar="[WORKER]", help="One alone: sp0, trainer; without it all.", show_default=False
     ),
-]
-
-
-CheckpointArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="Checkpoint: step-00001500.", show_default=False)
 ]
 
 

@@ -5,14 +5,11 @@ from typing import Annotated
 import typer
 
 from backend.errors import CheckpointError
-from matrix0.commands.options import JsonOption, RunOption, echo
+from matrix0.commands.options import CheckpointArgument, JsonOption, RunOption, echo
 
 
 def diff(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", help="Checkpoint: step-00001500.", show_default=False),
-    ],
+    name: CheckpointArgument,
     run: RunOption,
     other: Annotated[
         str,

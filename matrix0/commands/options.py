@@ -19,6 +19,9 @@ FIRST_PRESET: Final = "tiny"
 PRESET_HELP = "Starting point for the settings: tiny, small or flagship."
 
 RunOption = Annotated[Path, typer.Option("--run", help="Run directory.", show_default=False)]
+CheckpointArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="Checkpoint: step-00001500.", show_default=False)
+]
 PresetOption = Annotated[str | None, typer.Option("--preset", help=PRESET_HELP)]
 ConfigOption = Annotated[
     Path | None,
