@@ -289,12 +289,13 @@ class Store:
             " WHERE at >= ? ORDER BY seq",
             (since,),
         )
-        seconds, before, is_paused = 0.0, 0.0, False
+        seconds, before, is_paused, has_stopped = 0.0, 0.0, False, False
         for at, kind, body in rows:
             if kind == "RunStarted":
-                is_paused = False
-            elif before and not is_paused:
+                is_paused = has_stopped = False
+            elif before and not is_paused and not has_stopped:
                 seconds += max(0.0, at - before)
+            has_stopped |= kind == "RunStopped"  # Matches by hand may follow, hours later.
             before = max(before, at)
             if body is not None:
                 is_paused = msgspec.json.decode(body, type=PauseChanged).paused

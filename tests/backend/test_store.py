@@ -15,6 +15,7 @@ from backend.events import (
     MatchFinished,
     PauseChanged,
     Promoted,
+    RunStopped,
     ShardAdmitted,
     TrainingStep,
 )
@@ -120,11 +121,15 @@ async def test_time_at_work_leaves_out_pauses_and_the_time_between_two_starts(
         PauseChanged(at=1600.0, paused=False),
         Alert(at=1605.0, level="info", text="stamped late"),
         Alert(at=1604.0, level="info", text="by another clock"),
+        RunStopped(at=1615.0, reason="by a person", exit_code=0),
+        Alert(at=9000.0, level="info", text="a match by hand, in the evening"),
+        replace(start, at=9500.0),
+        Alert(at=9501.0, level="info", text="at work again"),
     ]
     assert await store.seconds_at_work(0.0) == 0.0
     await store.log([], events)
-    assert await store.seconds_at_work(0.0) == 30 + 10 + 5
-    assert await store.seconds_at_work(130.0) == 10 + 5
+    assert await store.seconds_at_work(0.0) == 30 + 10 + 5 + 10 + 1
+    assert await store.seconds_at_work(130.0) == 10 + 5 + 10 + 1
     await store.close()
 
 
