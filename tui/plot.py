@@ -257,21 +257,22 @@ class _Plotter:
         self.grid.dots(self.left, dots, role, over=over, ascii=self.style.glyphs.ascii)
 
     def _end_labels(self, smooth: list[_Part]) -> None:
+        """The names of curves beside their ends, each in a row of its own, the higher one above."""
         if not self.right:
             return
-        taken: set[int] = set()
-        for number, (curve, part) in enumerate(zip(self.figure.curves, smooth, strict=True)):
+        ends: list[tuple[float, int]] = []
+        for number, part in enumerate(smooth):
             finite = part.high[np.isfinite(part.high)]
-            if not finite.size:
-                continue
-            row = self._cell_row(float(finite[-1]))
-            free = [r for r in range(self.num_rows) if r not in taken]
-            if not free:
-                return
-            row = min((abs(r - row), r) for r in free)[1]
-            taken.add(row)
-            role = series_role(number)
-            self.grid.text(row, self.left + self.columns + 1, curve.label, role)
+            if finite.size:
+                ends.append((float(finite[-1]), number))
+        taken: set[int] = set()
+        for value, _ in ends[: self.num_rows]:
+            row = self._cell_row(value)
+            taken.add(min((abs(r - row), r) for r in range(self.num_rows) if r not in taken)[1])
+        highest_first = sorted(ends[: self.num_rows], key=lambda end: (-end[0], end[1]))
+        for row, (_, number) in zip(sorted(taken), highest_first, strict=True):
+            label = self.figure.curves[number].label
+            self.grid.text(row, self.left + self.columns + 1, label, series_role(number))
 
 
 def series_role(number: int) -> Role:

@@ -103,6 +103,14 @@ def test_several_curves_carry_their_names_and_differ_without_colour() -> None:
     assert 5 < len(dashes["b"]) < len(dashes["c"])
 
 
+def test_of_two_curves_that_end_in_one_row_the_higher_has_its_name_above() -> None:
+    x = np.arange(400.0)
+    low, high, far = (Curve(n, x, np.full(400, v)) for n, v in (("F", 0.5), ("L", 0.65), ("B", 9)))
+    for curves in ((low, high, far), (high, low, far)):
+        drawn = lines(drawn_rows(Figure(curves=curves), 60, 10, PlotStyle(glyphs=UNICODE)))
+        assert "".join(line[-1] for line in drawn).split() == ["B", "LF"]
+
+
 def test_the_limit_is_drawn_and_named() -> None:
     figure = Figure(curves=(RAMP,), limit=14.0, limit_label="limit 14", from_zero=True)
     rows = drawn_rows(figure, 50, 10, PlotStyle(glyphs=UNICODE))
