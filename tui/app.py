@@ -100,8 +100,7 @@ class ControlCentre(Orders):
         return themes.defaults(self.current_theme.dark)
 
     def on_mount(self) -> None:
-        self.register_theme(themes.DARK)
-        self.register_theme(themes.LIGHT)
+        themes.dress(self)
         known = kept(THEME)
         self.theme = known if known in self.available_themes else "matrix0-dark"
         self.theme_changed_signal.subscribe(self, lambda theme: keep(THEME, theme.name))

@@ -25,8 +25,7 @@ class PlayApp(App[int]):
         return themes.defaults(self.current_theme.dark)
 
     def on_mount(self) -> None:
-        self.register_theme(themes.DARK)
-        self.register_theme(themes.LIGHT)
+        themes.dress(self)
         self.theme = "matrix0-dark"
         self.push_screen(self.play)
 

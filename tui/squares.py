@@ -59,11 +59,13 @@ class Look:
     glyphs: Glyphs
     no_color: bool
     muted: Style
+    few_colours: bool = False
+    """16 at most: the shades of squares are partly the same."""
 
     @property
     def plain(self) -> bool:
         """Where colour may be missing, brackets and outlines (or case) say what it says else."""
-        return self.no_color or self.glyphs.ascii
+        return self.no_color or self.few_colours or self.glyphs.ascii
 
 
 def draw(
@@ -180,7 +182,7 @@ def _other_row(
     background = _background(square, marks)
     share = marks.heat.get(square, 0.0)
     if is_told and share >= LEAST_HEAT:
-        text = f"{share:.0%}".rjust(width - 1)[: width - 1] + text[-1]
+        text = f"{f'{share:.0%}':>{width - 1}}{text[-1]}"[:width]
         colour = _ink(background)
     return text, Style(color=colour, bgcolor=background)
 

@@ -6,6 +6,7 @@ and never stand without a sign and a word.
 
 from typing import Final
 
+from textual.app import App
 from textual.theme import Theme
 
 _DARK: Final = {
@@ -71,6 +72,18 @@ LIGHT: Final = Theme(
     dark=False,
     variables=_LIGHT,
 )
+
+
+FEW_COLOURS: Final = "-few-colours"
+"""Class of an application in a terminal of 16 colours: there a row's or square's shade is lost, and
+other signs stand for it."""
+
+
+def dress(app: App[int]) -> None:
+    """Give it our themes, and the class of what its terminal can show."""
+    app.register_theme(DARK)
+    app.register_theme(LIGHT)
+    app.set_class(app.console.color_system == "standard", FEW_COLOURS)
 
 
 def defaults(dark: bool) -> dict[str, str]:

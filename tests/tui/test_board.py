@@ -110,3 +110,10 @@ async def test_the_policy_is_figures_where_colour_is_missing(
         told = [share for line in squares_of(app) for share in re.findall(r"\d\d", line)]
         assert told
         assert squares_of(app) != before
+
+
+async def test_without_a_board_it_is_said_who_is_not_yet_at_play(rich: RunState) -> None:
+    link = FakeLink(replace(rich, board=None, boards={}))
+    link.say(e.Heartbeat(at=rich.now, worker="selfplay-0", phase="compiling", detail="8/91 legal"))
+    async with screen(link) as (app, _):
+        assert "no game yet: selfplay-0 is compiling" in plain(app)

@@ -6,8 +6,9 @@ import pytest
 from rich.cells import cell_len
 
 from backend.state import RunState
-from tests.tui.conftest import FakeLink, draw
+from tests.tui.conftest import FakeLink, draw, screen
 from tests.tui.plain import plain
+from tests.tui.test_colours import runs
 from tests.tui.test_games_screen import run_dir, settled
 from tui.app import ControlCentre
 
@@ -58,3 +59,17 @@ async def test_screens_and_dialogs_do_without(
                 # others becomes the sign for what cannot be shown.
                 strange = {char for char in seen.text if not char.isascii()}
                 assert strange <= set("▁▂▃▄▅▆▇█\ufffd"), wanted
+
+
+@pytest.mark.parametrize("terminal", ["xterm-16color", "xterm-256color"])
+async def test_sixteen_colours_lose_shades_and_signs_stand_for_them(
+    rich: RunState, monkeypatch: pytest.MonkeyPatch, terminal: str
+) -> None:
+    monkeypatch.setenv("TERM", terminal)
+    monkeypatch.setenv("COLORTERM", "")
+    has_few = terminal == "xterm-16color"
+    async with screen(FakeLink(rich)) as (app, _):
+        # The squares of the last move, and the row of a table that keys are for.
+        assert ("[♗ ]" in plain(app)) == has_few
+        selected = [style for _, _, text, style in runs(app) if text.strip() == "2,000"]
+        assert [style.reverse is True for style in selected] == [has_few]

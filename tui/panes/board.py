@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
 from textual.strip import Strip
+from textual.widget import Widget
 
 from backend.events import BoardSeen, MoveSeen
 from backend.state import RunState
@@ -20,11 +21,14 @@ from tui import squares
 from tui.glyphs import Glyphs
 from tui.panes.quiet import LineWise, Titles
 from tui.squares import Line, Look, Marks, checked_king, square_size
-from tui.status import style_of
+from tui.status import ordered_workers, style_of
+from tui.themes import FEW_COLOURS
 from tui.valuebar import LONGEST_BAR, value_bar
 
 BESIDE_WIDTH: Final = 36
 """With this many cells to spare the search is shown beside the board, not under it."""
+NOT_YET: Final = ("starting", "loading", "tuning", "compiling", "waiting")
+"""Phases in which no worker plays; the first start compiles for a minute or more."""
 
 
 class BoardPane(LineWise, can_focus=True):
@@ -144,7 +148,7 @@ class BoardPane(LineWise, can_focus=True):
 
     @property
     def _look(self) -> Look:
-        return Look(self.glyphs, no_color=self.app.no_color, muted=self._muted)
+        return look(self, self.glyphs)
 
     # What the search thought ---------------------------------------------------------------------
 
@@ -179,6 +183,17 @@ class BoardPane(LineWise, can_focus=True):
         state = "checkmate" if board.is_checkmate() else f"{side} to move"
         lines.append([(f"  {state}", self._muted)])
         return lines
+
+
+def look(widget: Widget, glyphs: Glyphs) -> Look:
+    """What can be shown where the widget is."""
+    app = widget.app
+    return Look(
+        glyphs,
+        no_color=app.no_color,
+        muted=style_of(app.theme_variables, "muted"),
+        few_colours=app.has_class(FEW_COLOURS),
+    )
 
 
 def with_played(moves: tuple[MoveSeen, ...], number: int) -> tuple[MoveSeen, ...]:
@@ -217,6 +232,10 @@ def _moved_squares(uci: str) -> frozenset[int]:
 
 
 def _why_no_board(state: RunState) -> str:
-    if any(w.role == "selfplay" for w in state.workers.values()):
+    players = [w for w in ordered_workers(state) if w.role == "selfplay"]
+    if not players:
+        return "no self-play worker yet"
+    busy = next((w for w in players if w.state == "running" and w.phase in NOT_YET), None)
+    if busy is None:
         return "the first game has not begun"
-    return "no self-play worker yet"
+    return f"no game yet: {fmt.line(busy.worker)} is {busy.phase}"

@@ -7,6 +7,7 @@ from textual.events import Click
 from textual.message import Message
 
 from tui.glyphs import Glyphs
+from tui.panes.board import look
 from tui.panes.drawn import DrawnPane
 from tui.panes.playlines import clock_line
 from tui.playing import Playing
@@ -14,7 +15,6 @@ from tui.squares import (
     LABELS,
     SQUARE_SIZES,
     Line,
-    Look,
     Marks,
     checked_king,
     draw,
@@ -107,10 +107,9 @@ class PlayBoard(DrawnPane, can_focus=True):
             return [[("no room for a board here", muted)]]
         left, top, square_width, square_height = place
         board = playing.board
-        look = Look(self.glyphs, no_color=self.app.no_color, muted=muted)
-        drawn = draw(
-            board, square_width, square_height, self._marks(playing), look, flipped=self.flipped
-        )
+        marks = self._marks(playing)
+        looks = look(self, self.glyphs)
+        drawn = draw(board, square_width, square_height, marks, looks, flipped=self.flipped)
         above: list[Line] = [[] for _ in range(top)]
         return [*above, *([(" " * left, Style()), *line] for line in drawn)]
 
