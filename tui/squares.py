@@ -147,7 +147,7 @@ def _background(square: int, marks: Marks) -> str:
 
 
 def _ink(background: str) -> str:
-    """Of figures: white or black, whichever stands out more."""
+    """White or black, whichever stands out more."""
     red, green, blue = (int(background[i : i + 2], 16) / 255 for i in (1, 3, 5))
     # Where contrast with both is equal, by the relative luminance of WCAG 2 with gamma 2.2.
     is_light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 > 0.179
@@ -207,6 +207,8 @@ def _piece_row(
     if piece is not None:
         cells[at] = piece_sign(piece, look.glyphs, plain=look.plain)
         colour = WHITE_PIECE if piece.color == chess.WHITE else BLACK_PIECE
+    if look.plain:
+        colour = _ink(background)  # Outlines and case say whose a piece is.
     if art:
         cells[1:-1] = art[height // 2]
     if marks.spoken:
