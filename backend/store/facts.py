@@ -35,32 +35,26 @@ async def insert(db: aiosqlite.Connection, facts: Iterable[Fact]) -> None:
     """
     shards = []
     for fact in facts:
-        if isinstance(fact, ShardAdmitted):
-            shards.append((fact.name, *counts(fact), fact.at))
-        else:
-            await _insert_one(db, fact)
+        match fact:
+            case CheckpointSaved():
+                own = {"name": fact.name, "state": "present"}
+                await _insert(db, "REPLACE", "checkpoints", own, fact)
+            case MatchFinished():
+                await _insert(db, "IGNORE", "matches", {"match": fact.match}, fact)
+                await _insert_pairs(db, fact)
+            case GateDecided():
+                await _insert(db, "IGNORE", "decisions", {"cycle": fact.cycle}, fact)
+            case CycleFinished():
+                await _insert(db, "IGNORE", "cycles", {"cycle": fact.cycle}, fact)
+            case Promoted():
+                # One that is known is history: a damaged journal may end with an older one.
+                if await _insert(db, "IGNORE", "promotions", {}, fact):
+                    await put(db, "best", fact.name)
+            case ShardAdmitted():
+                shards.append((fact.name, *counts(fact), fact.at))
+            case _:
+                pass  # Orders of a person: the journal keeps them, no table needs them.
     await db.executemany(_LEFT_THE_WINDOW, shards)
-
-
-async def _insert_one(db: aiosqlite.Connection, fact: Fact) -> None:
-    match fact:
-        case CheckpointSaved():
-            await _insert(
-                db, "REPLACE", "checkpoints", {"name": fact.name, "state": "present"}, fact
-            )
-        case MatchFinished():
-            await _insert(db, "IGNORE", "matches", {"match": fact.match}, fact)
-            await _insert_pairs(db, fact)
-        case GateDecided():
-            await _insert(db, "IGNORE", "decisions", {"cycle": fact.cycle}, fact)
-        case CycleFinished():
-            await _insert(db, "IGNORE", "cycles", {"cycle": fact.cycle}, fact)
-        case Promoted():
-            # One that is known is history: a damaged journal may end with an older one.
-            if await _insert(db, "IGNORE", "promotions", {}, fact):
-                await put(db, "best", fact.name)
-        case _:
-            pass  # Orders of a person: the journal keeps them, no table needs them.
 
 
 async def _insert(
