@@ -5,12 +5,13 @@ what must not be: journal, then database, then everybody hears of it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
 from backend.clock import wall
+from backend.curves import Curve, with_curves
 from backend.events import (
     TELEMETRY,
     Alert,
@@ -120,6 +121,10 @@ class Ledger:
         """Folds events of earlier starts into the state; nobody is told, nothing is written."""
         for event in events:
             self.state = fold(self.state, event)
+
+    def recall(self, curves: Iterable[Curve]) -> None:
+        """The same for the readings of the trainer, which are too many to be told one by one."""
+        self.state = with_curves(self.state, curves)
 
     def publish(self, event: Event) -> None:
         """Stamps an event, folds it and tells the listeners. It reaches the log table later."""

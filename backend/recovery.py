@@ -48,7 +48,6 @@ from backend.resuming import edited, keep_settings
 from backend.rundir import RunDirectory
 from backend.store.journal import Journal, Reading, read_journal
 from backend.store.mending import mend_journal
-from backend.store.reading import training_steps
 from backend.store.store import DamagedDatabaseError, Store
 from backend.wording import plural
 
@@ -139,6 +138,8 @@ async def recover(
     cycle = cycles[-1].cycle if cycles else 0
     unfinished = decisions[-1] if decisions and decisions[-1].cycle > cycle else None
     recorded: list[Event] = [*ledger.recorded(SettingChanged), *ledger.recorded(NonFinite)]
+    ledger.remember(await store.admissions())
+    ledger.recall(await store.curves())
     ledger.remember(await _history(store, sound, matches, decisions, cycles, recorded))
     totals = ledger.state.totals
     event = Recovered(
@@ -348,7 +349,7 @@ async def _history(
     cycles: list[CycleFinished],
     recorded: Sequence[Event],
 ) -> list[Event]:
-    """The events of earlier starts that the state is made of, in an order that folds well."""
+    """The events of earlier starts, besides shards and curves, that the state is made of."""
     facts: list[Event] = [
         *sound,
         *matches,
@@ -358,4 +359,4 @@ async def _history(
         *recorded,
     ]
     facts.sort(key=lambda event: event.at)
-    return [*await store.admissions(), *training_steps(await store.metrics()), *facts]
+    return facts

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import RunDirectoryError
-from backend.events import EVENT_TYPES, CycleFinished, Event, EventBase, MatchFinished, TrainingStep
+from backend.events import EVENT_TYPES, CycleFinished, Event, EventBase, MatchFinished
 
 Floats = NDArray[np.float64]
 _KINDS: Final[dict[str, type[EventBase]]] = {kind.__name__: kind for kind in EVENT_TYPES}
@@ -173,11 +173,3 @@ def pool(database: Path) -> list[PoolRow]:
             row = rows.setdefault(match, PoolRow(one, budget, other, spent, [0] * 9))
             row.results[3 * white + black] += pairs
     return list(rows.values())
-
-
-def training_steps(rows: list[tuple[str, int, float]]) -> list[TrainingStep]:
-    """Stored points (name, step, value), sorted by step, as the events they came from."""
-    points: dict[int, dict[str, float]] = {}
-    for name, step, value in rows:
-        points.setdefault(step, {})[name] = value
-    return [TrainingStep(step=step, metrics=metrics) for step, metrics in points.items()]

@@ -17,6 +17,7 @@ import aiosqlite
 import msgspec
 
 from backend.commit import NotCommittedError
+from backend.curves import Curve, stride_of
 from backend.disk import writing_to
 from backend.errors import Matrix0Error, RunDirectoryError
 from backend.events import (
@@ -51,6 +52,12 @@ SEAL_AFTER: Final = 256
 MAX_EVENTS: Final = 100_000
 """Older rows of the event log are removed at start."""
 
+
+_THINNED: Final = (
+    "SELECT CAST(step AS REAL), value FROM (SELECT step, value, row_number() OVER (ORDER BY step)"
+    " AS place FROM metrics WHERE name = ?) WHERE (place - 1) % ? = 0 ORDER BY step"
+)
+"""Every so many points of a curve, from its first on."""
 
 _T = TypeVar("_T")
 
@@ -272,12 +279,19 @@ class Store:
     async def cycles(self) -> list[CycleFinished]:
         return await self._bodies("SELECT body FROM cycles ORDER BY cycle", CycleFinished)
 
-    async def metrics(self) -> list[tuple[str, int, float]]:
-        """All points of all curves: name, step, value; by step."""
-        rows = await self._db.execute_fetchall(
-            "SELECT name, step, value FROM metrics ORDER BY step, name"
+    async def curves(self) -> list[Curve]:
+        """All curves in the order in which they began, each with as many points as are shown.
+
+        The database thins them: of a long run they are millions of readings.
+        """
+        query = (
+            "SELECT name, count(*), max(step) FROM metrics GROUP BY name ORDER BY min(step), name"
         )
-        return [(name, step, value) for name, step, value in rows]
+        found = []
+        for name, seen, last_step in await self._db.execute_fetchall(query):
+            points = await self._db.execute_fetchall(_THINNED, (name, stride_of(seen)))
+            found.append(Curve(name, tuple((x, y) for x, y in points), seen, last_step))
+        return found
 
     async def seconds_at_work(self, since: float) -> float:
         """How long the run worked after `since`: not while it was paused, nor between two starts.

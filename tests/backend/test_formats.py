@@ -108,7 +108,7 @@ async def test_a_database_comes_to_this_version_with_all_that_it_holds(
     assert (admitted.name, admitted.games, admitted.positions) == (SHARD, 2, 10)
     assert [row.state for row in await store.shards()] == ["admitted", "rejected"]
     assert [saved.step for saved in await store.checkpoints()] == [100]
-    assert await store.metrics() == [("policy_loss", 10, 3.0)]
+    assert await store.curves() == [("policy_loss", ((10.0, 3.0),), 1, 10)]
     await store.close()
     assert reading.best_network(path) == "step-00000100"
     with closing(sqlite3.connect(path)) as connection:

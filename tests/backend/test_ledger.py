@@ -140,7 +140,7 @@ async def test_a_flush_that_waits_for_room_loses_nothing_when_it_is_broken_off(
         await asyncio.wait([first])
         monkeypatch.setattr(store, "log", write)
         await second
-        assert await store.metrics() == [("policy_loss", 7, 2.5)]
+        assert await store.curves() == [("policy_loss", ((7.0, 2.5),), 1, 7)]
     finally:
         await store.close()
         journal.close()

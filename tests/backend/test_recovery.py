@@ -109,7 +109,8 @@ async def test_points_beyond_the_newest_checkpoint_are_forgotten(run: RunDirecto
     async with started(run) as findings:
         assert findings.ledger.state.metrics["policy_loss"] == ((5.0, 2.0), (10.0, 2.0))
         assert findings.ledger.state.step == 10
-        assert [step for _, step, _ in await findings.ledger.store.metrics()] == [5, 10]
+        (curve,) = await findings.ledger.store.curves()
+        assert [step for step, _ in curve.points] == [5, 10]
 
 
 async def test_a_damaged_best_network_falls_back_to_the_one_before(run: RunDirectory) -> None:
@@ -199,4 +200,4 @@ async def test_the_curve_behind_a_recorded_checkpoint_is_recorded_with_it(
         name = write_checkpoint(run, 10)
         await gating.checkpoint_saved(read_checkpoint(run.checkpoints / name, CONFIG))
         # A death now, before the next regular flush, must leave no hole: nobody makes it again.
-        assert await ledger.store.metrics() == [("policy_loss", 10, 2.0)]
+        assert await ledger.store.curves() == [("policy_loss", ((10.0, 2.0),), 1, 10)]

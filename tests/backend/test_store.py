@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from backend.commands import PauseRun, PlayMatch
+from backend.curves import MAX_POINTS, with_curves
 from backend.errors import RunDirectoryError
 from backend.events import (
     Alert,
@@ -19,6 +20,8 @@ from backend.events import (
     ShardAdmitted,
     TrainingStep,
 )
+from backend.fold import fold
+from backend.state import RunState
 from backend.store import reading
 from backend.store.journal import Journal, read_journal
 from backend.store.rows import GameRow
@@ -199,9 +202,39 @@ async def test_curves_are_kept_by_name_and_step(tmp_path: Path) -> None:
     await store.log([first], [Alert(at=1.0, level="info", text="x")])
     await store.log([again], [])
     assert reading.curve(tmp_path / "m.db", "policy_loss") == [(10, 2.5)]
-    steps = reading.training_steps(await store.metrics())
-    assert steps == [TrainingStep(step=10, metrics={"policy_loss": 2.5, "value_loss": 1.0})]
+    assert await store.curves() == [
+        ("policy_loss", ((10.0, 2.5),), 1, 10),
+        ("value_loss", ((10.0, 1.0),), 1, 10),
+    ]
     await store.close()
+
+
+@pytest.mark.parametrize("num", [1, MAX_POINTS, MAX_POINTS + 1, 3 * MAX_POINTS, 4 * MAX_POINTS + 1])
+async def test_curves_come_back_as_the_state_that_heard_every_reading_has_them(
+    tmp_path: Path, num: int
+) -> None:
+    # The second curve begins later, the third has a gap: it was not told of every step.
+    names = {"value_loss": 0, "policy_loss": num // 3, "fork_f1": 0}
+    steps = [
+        TrainingStep(
+            step=3 * n,
+            metrics={
+                name: n / 7
+                for name, first in names.items()
+                if n >= first and (name != "fork_f1" or not 50 < n < 90)
+            },
+        )
+        for n in range(num)
+    ]
+    state = RunState()
+    for step in steps:
+        state = fold(state, step)
+    store = await Store.open(tmp_path / "m.db")
+    await store.log(steps, [])
+    recalled = with_curves(RunState(), await store.curves())
+    await store.close()
+    assert recalled == state
+    assert list(recalled.metrics) == sorted(state.metrics, key=lambda name: (names[name], name))
 
 
 async def test_readers_cannot_write(tmp_path: Path) -> None:
