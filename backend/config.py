@@ -220,10 +220,10 @@ class SelfPlayConfig:
                 0 <= getattr(self, name) < 1, name, getattr(self, name), "must be in 0..1, below 1"
             )
         _require(
-            0 < self.soft_resign_weight <= 1,
+            0.001 <= self.soft_resign_weight <= 1,
             "soft_resign_weight",
             self.soft_resign_weight,
-            "must be above 0 and at most 1",
+            "must be in 0.001..1",  # Shards hold it as float16.
         )
         for name in ("soft_resign_plies", "soft_resign_simulations"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")

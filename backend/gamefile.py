@@ -6,7 +6,9 @@ vouched length is cut off by the next append.
 """
 
 import contextlib
+import mmap
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -62,8 +64,8 @@ class GameFile:
 
     def shards(self, vouched: int) -> frozenset[str]:
         """Stems of the shards whose games are among the first `vouched` bytes."""
-        data = self._path.read_bytes()[:vouched] if self._path.exists() else b""
-        return frozenset(_stem(match[1]) for match in _GAME_ID.finditer(data))
+        with self._mapped() as data:
+            return frozenset(_stem(match[1]) for match in _GAME_ID.finditer(data, 0, vouched))
 
     def trusted_length(self, present: frozenset[str]) -> int:
         """What a database made anew may vouch for, when rows cannot say it any more.
@@ -71,16 +73,29 @@ class GameFile:
         Games of the newest shard in the file may be incomplete: if that shard is still among
         `present` (stems), they are left out, to be appended again.
         """
-        data = self._path.read_bytes() if self._path.exists() else b""
-        games = [(match.start(), _stem(match[1])) for match in _GAME_ID.finditer(data)]
-        if not games:
-            return 0
-        newest = games[-1][1]
-        if newest not in present:
-            return len(data)
-        first = next(at for at, stem in games if stem == newest)
-        # Where the head of that game is damaged, what stands before its name is kept as it is.
-        return max((match.start() for match in _GAME_START.finditer(data, 0, first)), default=first)
+        with self._mapped() as data:
+            games = [(match.start(), _stem(match[1])) for match in _GAME_ID.finditer(data)]
+            if not games:
+                return 0
+            newest = games[-1][1]
+            if newest not in present:
+                return len(data)
+            first = next(at for at, stem in games if stem == newest)
+            heads = (match.start() for match in _GAME_START.finditer(data, 0, first))
+            # Where the head of that game is damaged, what stands before its name is kept as it is.
+            return max(heads, default=first)
+
+    @contextlib.contextmanager
+    def _mapped(self) -> Iterator[bytes | mmap.mmap]:
+        """What is in the file, which grows by a gigabyte in a day or two; not all in memory."""
+        if not self._path.exists() or not self._path.stat().st_size:
+            yield b""
+            return
+        with (
+            self._path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
+            yield data
 
 
 def _stem(game_id: bytes) -> str:

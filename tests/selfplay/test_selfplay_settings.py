@@ -20,6 +20,7 @@ from backend.config import SearchConfig, SelfPlayConfig
         ("soft_resign_plies", 0),
         ("soft_resign_simulations", 0),
         ("soft_resign_weight", 0.0),
+        ("soft_resign_weight", 1e-8),
         ("resign_false_frac", 1.0),
         ("resign_plies", 1),
         ("resign_playthrough_frac", 0.0),
