@@ -43,6 +43,8 @@ GRACE_S: Final = 10.0
 """A trainer that lost a follower has so long to say so and end by itself."""
 FAREWELL_S: Final = 5.0
 """Followers have so long to end when they are told; then they are killed, for they hold nothing."""
+MEETING_S: Final = 300.0
+"""Processes that were started together have so long to find each other."""
 LOOPBACK: Final = "lo0" if sys.platform == "darwin" else "lo"
 
 
@@ -159,9 +161,13 @@ def _start(store: Path, rank: int, size: int) -> "subprocess.Popen[bytes]":
 
 
 def _join(*, rank: int = -1, size: int = -1, store: Path | None = None) -> None:
-    """Meets the others: by a file that all know, else as torchrun's environment says."""
+    """Meets the others: by a file that all know, else as torchrun's environment says.
+
+    Ends this process when they do not come: where one has missed the other, both wait in torch for
+    as long as a step may take, and whoever starts them again sees nothing wrong.
+    """
     backend = "cpu:gloo,cuda:nccl" if num_cards() and dist.is_nccl_available() else "gloo"
-    with said_plainly():
+    with said_plainly(), _within(MEETING_S):
         dist.init_process_group(
             backend,
             rank=rank,
@@ -169,6 +175,28 @@ def _join(*, rank: int = -1, size: int = -1, store: Path | None = None) -> None:
             store=None if store is None else FileStore(str(store), size),
             timeout=PATIENCE,
         )
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Ends this process when what is done here takes longer."""
+
+    def end() -> None:
+        print(
+            f"the processes to train with were not met within {seconds:.0f} s; this one ends, and "
+            "goes on from its last checkpoint when it is started again",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(ExitCode.INTERNAL)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class _Watch:

@@ -1,5 +1,6 @@
 """Several processes learn what one learns from the same batches, and leave nothing behind."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from backend.errors import ConfigError
+from backend.errors import ConfigError, ExitCode
 from backend.processes import child_environment
 from backend.rundir import RunDirectory
 from backend.settings import build_config
@@ -107,3 +108,28 @@ def test_torch_distributed_is_not_set_up_where_one_process_trains(tmp_path: Path
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_process_whose_partner_never_comes_ends_and_says_so(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from backend.training import gathering\n"
+        "gathering.MEETING_S = 1.0\n"
+        "gathering.follow(Path(sys.argv[1]), 1, 2)\n"
+    )
+    ours, theirs = os.pipe()  # Its end would end the follower.
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "store"],
+        stdin=ours,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        timeout=4 * PATIENCE_S,
+        check=False,
+    )
+    for end in (ours, theirs):
+        os.close(end)
+    assert done.returncode == ExitCode.INTERNAL
+    assert "the processes to train with were not met within 1 s" in done.stderr
