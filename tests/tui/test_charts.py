@@ -148,3 +148,31 @@ def test_a_value_that_is_no_number_is_a_gap_with_a_mark() -> None:
 def test_a_window_on_a_logarithmic_axis_is_zoomed_in_its_own_scale() -> None:
     view = Viewport(log_x=True).zoomed(0.0, 9999.0, 0.0, 0.5)
     assert view.window == pytest.approx((0.0, 99.0))
+
+
+async def test_a_focus_that_is_told_late_takes_no_step_back(
+    rich: RunState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[LineChart] = []
+    focus = LineChart.focus
+
+    def asked(chart: LineChart, scroll_visible: bool = True) -> LineChart:
+        late.append(chart)
+        return chart
+
+    async with screen(FakeLink(rich)) as (app, pilot):
+        grid = app.dashboard.charts
+        monkeypatch.setattr(LineChart, "focus", asked)
+        await pilot.press("right")
+        await draw(app, pilot)
+        await pilot.press("right")
+        await draw(app, pilot)
+        monkeypatch.undo()
+        assert late[:2] == grid.charts[1:3]
+        focus(late[0])
+        await pilot.pause()
+        assert grid.current is grid.charts[2]
+        await pilot.press("right")
+        await draw(app, pilot)
+        assert grid.current is grid.charts[3]
+        assert app.focused is grid.charts[3]

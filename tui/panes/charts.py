@@ -39,6 +39,8 @@ class ChartGrid(Container):
         self._current = 0
         self._first = 0
         """The first of those that are seen."""
+        self._asked: set[LineChart] = set()
+        """Charts that keys gave the focus to, and that have not said yet that they have it."""
 
     def compose(self) -> ComposeResult:
         yield from self.charts
@@ -80,8 +82,15 @@ class ChartGrid(Container):
         return self.charts[self._current]
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
-        if isinstance(event.widget, LineChart) and event.widget is not self.current:
-            self._current = self.charts.index(event.widget)
+        chart = event.widget
+        if not isinstance(chart, LineChart):
+            return
+        if chart is self.current:
+            self._asked.clear()
+        elif chart in self._asked:
+            self._asked.discard(chart)  # Said late: a key has gone on since.
+        else:
+            self._current = self.charts.index(chart)
             self._mark()
 
     def step(self, by: int) -> None:
@@ -91,7 +100,12 @@ class ChartGrid(Container):
 
     def focus_current(self) -> None:
         """Once it is seen, as what is hidden takes none; by then another may be the current one."""
-        self.call_after_refresh(lambda: self.current.focus())
+        self.call_after_refresh(self._focus_current)
+
+    def _focus_current(self) -> None:
+        if not self.current.has_focus:
+            self._asked.add(self.current)
+            self.current.focus()
 
     def _mark(self) -> None:
         """Turn to the page with the current chart; the last page is full too."""
