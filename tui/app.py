@@ -42,6 +42,8 @@ HEIGHTS = [(0, "-short"), (34, "-tall"), (52, "-high")]
 
 SETTLED_S = 3.0
 """After its first drawing the screen has all that it is going to keep."""
+OPENING_S = 0.05
+"""A screen is made within so much, on a machine that is not overloaded."""
 MAX_TOASTS = 3
 """New alerts shown as toasts at once; the others are in the pane."""
 
@@ -130,7 +132,7 @@ class ControlCentre(Orders):
         self._drawn = drawn
         with self.batch_update():
             self.dashboard.show(self.context, now)
-            if isinstance(self.screen, Above):
+            if isinstance(self.screen, Above) and self.screen.is_mounted:
                 self.screen.show(self.context, now)
         if not self.link.view.is_replay:
             self._announce(self.link.state)
@@ -230,7 +232,10 @@ class ControlCentre(Orders):
             self.action_act(event.action)
 
     def action_act(self, id: str) -> None:
-        """Do an action, or say why not."""
+        """Do an action, or say why not; on a screen that is just being opened, once it is there."""
+        if isinstance(self.screen, Above) and not self.screen.is_mounted:
+            self.set_timer(OPENING_S, lambda: self.action_act(id))
+            return
         action = BY_ID[id]
         context = self.context
         if reason := action.why_not(context):

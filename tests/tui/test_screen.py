@@ -253,3 +253,16 @@ def test_after_the_end_the_terminal_has_the_table_of_cycles() -> None:
     assert lines[0] == "The run demo has ended: 5 cycles are done."
     assert len({len(line) for line in lines[1:4]}) == 1
     assert "promoted" in lines[2]
+
+
+async def test_a_screen_that_is_not_made_yet_is_not_drawn_and_keeps_its_keys(
+    rich: RunState,
+) -> None:
+    async with screen(FakeLink(rich), SMALL) as (app, pilot):
+        app.action_act("log")
+        app.redraw()
+        app.tick()  # A clock does not wait for it, nor does who types on.
+        app.action_act("log-level")
+        async with asyncio.timeout(10):
+            while "warnings and errors" not in plain(app):
+                await pilot.pause(0.01)
