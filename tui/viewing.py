@@ -301,7 +301,7 @@ _ON_GAMES: Final = (
         key="end",
         key_label="End",
         title="End of the game",
-        footer={"games": "End"},
+        footer={"games": "Last"},
         help="",
         places=_GAMES,
     ),

@@ -236,7 +236,7 @@ class _SelfPlayWorker:
         return not self._stopping
 
     def _show_compiled(self, kernel: str, number: int, total: int) -> None:
-        self._io.set_phase("compiling", f"{number}/{total} {kernel}")
+        self._io.set_phase("compiling", f"kernel {number} of {total}, {kernel}")
 
     def _commit(self, ended: Sequence[GameRecord]) -> None:
         if not ended:
