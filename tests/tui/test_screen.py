@@ -266,3 +266,10 @@ async def test_a_screen_that_is_not_made_yet_is_not_drawn_and_keeps_its_keys(
         async with asyncio.timeout(10):
             while "warnings and errors" not in plain(app):
                 await pilot.pause(0.01)
+
+
+async def test_a_pane_that_is_seen_has_the_keys_at_once(rich: RunState) -> None:
+    async with screen(FakeLink(rich)) as (app, _):
+        for pane in ("workers", "checkpoints", "board"):
+            app.action_act(f"pane-{pane}")
+            assert app.focused is app.dashboard.query_one(f"#{pane}")

@@ -114,7 +114,9 @@ class Dashboard(Screen[None]):
         self.pane = "log" if again else pane
         self.remove_class("-zoomed")
         self._mark_pane()
-        self._focused_widget().focus()
+        widget = self._focused_widget()
+        self.set_focus(widget)  # At once: keys that were typed on are for it.
+        widget.focus()  # One that is not seen yet takes it only then.
 
     @property
     def is_compact(self) -> bool:
