@@ -19,6 +19,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,10 +32,16 @@ import picture
 DOCS = Path(__file__).resolve().parent
 PROGRAM = Path(sys.executable).with_name("matrix0-tui")
 SIZE = "120x40"
-LIMIT_S = 180.0
-"""For a text to be seen: a network that plays for the first time compiles for a minute."""
-KEY_S, ESCAPE_S, SETTLED_S = 0.15, 0.6, 1.2
-"""After a key; after Escape, which begins the codes of other keys; before a screen is taken."""
+LIMIT_S = 600.0
+"""For a text to be seen: a network that plays for the first time compiles for a minute, and on a
+busy machine for several."""
+KEY_S, POLL_S, SETTLED_S = 0.4, 0.2, 1.2
+"""Between two keys, as a person types; between two looks at the screen; before it is taken."""
+ESCAPE = "\x1b[27u"
+"""As terminals with the keyboard protocol of kitty send it. The bare code begins those of other
+keys: a busy machine reads it together with the next key, as Alt and that key."""
+LIGHT = "48;2;251;252;253"
+"""The code of the light theme's background."""
 ZOOM = "0.88"
 """Pixels of a PNG for one of its SVG."""
 
@@ -43,9 +50,12 @@ ZOOM = "0.88"
 class Stop:
     name: str
     keys: str = ""
-    """Names of tmux, with spaces between them: `z h C-p Escape`; `'e4'` is typed as it is."""
+    """Names of tmux, with spaces between them: `z h C-p Escape`; `'e4'` is typed as it is.
+
+    `{word}` is no key: the next one is pressed when that word is on screen, `{!word}` when it no
+    longer is. Keys for a screen that another key opens need it."""
     see: str
-    """Regular expression for a line that is on screen then, and was not before."""
+    """Regular expression for a line that is on screen then, and was not before; codes count."""
     says: str
     has_picture: bool = False
     """Beside the text, which colour means much to."""
@@ -58,6 +68,12 @@ STOPS = (
         says="The dashboard: what the loop is at, the curves, a game that is being played now, "
         "workers, checkpoints with their Elo, and what happened.",
         has_picture=True,
+    ),
+    Stop(
+        name="policy",
+        keys="i",
+        see="i: hide policy",
+        says="Where the search would have moved, and how much it would have liked to.",
     ),
     Stop(
         name="more-charts",
@@ -74,50 +90,55 @@ STOPS = (
     ),
     Stop(name="logarithmic", keys="Y X", see="log x", says="Both axes logarithmic."),
     Stop(name="next-task", keys="Y X Escape Escape m", see="threat", says="Another task."),
-    Stop(name="light", keys="T", see="threat", says="The light theme.", has_picture=True),
+    Stop(name="light", keys="T", see=LIGHT, says="The light theme.", has_picture=True),
     Stop(name="alerts", keys="T 6", see="alerts|nothing has gone", says="Alerts beside the log."),
     Stop(name="log", keys="6 L", see="all sources", says="The whole log: search, level, source."),
     Stop(
         name="games",
-        keys="Escape b",
+        keys="Escape {!sources} b",
         see=r"game sp.* ply 0",
         says="The stored games, of self-play and matches.",
     ),
     Stop(
         name="game",
-        keys="End Left Left Left Left Left",
-        see=r"game sp.* ply [1-9]",
-        says="One of them, ply by ply, with what its search thought.",
+        keys="i Right Right Right Right Right Right Right Right Right Right Right",
+        see=r"game sp.* ply 11 ",
+        says="One of them, ply by ply, with what its search thought, on the board as well.",
         has_picture=True,
     ),
-    Stop(name="cycles", keys="Escape t", see="cycle +step", says="What every cycle brought."),
+    Stop(
+        name="cycles",
+        keys="Escape {!Result} t",
+        see="cycle +step",
+        says="What every cycle brought.",
+    ),
     Stop(
         name="settings",
-        keys="Escape u j j",
+        keys="Escape {!verdict} u {sets;} j j",
         see="change a setting",
         says="What can be changed while the run is at work, from the next step or move on.",
     ),
     Stop(
         name="worker",
-        keys="Escape 2 Enter",
+        keys="Escape {!sets;} 2 Enter",
         see="Restart the selected worker",
         says="What can be done with one worker.",
     ),
     Stop(
         name="checkpoint",
-        keys="Escape 4 j Enter",
+        keys="Escape {!Restart} 4 j Enter",
         see="Verify the selected checkpoint",
         says="What can be done with one checkpoint.",
     ),
     Stop(
         name="difference",
-        keys="d Enter",
+        keys="d {!Verify} {compare} Enter",
         see="whole network",
         says="How far it is from the best network: losses, Elo, settings, weights.",
     ),
     Stop(
         name="runs",
-        keys="Escape C",
+        keys="Escape {!whole} C",
         see=r"1 of \d+ runs",
         says="The runs beside this one, which is marked.",
     ),
@@ -130,20 +151,37 @@ STOPS = (
     ),
     Stop(
         name="replay",
-        keys="Escape V",
-        see="REPLAY .*x10 ",
+        keys="Escape {!ahead} V",
+        see=r"REPLAY .*x\d+ ",
         says="The run from its beginning, as its database tells it.",
     ),
     Stop(
         name="faster",
         keys="> > >",
-        see="REPLAY .*x10,000",
-        says="The same, ten thousand times as fast.",
+        see=r"REPLAY .*x\d+,000 ",
+        says="The same, a thousand times as fast.",
     ),
-    Stop(name="help", keys="Escape ?", see="Everywhere", says="All keys, and why some do nothing."),
-    Stop(name="palette", keys="Escape C-p", see="Search for", says="Every action by its name."),
-    Stop(name="stop", keys="Escape Q", see="Stop the run", says="What cannot be undone asks."),
-    Stop(name="play", keys="n p", see="your move", says="A game against the best network."),
+    Stop(
+        name="help",
+        keys="Escape {!REPLAY} ?",
+        see="Everywhere",
+        says="All keys, and why some do nothing.",
+    ),
+    Stop(
+        name="palette",
+        keys="Escape {!Everywhere} C-p",
+        see="Search for",
+        says="Every action by its name.",
+    ),
+    Stop(
+        name="stop",
+        keys="Escape {!Search} Q",
+        see="Stop the run",
+        says="What cannot be undone asks.",
+    ),
+    Stop(
+        name="play", keys="n {!only,} p", see="your move", says="A game against the best network."
+    ),
     Stop(
         name="reply",
         keys="'e4' Enter",
@@ -166,27 +204,40 @@ class Terminal:
     def __init__(self, command: str, size: tuple[int, int], environment: dict[str, str]) -> None:
         self.size = size
         self._tmux = ["tmux", "-L", f"matrix0-tour-{os.getpid()}", "-f", "/dev/null"]
-        words = [*("set", "-g", "default-terminal", environment["TERM"], ";", "new-session", "-d")]
+        words = [*("set", "-g", "default-terminal", environment["TERM"], ";")]
+        words += [*("set", "-g", "remain-on-exit", "on", ";", "new-session", "-d")]
         words += ["-x", str(size[0]), "-y", str(size[1]), command]
         known = {**os.environ, **environment}
         subprocess.run([*self._tmux, "start-server", ";", *words], check=True, env=known)
 
     def press(self, keys: str) -> None:
         for key in shlex.split(keys, posix=False):
-            typed = key.startswith("'")
-            self._run("send-keys", *(["-l"] if typed else []), key.strip("'"))
-            time.sleep(ESCAPE_S if key == "Escape" else KEY_S)
+            if key.startswith("{"):
+                word = key.strip("{!}")
+                self.wait_for(re.escape(word), f"{key} in {keys!r}", gone=key.startswith("{!"))
+            elif key == "Escape":
+                self._run("send-keys", "-l", ESCAPE)
+            else:
+                typed = key.startswith("'")
+                self._run("send-keys", *(["-l"] if typed else []), key.strip("'"))
+            time.sleep(KEY_S)
 
     def lines(self) -> list[str]:
         return self._run("capture-pane", "-p").split("\n")[: self.size[1]]
 
-    def wait_for(self, stop: Stop) -> None:
+    def _looked_at(self) -> list[str]:
+        """Lines as they are read, and with their codes."""
+        return [*self.lines(), *self._run("capture-pane", "-p", "-e").split("\n")]
+
+    def wait_for(self, pattern: str, where: str, *, gone: bool = False) -> None:
+        """Until a line has it, or none has it any more."""
         until = time.monotonic() + LIMIT_S
-        while not any(re.search(stop.see, line) for line in self.lines()):
-            if time.monotonic() > until:
-                sys.exit("\n".join([*self.lines(), f"{stop.name}: never saw {stop.see!r}"]))
-            time.sleep(KEY_S)
-        time.sleep(SETTLED_S)
+        while any(re.search(pattern, line) for line in self._looked_at()) == gone:
+            has_ended = self._run("display-message", "-p", "#{pane_dead}").strip() == "1"
+            if has_ended or time.monotonic() > until:
+                never = "ended before" if has_ended else "never lost" if gone else "never saw"
+                sys.exit("\n".join([*self.lines(), f"{where}: {never} {pattern!r}"]))
+            time.sleep(POLL_S)
 
     def save_picture(self, path: Path) -> None:
         """As PNG where `rsvg-convert` is installed, else as SVG."""
@@ -225,8 +276,10 @@ def walk(there: Terminal, out: Path, *, all_pictures: bool) -> str:
     for stop in STOPS:
         print(stop.name, file=sys.stderr)
         there.press(stop.keys)
-        there.wait_for(stop)
-        pressed = f"`{stop.keys}`: " if stop.keys else ""
+        there.wait_for(stop.see, stop.name)
+        time.sleep(SETTLED_S)
+        keys = " ".join(key for key in stop.keys.split() if not key.startswith("{"))
+        pressed = f"`{keys}`: " if keys else ""
         parts += [f"## {stop.name}", "\n".join(wrap(pressed + stop.says, 110))]
         if stop.has_picture or all_pictures:
             there.save_picture(out / "images" / stop.name)
@@ -253,8 +306,10 @@ def main() -> None:
     was_at_work = (args.run / "socket").exists()
     command = shlex.join([str(PROGRAM), "--run", str(args.run), *shlex.split(args.flags)])
     out = args.out or DOCS
-    with terminal(command, (columns, rows), environment) as there:
-        text = walk(there, out, all_pictures=args.out is not None)
+    with tempfile.TemporaryDirectory() as kept:  # Whatever theme this person likes.
+        environment["XDG_STATE_HOME"] = kept
+        with terminal(command, (columns, rows), environment) as there:
+            text = walk(there, out, all_pictures=args.out is not None)
     (out / "tour.md").write_text(text, encoding="utf-8")
     if not was_at_work:
         matrix0 = str(PROGRAM.with_name("matrix0"))
