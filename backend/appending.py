@@ -54,6 +54,18 @@ class Appender:
                 raise
         self._length += len(data)
 
+    @property
+    def length(self) -> int:
+        """Bytes that are kept."""
+        return self._length
+
+    def cut(self, length: int) -> None:
+        """Takes back what was appended behind `length`; durable with the next append only."""
+        self._length = min(length, self._length)
+        if self._fd is not None:
+            with contextlib.suppress(OSError):  # The next append starts there anyway.
+                self._fs.truncate(self._fd, self._length)
+
     def close(self) -> None:
         fd, self._fd = self._fd, None
         if fd is not None:

@@ -292,9 +292,8 @@ class SupervisedTraining:
 
     def _save(self, measured: Measurement) -> None:
         """Commit a checkpoint and what was measured; older ones go as in self-play."""
-        self._commit("cycle", measured.metrics())
         self._curve.add(TrainingStep(step=self.step, metrics=measured.metrics(), at=wall()))
-        self._curve.sync()
+        self._commit("cycle", measured.metrics())
         best = best_network(self._run.database) if self._run.database.exists() else ""
         checkpoints.prune(
             self._run.checkpoints,
@@ -304,7 +303,11 @@ class SupervisedTraining:
         )
 
     def _commit(self, reason: str, metrics: dict[str, float]) -> None:
-        """Commit a checkpoint and the curve up to it; of those that only resume one stays."""
+        """Commit the curve and the checkpoint it leads to; of those that only resume one stays.
+
+        In this order: after a death between the two the start drops the points that lead nowhere.
+        """
+        self._curve.sync()
         self._saved = self._trainer.save(
             self._run.checkpoints,
             parent=self._saved,
@@ -316,7 +319,7 @@ class SupervisedTraining:
             remove_directory(self._run.checkpoints / self._timed)
         self._timed = self._saved if reason == "timed" else ""
         self._clock.saved(self.step)
-        self._curve.sync()
+        self._curve.keep()
 
     def _data_position(self, reason: str) -> dict[str, Any]:
         anchored = {} if self._start is None else {PRIOR_HASH: self._start.sha256}
@@ -344,6 +347,8 @@ class _Curve:
         if lines:
             commit_file(path, kept)
         self._file = Appender(path, len(kept))
+        self._kept = len(kept)
+        """Its length at the last checkpoint."""
 
     def add(self, point: TrainingStep) -> None:
         self._lines.append(encode(point))
@@ -351,11 +356,16 @@ class _Curve:
     def forget(self) -> None:
         """Drops what was added since the last checkpoint, which is gone back to."""
         self._lines.clear()
+        self._file.cut(self._kept)
 
     def sync(self) -> None:
-        """Append what was added, durably: a curve never runs ahead of its checkpoint."""
+        """Appends what was added, durably."""
         self._file.append(b"".join(self._lines))
         self._lines.clear()
+
+    def keep(self) -> None:
+        """A checkpoint holds what was synced."""
+        self._kept = self._file.length
 
 
 def _step_of(line: bytes) -> float:

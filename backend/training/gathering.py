@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Final
 
 import torch.distributed as dist
-from torch.distributed import FileStore  # type: ignore[attr-defined]  # Documented, not in __all__.
+from torch.distributed import (  # type: ignore[attr-defined]  # Documented, not in __all__.
+    FileStore,
+    PrefixStore,
+)
 
 from backend.config import Config
 from backend.device import choose_device, num_cards
@@ -168,12 +171,15 @@ def _join(*, rank: int = -1, size: int = -1, store: Path | None = None) -> None:
     """
     backend = "cpu:gloo,cuda:nccl" if num_cards() and dist.is_nccl_available() else "gloo"
     with said_plainly(), _within(MEETING_S):
+        if store is None:
+            meeting, rank, size = next(dist.rendezvous("env://", timeout=PATIENCE))
+            # The place is the same for a group that is started again, and so would be the
+            # addresses of the dead that are written there.
+            meeting = PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), meeting)
+        else:
+            meeting = FileStore(str(store), size)
         dist.init_process_group(
-            backend,
-            rank=rank,
-            world_size=size,
-            store=None if store is None else FileStore(str(store), size),
-            timeout=PATIENCE,
+            backend, rank=rank, world_size=size, store=meeting, timeout=PATIENCE
         )
 
 

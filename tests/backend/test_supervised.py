@@ -18,6 +18,7 @@ from backend.rundir import RunDirectory
 from backend.settings import build_config
 from backend.supervised import SupervisedTraining
 from backend.training.curriculum import PhaseConfig
+from backend.training.safeguard import Safeguard
 from backend.training.trainer import IMPORTED_SAMPLES
 from backend.wire import decode_event, encode
 from matrix0.commands.players import checkpoint_called
@@ -168,6 +169,23 @@ def test_points_of_the_curve_that_no_checkpoint_holds_are_dropped(run: RunDirect
     run.metrics_file.write_bytes(kept + encode(lost) + b'{"type":"Tra')
     SupervisedTraining(run, CONFIG)
     assert run.metrics_file.read_bytes() == kept
+
+
+def test_a_checkpoint_that_is_there_has_all_points_that_led_to_it(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a death at once when it was committed."""
+
+    def die(self: Safeguard, name: str) -> None:
+        if name == "step-00000004":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Safeguard, "saved", die)
+    with pytest.raises(KeyboardInterrupt):
+        _train(SupervisedTraining(run, CONFIG), 6)
+    assert list_checkpoints(run.checkpoints)[-1] == "step-00000004"
+    curve = [decode_event(line) for line in run.metrics_file.read_bytes().splitlines()]
+    assert [point.step for point in curve if isinstance(point, TrainingStep)] == [2, 4, 4]
 
 
 def test_old_checkpoints_go_but_the_first_each_nth_and_the_last_stay(run: RunDirectory) -> None:

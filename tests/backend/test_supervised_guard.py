@@ -128,6 +128,9 @@ def test_a_state_that_is_not_finite_is_neither_saved_nor_measured(
     (back,) = found.of(RolledBack)
     assert (back.step, back.checkpoint) == ((6, "step-00000004") if every else (8, "step-00000004"))
     assert found.training.step == 9
+    curve = [decode_event(line) for line in run.metrics_file.read_bytes().splitlines()]
+    steps = [event.step for event in curve if isinstance(event, TrainingStep)]
+    assert steps == [*range(1, 5), 4, *range(5, 9), 8, 9, 9]  # What was undone is not on it.
     assert_all_finite(run)
 
 

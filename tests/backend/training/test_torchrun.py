@@ -44,7 +44,7 @@ def test_a_group_that_is_started_again_ends_with_the_weights_of_one_that_was_lef
     run: RunDirectory, tmp_path: Path
 ) -> None:
     undisturbed = _copy(run, tmp_path / "undisturbed")
-    with _torchrun(run, restarts=6) as process:  # Two are ours; starved ones may miss each other.
+    with _torchrun(run, restarts=2) as process:
         first = _ranks(process)
         reached = _wait_for_step(run, EVERY, process)
         first[1].send_signal(signal.SIGKILL)
