@@ -23,6 +23,7 @@ from torch.distributed import (  # type: ignore[attr-defined]  # Documented, not
     FileStore,
     PrefixStore,
 )
+from torch.distributed.rendezvous import rendezvous
 
 from backend.config import Config
 from backend.device import choose_device, num_cards
@@ -172,7 +173,7 @@ def _join(*, rank: int = -1, size: int = -1, store: Path | None = None) -> None:
     backend = "cpu:gloo,cuda:nccl" if num_cards() and dist.is_nccl_available() else "gloo"
     with said_plainly(), _within(MEETING_S):
         if store is None:
-            meeting, rank, size = next(dist.rendezvous("env://", timeout=PATIENCE))
+            meeting, rank, size = next(rendezvous("env://", timeout=PATIENCE))
             # The place is the same for a group that is started again, and so would be the
             # addresses of the dead that are written there.
             meeting = PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), meeting)
