@@ -62,7 +62,7 @@ async def test_before_the_first_event_every_pane_says_what_is_missing() -> None:
         for text in (
             "training has not begun",
             "no worker has reported its memory yet",
-            "the first game has not begun",
+            "no game yet: selfplay-0 is loading",
             "none saved yet",
             "no network yet",
         ):

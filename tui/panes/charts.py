@@ -39,8 +39,8 @@ class ChartGrid(Container):
         self._current = 0
         self._first = 0
         """The first of those that are seen."""
-        self._asked: set[LineChart] = set()
-        """Charts that keys gave the focus to, and that have not said yet that they have it."""
+        self._is_asking = False
+        """The current chart is to have the focus and has not said yet that it has."""
 
     def compose(self) -> ComposeResult:
         yield from self.charts
@@ -86,10 +86,8 @@ class ChartGrid(Container):
         if not isinstance(chart, LineChart):
             return
         if chart is self.current:
-            self._asked.clear()
-        elif chart in self._asked:
-            self._asked.discard(chart)  # Said late: a key has gone on since.
-        else:
+            self._is_asking = False
+        elif not self._is_asking:  # Else it says so late, or had it while others were hidden.
             self._current = self.charts.index(chart)
             self._mark()
 
@@ -100,11 +98,13 @@ class ChartGrid(Container):
 
     def focus_current(self) -> None:
         """Once it is seen, as what is hidden takes none; by then another may be the current one."""
+        self._is_asking = True
         self.call_after_refresh(self._focus_current)
 
     def _focus_current(self) -> None:
-        if not self.current.has_focus:
-            self._asked.add(self.current)
+        if self.current.has_focus:
+            self._is_asking = False
+        else:
             self.current.focus()
 
     def _mark(self) -> None:
