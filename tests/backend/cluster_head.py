@@ -105,7 +105,11 @@ class RayHead:
         return node
 
     def join(self, name: str, cpus: int = 1) -> RayNode:
-        """One more node."""
+        """One more node, when it is there.
+
+        Ray names the sockets of a node by counting those that it finds: two that start at the same
+        time on one machine may take the same name, and die of it.
+        """
         node = RayNode(
             self._environment,
             self._next_log(),
@@ -114,6 +118,11 @@ class RayHead:
             f"--node-name={name}",
         )
         self.nodes.append(node)
+        deadline = time.monotonic() + START_S
+        while "Ray runtime started" not in (said := node.log.read_text(errors="replace")):
+            assert not node.is_over, f"{name} did not come up:\n{said}"
+            assert time.monotonic() < deadline, f"{name} did not come up in time:\n{said}"
+            time.sleep(0.2)
         return node
 
     def _next_log(self) -> Path:
