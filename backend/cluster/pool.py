@@ -189,10 +189,11 @@ class RayPool:
             except OSError as error:
                 raise WorkerError(f"the relay to Ray cannot be started: {error}") from error
             self._connected = asyncio.get_running_loop().create_future()
+            self._connected.add_done_callback(_read)  # Whoever waited may have gone.
             self._in_background(self._hear(self._relay, self._connected))
             try:
                 async with asyncio.timeout(CONNECT_LIMIT_S):
-                    await self._connected
+                    await asyncio.shield(self._connected)  # `_hear` ends it, whoever waits.
             except TimeoutError as error:
                 self._relay.kill()
                 raise NoPlaceError(f"Ray did not come up in {CONNECT_LIMIT_S:.0f} s") from error
@@ -299,6 +300,11 @@ class RayPool:
         task = self._tasks.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _read(done: asyncio.Future[None]) -> None:
+    if not done.cancelled():
+        done.exception()
 
 
 def pool_of(
