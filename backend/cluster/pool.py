@@ -1,4 +1,4 @@
-"""A `WorkerPool` that runs self-play on a Ray cluster, and everything else on this machine."""
+"""A `WorkerPool` that runs self-play, labellers and halls on a Ray cluster, all else here."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine

@@ -7,10 +7,12 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import psutil
+import pytest
 
 from backend.rundir import RunDirectory
 from backend.settings import build_config
@@ -19,6 +21,13 @@ START_S: Final = 120.0
 # Below the ports that a system gives to outgoing connections, 32768 and up on Linux: those of Ray
 # and of other tests could take the port while the head is off.
 PORTS: Final = range(20_000, 32_000)
+
+NEEDS_RAY: Final = pytest.mark.skipif(
+    find_spec("ray") is None, reason="the extra [ray] is not here"
+)
+LOCAL_AND_RAY: Final = pytest.mark.parametrize(
+    "kind", ["local", pytest.param("ray", marks=NEEDS_RAY)]
+)
 
 
 class RayNode:

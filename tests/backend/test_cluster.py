@@ -5,7 +5,6 @@ import os
 import random
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -26,13 +25,11 @@ from backend.state import RunState
 from backend.wire import decode_event
 from matrix0 import __version__
 from matrix0.commands.cluster import lines as cluster_lines
-from tests.backend.cluster_head import RayHead
+from tests.backend.cluster_head import NEEDS_RAY, RayHead
 from tests.backend.fakes.worker import random_game
 from tests.backend.starting import started
 from tests.run_process import SETTINGS, RunProcess
 from tests.run_witness import Witness, faults
-
-needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra [ray] is not here")
 
 WRITES_A_SHARD = """
 import random, sys
@@ -200,7 +197,7 @@ async def test_games_of_a_network_that_is_too_old_are_refused_and_counted(
 
 
 @pytest.mark.slow
-@needs_ray
+@NEEDS_RAY
 async def test_a_worker_on_a_node_without_power_is_lost_and_not_ended(tmp_path: Path) -> None:
     head = RayHead(tmp_path, cpus=0)
     try:
@@ -233,7 +230,7 @@ async def test_a_worker_on_a_node_without_power_is_lost_and_not_ended(tmp_path: 
 
 
 @pytest.mark.slow
-@needs_ray
+@NEEDS_RAY
 def test_a_run_on_three_nodes_loses_and_repeats_no_game_when_three_of_them_die(
     tmp_path: Path,
 ) -> None:

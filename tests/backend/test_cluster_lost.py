@@ -2,7 +2,6 @@
 
 import socket
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -14,12 +13,10 @@ from backend.config import Config
 from backend.errors import NoPlaceError
 from backend.pool import WorkerSpec
 from backend.rundir import RunDirectory
-from tests.backend.cluster_head import RayHead
+from tests.backend.cluster_head import NEEDS_RAY, RayHead
 from tests.limits import PATIENCE_S
 from tests.run_process import SETTINGS, RunProcess
 from tests.run_witness import Witness, faults
-
-needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra [ray] is not here")
 
 
 async def test_a_head_that_is_not_there_is_said_once_and_the_worker_tries_again(
@@ -64,7 +61,7 @@ def all_gone(run: RunDirectory) -> bool:
 
 
 @pytest.mark.slow
-@needs_ray
+@NEEDS_RAY
 def test_a_fleet_goes_on_after_its_supervisor_is_killed_and_after_its_head_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

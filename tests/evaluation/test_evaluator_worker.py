@@ -1,7 +1,6 @@
 """The evaluator plays what it is told, and no more than the gate's test needs."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +13,7 @@ from backend.events import Event, MatchFinished, MatchProgress, MatchStarted
 from backend.rundir import RunDirectory
 from backend.settings import build_config
 from backend.workers.evaluator import main
-from tests.backend.cluster_head import RayHead
+from tests.backend.cluster_head import NEEDS_RAY, RayHead
 
 SETTINGS = (
     "device.kind=cpu",
@@ -116,7 +115,7 @@ def test_a_match_that_decides_nothing_is_played_whole(run: RunDirectory) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("ray") is None, reason="the extra [ray] is not here")
+@NEEDS_RAY
 def test_a_match_that_decides_is_played_here_and_on_the_cluster_and_ends_with_its_test(
     tmp_path: Path, ray_head: RayHead
 ) -> None:

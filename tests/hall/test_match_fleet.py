@@ -4,7 +4,6 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 
@@ -30,7 +29,7 @@ from backend.rundir import RunDirectory
 from backend.settings import build_config
 from backend.weights import arrays_of
 from model.net import ChessNet
-from tests.backend.cluster_head import RayHead
+from tests.backend.cluster_head import LOCAL_AND_RAY, RayHead
 from tests.backend.fakes.pool import FakePool
 from tests.limits import PATIENCE_S
 
@@ -218,18 +217,7 @@ def test_a_match_broken_off_is_not_lent_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "local",
-        pytest.param(
-            "ray",
-            marks=pytest.mark.skipif(
-                find_spec("ray") is None, reason="the extra [ray] is not here"
-            ),
-        ),
-    ],
-)
+@LOCAL_AND_RAY
 def test_networks_play_the_same_games_in_halls_of_which_one_is_killed_as_in_one_process(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:

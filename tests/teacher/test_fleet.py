@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 
@@ -27,7 +26,7 @@ from backend.teacher.engine import RefusedPosition, TeachingEngine
 from backend.teacher.fleet import TeachingFleet
 from backend.teacher.scoring import Line
 from backend.teacher.words import Answer, Answered, Hello, Piece, Sorry
-from tests.backend.cluster_head import RayHead
+from tests.backend.cluster_head import LOCAL_AND_RAY, RayHead
 from tests.backend.fakes.pool import FakePool
 from tests.limits import PATIENCE_S
 
@@ -155,18 +154,7 @@ def _engine(tmp_path: Path) -> Iterator[EngineSpec]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "local",
-        pytest.param(
-            "ray",
-            marks=pytest.mark.skipif(
-                find_spec("ray") is None, reason="the extra [ray] is not here"
-            ),
-        ),
-    ],
-)
+@LOCAL_AND_RAY
 def test_labellers_that_are_killed_are_replaced_and_answer_as_one_engine_does(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
