@@ -24,7 +24,8 @@ class Measurement:
     policy_loss: float
     """Cross-entropy of the played move over legal moves, nats."""
     value_loss: float
-    """Cross-entropy of the result over win, draw and loss, nats; positions with a result only."""
+    """Cross-entropy of the target over win, draw and loss, nats; of positions where one of these
+    has more than half of it: games with a result, and the labels of a teacher that are as clear."""
 
     def metrics(self) -> dict[str, float]:
         """The readings by name, for curves and checkpoints."""

@@ -4,7 +4,6 @@ A match is announced when it is over. One that was broken off by a stop or a cra
 games that had ended.
 """
 
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from typing import assert_never
@@ -28,10 +27,8 @@ from backend.config import Config
 from backend.device import Device, choose_device
 from backend.errors import WorkerError
 from backend.evaluation.adjudication import Adjudicator
-from backend.evaluation.engines import names_engine, parse_engine
 from backend.evaluation.fixture import Fixture
 from backend.evaluation.gate import gate_test
-from backend.evaluation.leash import Leash
 from backend.evaluation.lineup import make_player, match_batch
 from backend.evaluation.match import MatchGame, play_match, to_pgn
 from backend.evaluation.matchlog import MatchLog
@@ -196,8 +193,6 @@ class _EvaluatorWorker:
         """Both players, in this process."""
         players = (order.candidate, order.opponent)
         self._choices = {name: self._choices[name] for name in players if name in self._choices}
-        for name in filter(names_engine, players):
-            self._io.log(f"engine {name}: {shlex.join(parse_engine(name).command)}")
         candidate, opponent = (
             make_player(
                 name,
@@ -206,7 +201,6 @@ class _EvaluatorWorker:
                 simulations=order.simulations,
                 slots=self._slots(order),
                 seed=order.seed + side,
-                leash=Leash(limits=self._config.limits, logs=self._run.logs),
             )
             for side, name in enumerate(players)
         )
